@@ -1,0 +1,2 @@
+test:
+	cargo nextest run --workspace

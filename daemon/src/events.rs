@@ -1,0 +1,1 @@
+//! What happened, pushed to whoever listens.

@@ -1,0 +1,1 @@
+//! How everything ends: in reverse order, within a deadline.

@@ -1,0 +1,1 @@
+//! The heart: what a trade is and what happens to it.

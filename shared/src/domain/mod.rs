@@ -1,0 +1,13 @@
+//! Things a trader would name: contracts, prices, trades and their states.
+
+pub mod ids;
+pub mod intent;
+pub mod money;
+pub mod option;
+pub mod values;
+
+pub use ids::{AlarmId, CommandId, IntentId, TradeId, TradeNumber};
+pub use intent::{IntentOp, IntentRole, IntentState};
+pub use money::{Cash, Multiplier, Price, Quantity};
+pub use option::{OptionContract, OptionType};
+pub use values::{AlarmKind, BrokerMode, CloseReason, Desired, Outcome, Protection, Severity, Statistics, TradeStatus};

@@ -1,0 +1,63 @@
+//! `GET /v1/health` and `GET /v1/version`.
+
+use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::values::words;
+
+words! {
+    /// How one part of the daemon is.
+    ComponentState {
+        Ok = "ok",
+        /// Coming up for the first time.
+        Starting = "starting",
+        /// Works, but something needs attention; `detail` says what.
+        Degraded = "degraded",
+        /// Does not answer; it is being retried.
+        Unavailable = "unavailable",
+        /// Not set up: nothing is wrong.
+        NotConfigured = "not_configured",
+    }
+}
+
+/// One part of the daemon.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Component {
+    pub state: ComponentState,
+    /// When it got into this state.
+    pub since: DateTime<Utc>,
+    /// When it was last seen to be in this state.
+    pub checked_at: DateTime<Utc>,
+    /// Seconds since `checked_at`, by the daemon's clock.
+    pub age_s: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// Seconds until the next try, when it is being retried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_try_s: Option<u64>,
+}
+
+/// `GET /v1/health`: answered whatever is broken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Health {
+    /// The worst of the parts that are set up.
+    pub status: ComponentState,
+    pub version: String,
+    pub now: DateTime<Utc>,
+    pub started_at: DateTime<Utc>,
+    pub database: Component,
+    pub broker: Component,
+    pub scheduler: Component,
+}
+
+/// `GET /v1/version`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Version {
+    pub daemon: String,
+    pub protocol: u32,
+    /// Newest migration that this build knows.
+    pub schema: i32,
+    /// The user the daemon takes this connection for.
+    pub username: String,
+}

@@ -1,0 +1,117 @@
+//! `GET /v1/trades` and `GET /v1/trades/{id}`.
+
+use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::values::words;
+use crate::domain::{
+    BrokerMode, Cash, CloseReason, Desired, Multiplier, OptionContract, Outcome, Price, Protection, TradeId,
+    TradeNumber, TradeStatus,
+};
+
+words! {
+    /// Which half of the book.
+    Book {
+        /// Everything that is not at an end.
+        Open = "open",
+        /// Everything that is.
+        Closed = "closed",
+    }
+}
+
+/// Query of `GET /v1/trades`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TradeQuery {
+    /// Default: `open`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<Book>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// Finds ticker, strategy and trade number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub q: Option<String>,
+    /// Where the page before ended: its `next_cursor`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// 1 to 500; default 100. Open trades come all at once unless it is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+/// A page of trades: open ones oldest first, closed ones newest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TradeList {
+    pub items: Vec<Trade>,
+    /// Absent on the last page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+    /// The change-feed sequence that this list is at least as new as.
+    pub as_of: i64,
+}
+
+/// A trade as lists show it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Trade {
+    pub id: TradeId,
+    pub number: TradeNumber,
+    /// Grows with each accepted command, never with prices or fills.
+    pub version: i64,
+    pub account_id: String,
+    pub broker_mode: BrokerMode,
+    pub ticker: String,
+    pub contract: OptionContract,
+    pub option_symbol: String,
+    pub multiplier: Multiplier,
+    /// What was asked for.
+    pub qty: u32,
+    /// What is held now.
+    pub held_qty: u32,
+    pub status: TradeStatus,
+    pub desired: Desired,
+    pub protection: Protection,
+    /// What the user must do, when the trade is in quarantine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs_person: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry_price: Option<Price>,
+    pub entry_date: DateTime<Utc>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sl_price: Option<Price>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tp_price: Option<Price>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current_price: Option<Price>,
+    /// When `current_price` was true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_updated: Option<DateTime<Utc>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unrealized_pnl: Option<Cash>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub close: Option<Close>,
+    /// When the whole position was last seen covered at the broker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_verified_at: Option<DateTime<Utc>>,
+}
+
+/// How a trade ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Close {
+    pub at: DateTime<Utc>,
+    /// Absent when the trade ended without a position.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<CloseReason>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub realized_pnl: Option<Cash>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub realized_pnl_pct: Option<Decimal>,
+    /// In multiples of the risk at entry; absent for a trade without a stop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub r_multiple: Option<Decimal>,
+}
