@@ -101,8 +101,8 @@ impl Db {
     /// At once when the database is known to be away; after the pool's wait when it is full.
     pub async fn user_tx(&self, username: &Username) -> Result<UserTx, DbError> {
         self.ready()?;
-        let connection = self.shared.connection().await?;
-        UserTx::begin(connection, self.shared.guards(), username, self.shared.clock.now()).await
+        let session = self.shared.session("blotter_app", username.as_str()).await?;
+        Ok(UserTx::new(session, username, self.shared.clock.now()))
     }
 
     /// Begins a transaction of the daemon itself.

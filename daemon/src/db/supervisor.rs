@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use chrono::TimeDelta;
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::config::{DatabaseConfig, Setup};
 use super::connect::{Connector, Obstacle, Patience, PoolConnect, Tasks};
-use super::session::Guards;
+use super::session::{Guards, Session};
 use super::status::{DbState, DbStatus};
 use super::tx::SystemTx;
 use super::{DbError, bring_up, installation, snapshots};
@@ -54,15 +55,27 @@ impl Shared {
         Connector::new(&self.config.work, self.config.limits, Patience::Work, &self.tasks)
     }
 
-    pub(super) fn guards(&self) -> Guards {
+    fn guards(&self) -> Guards {
         Guards { answer: self.config.limits.statement + self.config.limits.lock, doubt: Arc::clone(&self.doubt) }
     }
 
     pub(super) async fn system_tx(&self) -> Result<SystemTx, DbError> {
-        SystemTx::begin(self.connection().await?, self.guards(), self.clock.now()).await
+        Ok(SystemTx::new(self.session("blotter_system", "").await?, self.clock.now()))
     }
 
-    pub(super) async fn connection(&self) -> Result<deadpool_postgres::Object, DbError> {
+    /// Begins on a connection of the pool. One that broke while nobody looked (a computer that was
+    /// suspended, a firewall) says so only now; nothing has happened yet, so the next one is taken.
+    pub(super) async fn session(&self, role: &str, user: &str) -> Result<Session, DbError> {
+        let give_up = Instant::now() + self.config.limits.wait;
+        loop {
+            match Session::begin(self.connection().await?, self.guards(), role, user).await {
+                Err(DbError::Unavailable { .. }) if Instant::now() < give_up => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn connection(&self) -> Result<Object, DbError> {
         let pool = self.pool.get().ok_or_else(|| DbError::unavailable("the database is not connected yet"))?;
         pool.get().await.map_err(|error| {
             use deadpool_postgres::PoolError;
@@ -156,7 +169,10 @@ async fn attempt(shared: &Shared) -> Result<(), Obstacle> {
     };
     let setup = Connector::new(setup, limits, Patience::Setup, &shared.tasks)?;
     bring_up::prepare(&setup, &work, limits.migration).await?;
-    if shared.pool.get().is_none() {
+    if let Some(pool) = shared.pool.get() {
+        // They are of the time before the outage.
+        pool.retain(|_, _| false);
+    } else {
         let pool = pool(shared, work)?;
         // Only this task sets it.
         let _ = shared.pool.set(pool);
@@ -213,12 +229,12 @@ async fn look(shared: &Shared) -> Result<(), DbError> {
     match answer {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => {
-            drop(deadpool_postgres::Object::take(connection));
+            drop(Object::take(connection));
             // One dead connection is not a dead server: the next one tells.
             if super::error::is_gone(&error) { Box::pin(look_afresh(shared)).await } else { Err(error.into()) }
         }
         Err(_) => {
-            drop(deadpool_postgres::Object::take(connection));
+            drop(Object::take(connection));
             Err(DbError::unavailable("the database did not answer in time"))
         }
     }

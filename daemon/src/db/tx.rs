@@ -2,11 +2,10 @@
 //! same round trip; dropping one rolls it back.
 
 use chrono::{DateTime, Utc};
-use deadpool_postgres::Object;
 use uuid::Uuid;
 
 use super::DbError;
-use super::session::{Guards, Session};
+use super::session::Session;
 use crate::auth::Username;
 
 /// A transaction that sees and writes the rows of one user, and no others.
@@ -25,14 +24,8 @@ pub struct SystemTx {
 }
 
 impl UserTx {
-    pub(super) async fn begin(
-        connection: Object,
-        guards: Guards,
-        username: &Username,
-        now: DateTime<Utc>,
-    ) -> Result<Self, DbError> {
-        let session = Session::begin(connection, guards, "blotter_app", username.as_str()).await?;
-        Ok(Self { session, username: username.clone(), now })
+    pub(super) fn new(session: Session, username: &Username, now: DateTime<Utc>) -> Self {
+        Self { session, username: username.clone(), now }
     }
 
     #[must_use]
@@ -71,8 +64,8 @@ impl UserTx {
 }
 
 impl SystemTx {
-    pub(super) async fn begin(connection: Object, guards: Guards, now: DateTime<Utc>) -> Result<Self, DbError> {
-        Ok(Self { session: Session::begin(connection, guards, "blotter_system", "").await?, now })
+    pub(super) fn new(session: Session, now: DateTime<Utc>) -> Self {
+        Self { session, now }
     }
 
     /// The daemon's time when the transaction began.

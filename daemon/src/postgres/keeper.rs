@@ -126,6 +126,9 @@ async fn begin(cluster: &Cluster, ready_within: Duration) -> Result<(Server, Beg
         let ready = || is_ready(cluster, pid) || !process::works_in(pid, &cluster.data());
         if process::wait_until(deadline, ready).await && is_ready(cluster, pid) {
             tracing::info!(pid, "the PostgreSQL of the daemon before this one still runs; it is adopted");
+            // This daemon may be another user than the one before.
+            cluster.refresh()?;
+            process::reload(pid, &cluster.data());
             return Ok((Server { pid, child: None }, Begun::Adopted));
         }
     }

@@ -82,6 +82,11 @@ pub(super) async fn end(pid: i32, data: &Path, deadline: Duration) -> Result<(),
     if wait_until(end, gone).await { Ok(()) } else { Err(PrivateError::Stop { pid }) }
 }
 
+/// Makes it read its configuration again.
+pub(super) fn reload(pid: i32, data: &Path) {
+    signal(pid, data, Signal::SIGHUP);
+}
+
 fn signal(pid: i32, data: &Path, signal: Signal) {
     // Looked at just before: a number that became somebody else's is left alone.
     if works_in(pid, data)

@@ -48,6 +48,23 @@ async fn a_database_that_goes_away_comes_back_by_itself() {
     assert!(tx.commit().await.is_err(), "nothing of it was stored");
 }
 
+/// A suspended computer or a firewall ends connections that lie in the pool; nobody should notice.
+#[tokio::test]
+async fn connections_that_broke_in_the_pool_are_passed_over() {
+    let test = TestDb::start().await;
+    let admin = test.admin().await;
+    for round in 0..5 {
+        let held: Vec<_> =
+            futures_util::future::join_all((0..8).map(|_| async { test.db.user_tx(&user("alice")).await })).await;
+        assert!(held.iter().all(Result::is_ok), "round {round}");
+        drop(held);
+        let sql = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'blotterd'";
+        assert!(admin.count(sql).await >= 8);
+        let tx = test.db.user_tx(&user("alice")).await.unwrap_or_else(|error| panic!("round {round}: {error}"));
+        settings_get(&tx).await.unwrap_or_else(|error| panic!("round {round}: {error}"));
+    }
+}
+
 #[tokio::test]
 async fn the_fate_of_a_commit_whose_answer_is_lost_is_unknown() {
     let mut test = TestDb::start().await;

@@ -22,24 +22,64 @@ fn all<T: Copy + ToString>(values: &[T]) -> BTreeSet<String> {
     values.iter().map(ToString::to_string).collect()
 }
 
+/// Each column of closed words, with the words of the vocabulary.
+fn vocabulary() -> [(&'static str, BTreeSet<String>); 11] {
+    [
+        ("paper_trades.broker_mode", all(BrokerMode::ALL)),
+        ("user_settings.broker_mode", all(BrokerMode::ALL)),
+        ("paper_trades.option_type", [OptionType::Call, OptionType::Put].map(|t| t.as_str().to_owned()).into()),
+        ("paper_trades.desired", all(Desired::ALL)),
+        ("paper_trades.status", all(TradeStatus::ALL)),
+        ("paper_trades.protection", all(Protection::ALL)),
+        ("paper_trades.close_reason", all(CloseReason::ALL)),
+        ("intents.op", all(IntentOp::ALL)),
+        ("intents.role", all(IntentRole::ALL)),
+        ("intents.state", all(IntentState::ALL)),
+        ("alarms.kind", all(AlarmKind::ALL)),
+    ]
+}
+
 #[tokio::test]
 async fn checks_list_the_words_of_the_vocabulary() {
     let db = TestDb::start().await;
-    let option_types: BTreeSet<String> = [OptionType::Call, OptionType::Put].map(|t| t.as_str().to_owned()).into();
-    for (constraint, expected) in [
-        ("paper_trades_broker_mode_known", all(BrokerMode::ALL)),
-        ("user_settings_broker_mode_known", all(BrokerMode::ALL)),
-        ("paper_trades_option_type_known", option_types),
-        ("paper_trades_desired_known", all(Desired::ALL)),
-        ("paper_trades_status_known", all(TradeStatus::ALL)),
-        ("paper_trades_protection_known", all(Protection::ALL)),
-        ("paper_trades_close_reason_known", all(CloseReason::ALL)),
-        ("intents_op_known", all(IntentOp::ALL)),
-        ("intents_role_known", all(IntentRole::ALL)),
-        ("intents_state_known", all(IntentState::ALL)),
-        ("alarms_kind_known", all(AlarmKind::ALL)),
-    ] {
-        assert_eq!(words_of(&db, constraint).await, expected, "{constraint}");
+    for (column, expected) in vocabulary() {
+        let constraint = format!("{}_known", column.replace('.', "_"));
+        assert_eq!(words_of(&db, &constraint).await, expected, "{constraint}");
+    }
+}
+
+#[test]
+fn the_documentation_lists_the_words_of_the_vocabulary() {
+    let page = include_str!("../../../../docs/DATABASE.md");
+    for (column, expected) in vocabulary() {
+        let row = page.lines().find_map(|line| line.strip_prefix(&format!("| `{column}` | ")));
+        let row = row.unwrap_or_else(|| panic!("docs/DATABASE.md has no row for {column}"));
+        let listed: BTreeSet<String> = row.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+        assert_eq!(listed, expected, "{column}");
+    }
+}
+
+/// Every table of the catalog is on the page, and every rule that the page names exists.
+#[tokio::test]
+async fn the_documentation_knows_every_table_and_rule() {
+    let page = include_str!("../../../../docs/DATABASE.md");
+    let db = TestDb::start().await;
+    let admin = db.admin().await;
+    let tables = "SELECT relname::text FROM pg_class WHERE relnamespace = 'blotter'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition";
+    for row in admin.query(tables, &[]).await.unwrap() {
+        let table: &str = row.get(0);
+        assert!(page.contains(&format!("`{table}`")), "{table}");
+    }
+    let rules = "SELECT coalesce(string_agg(text, ' '), '') FROM (
+        SELECT conname::text FROM pg_constraint UNION ALL SELECT relname::text FROM pg_class WHERE relkind = 'i'
+        UNION ALL SELECT prosrc || proname FROM pg_proc WHERE pronamespace = 'blotter'::regnamespace) AS all_of_it (text)";
+    let known: String = admin.query_one(rules, &[]).await.unwrap().get(0);
+    let refusals = page.split("## What the database refuses by itself").nth(1).unwrap().split("\n\n").nth(1).unwrap();
+    let named = refusals.lines().filter_map(|line| line.trim_end_matches(" |").rsplit("| ").next());
+    let named: Vec<&str> = named.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    assert!(named.len() > 20, "{named:?}");
+    for rule in named {
+        assert!(known.contains(rule), "{rule}");
     }
 }
 
