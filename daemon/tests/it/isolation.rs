@@ -379,6 +379,17 @@ async fn a_database_that_does_not_keep_users_apart_is_refused() {
     let db = TestDb::start().await;
     db.db.close().await;
     let admin = db.admin().await;
+    // From PostgreSQL 16 on it is the membership that inherits, and not the role.
+    let by_membership = admin.count("SELECT current_setting('server_version_num')::bigint").await >= 160_000;
+    let inheriting = if by_membership {
+        (
+            "GRANT blotter_system TO blotter_app WITH INHERIT TRUE",
+            "GRANT blotter_system TO blotter_app WITH INHERIT FALSE",
+        )
+    } else {
+        ("ALTER ROLE blotter_app INHERIT", "ALTER ROLE blotter_app NOINHERIT")
+    };
+    let inheriting = (inheriting.0, inheriting.1, "rights of blotter_system without asking");
     for (harm, cure, named) in [
         ("ALTER ROLE blotter_app SUPERUSER", "ALTER ROLE blotter_app NOSUPERUSER", "blotter_app is a superuser"),
         ("ALTER ROLE blotter_system BYPASSRLS", "ALTER ROLE blotter_system NOBYPASSRLS", "blotter_system bypasses"),
@@ -422,11 +433,7 @@ async fn a_database_that_does_not_keep_users_apart_is_refused() {
             "REVOKE blotter_backup FROM blotter_app",
             "blotter_app may become blotter_backup",
         ),
-        (
-            "ALTER ROLE blotter_app INHERIT",
-            "ALTER ROLE blotter_app NOINHERIT",
-            "rights of blotter_system without asking",
-        ),
+        inheriting,
     ] {
         admin.batch_execute(harm).await.unwrap_or_else(|error| panic!("{harm}: {error:?}"));
         let daemon = Db::connect(config(&db.cluster.url()), &Clock::system());
