@@ -20,7 +20,7 @@ pub enum Setup {
     /// The login role itself: it may create roles, or an administrator made them beforehand.
     SameLogin,
     /// Another login: the private server's administrator, or `database.migrate_url`.
-    Apart(Endpoint),
+    Apart(Box<Endpoint>),
 }
 
 /// Bounds on everything that could take for ever.

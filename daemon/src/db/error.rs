@@ -60,7 +60,7 @@ impl DbError {
 impl From<tokio_postgres::Error> for DbError {
     fn from(error: tokio_postgres::Error) -> Self {
         let Some(report) = error.as_db_error() else {
-            if error.is_closed() || is_io(&error) {
+            if is_gone(&error) {
                 return Self::unavailable("the connection to the database broke");
             }
             return Self::Internal { message: error.to_string(), source: Some(error) };
@@ -102,6 +102,16 @@ fn kind_of(code: &SqlState) -> Kind {
     }
 }
 
+/// Whether the server ended the session with this report.
+pub(super) fn ends_session(error: &tokio_postgres::Error) -> bool {
+    error.as_db_error().is_some_and(|report| matches!(kind_of(report.code()), Kind::Gone))
+}
+
+/// Whether this connection is of no more use.
+pub(super) fn is_gone(error: &tokio_postgres::Error) -> bool {
+    error.is_closed() || is_io(error) || ends_session(error)
+}
+
 fn is_io(error: &tokio_postgres::Error) -> bool {
-    std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>())
+    std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<std::io::Error>)
 }

@@ -2,14 +2,17 @@
 //! same round trip; dropping one rolls it back.
 
 use chrono::{DateTime, Utc};
+use deadpool_postgres::Object;
 use uuid::Uuid;
 
 use super::DbError;
+use super::session::{Guards, Session};
 use crate::auth::Username;
 
 /// A transaction that sees and writes the rows of one user, and no others.
 #[derive(Debug)]
 pub struct UserTx {
+    session: Session,
     username: Username,
     now: DateTime<Utc>,
 }
@@ -17,10 +20,21 @@ pub struct UserTx {
 /// A transaction for the daemon's own chores over all users: few tables, few verbs.
 #[derive(Debug)]
 pub struct SystemTx {
+    session: Session,
     now: DateTime<Utc>,
 }
 
 impl UserTx {
+    pub(super) async fn begin(
+        connection: Object,
+        guards: Guards,
+        username: &Username,
+        now: DateTime<Utc>,
+    ) -> Result<Self, DbError> {
+        let session = Session::begin(connection, guards, "blotter_app", username.as_str()).await?;
+        Ok(Self { session, username: username.clone(), now })
+    }
+
     #[must_use]
     pub fn username(&self) -> &Username {
         &self.username
@@ -43,11 +57,25 @@ impl UserTx {
     /// # Errors
     /// [`DbError::CommitUnknown`] when the answer was lost; any other when nothing was stored.
     pub async fn commit(self) -> Result<(), DbError> {
-        Err(DbError::unavailable("the database is not connected"))
+        self.session.commit().await
+    }
+
+    pub(super) fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// The user's name as a parameter.
+    pub(super) fn user(&self) -> &str {
+        self.username.as_str()
     }
 }
 
 impl SystemTx {
+    pub(super) async fn begin(connection: Object, guards: Guards, now: DateTime<Utc>) -> Result<Self, DbError> {
+        Ok(Self { session: Session::begin(connection, guards, "blotter_system", "").await?, now })
+    }
+
+    /// The daemon's time when the transaction began.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
         self.now
@@ -58,11 +86,16 @@ impl SystemTx {
     /// # Errors
     /// [`DbError::CommitUnknown`] when the answer was lost; any other when nothing was stored.
     pub async fn commit(self) -> Result<(), DbError> {
-        Err(DbError::unavailable("the database is not connected"))
+        self.session.commit().await
+    }
+
+    pub(super) fn session(&self) -> &Session {
+        &self.session
     }
 }
 
-fn new_id(now: DateTime<Utc>) -> Uuid {
+/// A UUIDv7 of that moment.
+pub(super) fn new_id(now: DateTime<Utc>) -> Uuid {
     let seconds = u64::try_from(now.timestamp()).unwrap_or_default();
     Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, now.timestamp_subsec_nanos()))
 }
