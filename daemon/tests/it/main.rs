@@ -1,0 +1,11 @@
+//! The daemon's parts against the real thing: one binary, so that the parts are linked once.
+
+#[cfg(test)]
+mod support;
+
+#[cfg(test)]
+mod database;
+#[cfg(test)]
+mod isolation;
+#[cfg(test)]
+mod schema;
