@@ -17,6 +17,7 @@ pub mod clock;
 pub mod config;
 pub mod db;
 pub mod events;
+pub mod health;
 pub mod postgres;
 pub mod shutdown;
 pub mod telemetry;
