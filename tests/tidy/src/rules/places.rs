@@ -10,6 +10,9 @@ const RULE: &str = "places";
 /// Folders under `/` that belong to somebody's machine; a home is `$HOME` or `~`.
 const PRIVATE: [&str; 6] = ["home", "root", "work", "mnt", "Users", "workspace"];
 
+/// A user that examples and tests may have.
+const SOMEBODY: &str = "ann";
+
 /// Hosts that may be named, with all below them. Loopback and the reserved example names always may.
 const HOSTS: &[&str] = &[
     // The broker and the data vendor: constants of the daemon.
@@ -62,8 +65,11 @@ fn has_path(line: &str, name: &str) -> bool {
     let path = format!("/{name}/");
     line.match_indices(&path).any(|(at, _)| {
         let before = line.get(..at).and_then(|text| text.chars().next_back());
-        before
-            .is_none_or(|c| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '}' | '/' | '~' | ')' | '$')))
+        let is_somebody = line.get(at + path.len()..).is_some_and(|rest| rest.starts_with(SOMEBODY));
+        !is_somebody
+            && before.is_none_or(|c| {
+                !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '}' | '/' | '~' | ')' | '$'))
+            })
     })
 }
 

@@ -9,7 +9,10 @@ const FILE_LINES: usize = 600;
 const FUNCTION_LINES: usize = 70;
 
 /// What may be longer, each with its reason: `(path or path::function, why)`.
-const EXCEPTIONS: &[(&str, &str)] = &[];
+const EXCEPTIONS: &[(&str, &str)] = &[(
+    "daemon/src/trades/state.rs::place_move",
+    "one table of every pair of states; split, it could not be seen to be total",
+)];
 
 #[must_use]
 pub fn check(tree: &Tree) -> Vec<Finding> {

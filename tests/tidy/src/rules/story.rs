@@ -1,4 +1,5 @@
-//! Every module opens with its story, and so does every script and every migration.
+//! Every module opens with its story, and so does every statement and every migration. A `tests.rs` tells
+//! its module's.
 
 use super::{finding, sources};
 use crate::Finding;
@@ -9,7 +10,7 @@ const RULE: &str = "story";
 #[must_use]
 pub fn check(tree: &Tree) -> Vec<Finding> {
     let modules = sources(tree)
-        .filter(|(_, source)| !source.has_story)
+        .filter(|(file, source)| !source.has_story && !file.path.ends_with("/tests.rs"))
         .map(|(file, _)| finding(file, 1, RULE, "open with `//!`: purpose, invariants, what is deliberately absent"));
     let statements = tree
         .ending(&[".sql"])
@@ -28,6 +29,7 @@ mod tests {
             ("a/src/bad.rs", "use a::b;\n"),
             ("a/src/bad_too.rs", "/// About f.\nfn f() {}\n"),
             ("a/src/good.rs", "//! A story.\n"),
+            ("a/src/good/tests.rs", "use super::*;\n"),
             ("a/bad.sql", "select 1"),
             ("a/good.sql", "-- One.\nselect 1"),
         ]);

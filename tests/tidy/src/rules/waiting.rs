@@ -11,10 +11,13 @@ const SLEEPS: [&str; 3] = ["sleep", "sleep_until", "sleep_ms"];
 /// The one place that pauses between two looks.
 const HELPER: &str = "tests/support/src/wait.rs";
 
+/// Measuring that nothing happens takes time that passes; a benchmark is no test.
+const BENCH: &str = "tests/bench/";
+
 #[must_use]
 pub fn check(tree: &Tree) -> Vec<Finding> {
     sources(tree)
-        .filter(|(file, _)| file.path != HELPER)
+        .filter(|(file, _)| file.path != HELPER && !file.path.starts_with(BENCH))
         .flat_map(|(file, source)| {
             source
                 .named
