@@ -20,12 +20,14 @@ const CHECK: &str = include_str!("sql/check.sql");
 
 /// Prepares the database: idempotent, and safe when several daemons do it at once.
 pub(super) async fn prepare(setup: &Connector, work: &Connector, deadline: Duration) -> Result<(), Obstacle> {
-    refuse_pooler(work).await?;
+    refuse_pooler(setup).await?;
     let mut client = setup.client().await?;
     refuse_old_server(&client).await?;
     let prepared = tokio::time::timeout(deadline, lock_and_prepare(&mut client, work)).await;
     // The lock ends with the session.
-    prepared.map_err(|_| Obstacle::Away(busy(deadline)))?
+    prepared.map_err(|_| Obstacle::Away(busy(deadline)))??;
+    // The working role may be new, and may have been sent another way.
+    refuse_pooler(work).await
 }
 
 fn busy(deadline: Duration) -> String {
@@ -45,11 +47,11 @@ async fn lock_and_prepare(client: &mut Client, work: &Connector) -> Result<(), O
     check(client).await
 }
 
-async fn refuse_pooler(work: &Connector) -> Result<(), Obstacle> {
-    let (first, second) = (work.client().await?, work.client().await?);
-    let sightings = pooler::look(&first, &second).await.map_err(|error| work.explain(&error))?;
+async fn refuse_pooler(connector: &Connector) -> Result<(), Obstacle> {
+    let (first, second) = (connector.client().await?, connector.client().await?);
+    let sightings = pooler::look(&first, &second).await.map_err(|error| connector.explain(&error))?;
     if sightings.are_shared() {
-        return Err(Obstacle::Unfit(pooler::sentence(&work.endpoint().hosts())));
+        return Err(Obstacle::Unfit(pooler::sentence(&connector.endpoint().hosts())));
     }
     Ok(())
 }

@@ -8,4 +8,6 @@ mod database;
 #[cfg(test)]
 mod isolation;
 #[cfg(test)]
+mod postgres;
+#[cfg(test)]
 mod schema;
