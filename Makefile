@@ -22,7 +22,7 @@ fmt: ## Format the code
 	@cargo fmt --all
 
 docs: ## The crates' own documentation, into target/doc
-	@cargo doc --workspace --no-deps --document-private-items
+	@RUSTDOCFLAGS="-A rustdoc::private-intra-doc-links" cargo doc --workspace --no-deps --document-private-items
 
 bench: ## Every figure against its goal, into target/bench.json
 	@scripts/bench

@@ -11,7 +11,7 @@
 //! * This process is killed: every program holds the other end of a pipe from it (its lifeline) and
 //!   stops by itself when the pipe closes; the daemon stops the database and removes the folder.
 //! * Everything is killed at once: the next demo finds the folder without an owner and sweeps it
-//!   ([`folder::sweep`]).
+//!   (see `folder`).
 //!
 //! Programs run in process groups of their own, so that neither Ctrl-C nor a closed terminal reaches
 //! them before this module has decided the order.
