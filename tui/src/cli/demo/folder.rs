@@ -3,16 +3,16 @@
 //! It holds the socket, the data, the logs and a lock. The lock is held as long as the demo's own
 //! process lives, so a folder whose lock is free has lost its owner and may be swept.
 
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::unistd::{Uid, mkdtemp};
 
 use super::processes;
-use super::programs::DATABASE;
+use super::programs::{self, DATABASE};
 
 const PREFIX: &str = "blotter-demo.";
 /// Before its lock is held a folder has another name, so that a sweep never takes it for a lost one.
@@ -45,7 +45,7 @@ impl Folder {
         let path = temp.join(format!("{PREFIX}{unique}"));
         fs::rename(&unfinished, &path)?;
         let folder = Self { path, _lock: lock };
-        DirBuilder::new().mode(0o711).create(folder.data())?;
+        fs::write(folder.config(), programs::configuration(&folder.socket(), &folder.data()))?;
         Ok(folder)
     }
 
@@ -59,6 +59,10 @@ impl Folder {
 
     pub(super) fn data(&self) -> PathBuf {
         self.path.join("data")
+    }
+
+    pub(super) fn config(&self) -> PathBuf {
+        self.path.join("config.toml")
     }
 
     pub(super) fn simulator_state(&self) -> PathBuf {
