@@ -144,6 +144,12 @@ impl Headless {
         wait_for("the end of the demo", || self.child.try_wait().unwrap()).code()
     }
 
+    #[track_caller]
+    pub(crate) fn stops(self) {
+        self.signal(Signal::SIGTERM);
+        assert_eq!(self.ends(), Some(0));
+    }
+
     /// The daemon answers, and its database is well.
     #[track_caller]
     pub(crate) fn is_well(&self) {
