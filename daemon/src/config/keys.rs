@@ -105,7 +105,7 @@ sections! {
         /// daily one may not.
         migrate_url: Option<SecretString> = None, maybe(DatabaseAddress, "postgres://owner@/blotter");
         /// The folder of the PostgreSQL server programs, when the newest installed one is not meant.
-        server_bin: Option<PathBuf> = None, maybe(AbsolutePath, "/usr/lib/postgresql/15/bin");
+        binaries: Option<PathBuf> = None, maybe(AbsolutePath, "/usr/lib/postgresql/15/bin");
         /// Connections of the pool. More help only when many users act at once.
         connections: u32 = 8, Whole(2..=100);
         /// Longest wait for a free connection of the pool.

@@ -126,9 +126,7 @@ async fn try_replay(hub: &Hub, feed: &Feed, last: Option<i64>) -> Result<Replay,
     let tx = hub.parts.db.user_tx(&feed.username).await?;
     let head = change_head(&tx).await?;
     // The hub goes on from here, or from further back when it has not come this far.
-    let mut state = feed.lock();
-    state.head = Some(state.head.map_or(head, |known| known.min(head)));
-    drop(state);
+    stand_at_most(feed, head);
     let limit = i64::from(hub.parts.config.replay_changes);
     let (frames, upto) = match last {
         None => (Vec::new(), head),
@@ -137,6 +135,11 @@ async fn try_replay(hub: &Hub, feed: &Feed, last: Option<i64>) -> Result<Replay,
         Some(last) => missed(&tx, last, head).await?,
     };
     Ok(Replay { seq: upto, frames })
+}
+
+fn stand_at_most(feed: &Feed, head: i64) {
+    let mut state = feed.lock();
+    state.head = Some(state.head.map_or(head, |known| known.min(head)));
 }
 
 /// Everything between `last` and `head`, or the reason why it cannot be told one by one.
