@@ -43,7 +43,7 @@ use crate::health::HealthBoard;
 use crate::telemetry::Metrics;
 
 pub use accept::{Accept, serve};
-pub use listener::{BoundSocket, ListenerError};
+pub use listener::{BoundSocket, ListenerError, SocketFile};
 pub use openapi::document as openapi_document;
 pub use routes::{Access, ROUTES, Route};
 

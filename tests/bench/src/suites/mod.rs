@@ -13,7 +13,8 @@ use crate::report::Report;
 /// Runs the suites whose goals are wanted; none named means all.
 pub(crate) fn run(only: &[&str], report: &mut Report) -> Result<()> {
     let wanted = |names: &[&str]| {
-        only.is_empty() || only.iter().any(|only| names.iter().any(|name| name.starts_with(only) || only.starts_with(name)))
+        only.is_empty()
+            || only.iter().any(|only| names.iter().any(|name| name.starts_with(only) || only.starts_with(name)))
     };
     let runtime = Runtime::new()?;
     if wanted(&["postgres."]) {
