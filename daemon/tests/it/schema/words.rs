@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use blotter_daemon::trades::state::{intent_move, trade_move};
+use blotter_daemon::trades::state::{IntentMove, TradeMove, intent_move, trade_move};
 use blotter_shared::domain::{
     AlarmKind, BrokerMode, CloseReason, Desired, IntentOp, IntentRole, IntentState, OptionType, Protection, TradeStatus,
 };
@@ -51,7 +51,7 @@ async fn every_pair_of_trade_states_is_judged_alike() {
     for from in TradeStatus::ALL {
         for to in TradeStatus::ALL {
             let row = admin.query_one("SELECT trade_move($1, $2)", &[&from.as_str(), &to.as_str()]).await.unwrap();
-            let expected = trade_move(*from, *to).map(|m| m.as_str());
+            let expected = trade_move(*from, *to).map(TradeMove::as_str);
             assert_eq!(row.get::<_, Option<&str>>(0), expected, "{from} -> {to}");
             allowed += usize::from(expected.is_some());
         }
@@ -69,7 +69,7 @@ async fn every_triple_of_intent_states_is_judged_alike() {
                 let params: [&(dyn tokio_postgres::types::ToSql + Sync); 3] =
                     [&op.as_str(), &from.as_str(), &to.as_str()];
                 let row = admin.query_one("SELECT intent_move($1, $2, $3)", &params).await.unwrap();
-                let expected = intent_move(*op, *from, *to).map(|m| m.as_str());
+                let expected = intent_move(*op, *from, *to).map(IntentMove::as_str);
                 assert_eq!(row.get::<_, Option<&str>>(0), expected, "{op}: {from} -> {to}");
             }
         }

@@ -15,8 +15,7 @@ fn a_killed_daemon_comes_back_to_the_same_database() {
     });
     demo.is_well();
     assert_eq!(stage.the("postgres").pid, database.pid, "the database was not adopted");
-    demo.signal(Signal::SIGTERM);
-    assert_eq!(demo.ends(), Some(0));
+    demo.stops();
     assert_eq!(stage.left(), [""; 0]);
 }
 
@@ -34,8 +33,7 @@ fn a_killed_database_comes_back() {
             .cloned()
     });
     demo.is_well();
-    demo.signal(Signal::SIGTERM);
-    assert_eq!(demo.ends(), Some(0));
+    demo.stops();
     assert_eq!(stage.left(), [""; 0]);
 }
 
@@ -48,8 +46,7 @@ fn a_killed_simulator_comes_back() {
         stage.processes().into_iter().find(|p| p.name == "tradier-sim" && p.pid != killed.pid)
     });
     assert_ne!(again.pid, killed.pid);
-    demo.signal(Signal::SIGTERM);
-    assert_eq!(demo.ends(), Some(0));
+    demo.stops();
     assert_eq!(stage.left(), [""; 0]);
 }
 
@@ -76,7 +73,6 @@ fn what_was_killed_at_once_is_swept_by_the_next() {
     let next = stage.headless();
     assert!(!stage.processes().contains(&orphan), "the database of the killed demo still runs");
     next.is_well();
-    next.signal(Signal::SIGTERM);
-    assert_eq!(next.ends(), Some(0));
+    next.stops();
     assert_eq!(stage.left(), [""; 0]);
 }

@@ -33,8 +33,7 @@ fn the_folder_is_closed_to_others() {
     assert_eq!(mode(folder) & 0o066, 0, "others may read the folder");
     assert_eq!(mode(&folder.join("data")) & 0o077, 0, "others may enter the data");
     assert_eq!(mode(&demo.socket) & 0o007, 0, "others may open the socket");
-    demo.signal(Signal::SIGTERM);
-    demo.ends();
+    demo.stops();
     stage.nothing_is_left();
 }
 
@@ -43,11 +42,9 @@ fn two_demos_leave_each_other_alone() {
     let stage = Stage::new();
     let (one, other) = (stage.headless(), stage.headless());
     assert_ne!(one.socket, other.socket);
-    one.signal(Signal::SIGTERM);
-    assert_eq!(one.ends(), Some(0));
+    one.stops();
     other.is_well();
-    other.signal(Signal::SIGTERM);
-    assert_eq!(other.ends(), Some(0));
+    other.stops();
     assert_eq!(stage.left(), [""; 0]);
 }
 

@@ -1,7 +1,9 @@
 //! Where demos are played: a folder, and what lives in it.
 
+use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -119,13 +121,16 @@ impl Drop for Stage {
 
 fn process(entry: &Path, stage: &Path) -> Option<Process> {
     let pid = entry.file_name()?.to_str()?.parse().ok()?;
-    let cwd = fs::read_link(entry.join("cwd")).ok()?;
-    let inside = Path::new(cwd.to_str()?.trim_end_matches(" (deleted)")).starts_with(stage);
+    let cwd = fs::read_link(entry.join("cwd")).unwrap_or_default();
+    let works_here = Path::new(cwd.to_string_lossy().trim_end_matches(" (deleted)")).starts_with(stage);
+    // The daemon hides its memory, and with it its working folder, from everyone but root.
+    let arguments = fs::read(entry.join("cmdline")).ok()?;
+    let is_told = arguments.split(|byte| *byte == 0).any(|it| Path::new(OsStr::from_bytes(it)).starts_with(stage));
     let stat = fs::read_to_string(entry.join("stat")).ok()?;
     let (before, after) = stat.rsplit_once(')')?;
     let name = before.split_once('(')?.1.to_owned();
     let parent = after.split_whitespace().nth(1)?.parse().ok()?;
-    inside.then_some(Process { pid, name, parent })
+    (works_here || is_told).then_some(Process { pid, name, parent })
 }
 
 /// A demo without a terminal.
@@ -142,6 +147,12 @@ impl Headless {
     #[track_caller]
     pub(crate) fn ends(mut self) -> Option<i32> {
         wait_for("the end of the demo", || self.child.try_wait().unwrap()).code()
+    }
+
+    #[track_caller]
+    pub(crate) fn stops(self) {
+        self.signal(Signal::SIGTERM);
+        assert_eq!(self.ends(), Some(0));
     }
 
     /// The daemon answers, and its database is well.

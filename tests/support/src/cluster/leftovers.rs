@@ -13,14 +13,18 @@ use nix::poll::{PollFd, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// Short, because a socket's path may have 107 bytes.
-const ROOT: &str = "/tmp";
+/// Short, because a socket's path may have 107 bytes. Memory first: a thousand small files are
+/// copied there ten times as fast.
+const ROOTS: [&str; 2] = ["/dev/shm", "/tmp"];
+/// Free space without which a root is passed over.
+const ENOUGH: u64 = 1 << 30;
 const PREFIX: &str = "blotter-pg-";
 const OWNER: &str = "owner";
 
 /// A new directory with this process as its owner.
 pub(super) fn claim_directory() -> Result<PathBuf> {
-    let dir = tempfile::Builder::new().prefix(PREFIX).tempdir_in(ROOT).context("a temporary directory")?.keep();
+    let root = ROOTS.into_iter().find(|root| has_room(root)).unwrap_or("/tmp");
+    let dir = tempfile::Builder::new().prefix(PREFIX).tempdir_in(root).context("a temporary directory")?.keep();
     let me = std::process::id();
     let started = started_at(me).context("the start time of this process")?;
     fs::write(dir.join(OWNER), format!("{me} {started}"))?;
@@ -29,13 +33,18 @@ pub(super) fn claim_directory() -> Result<PathBuf> {
 
 /// Removes what killed tests left. What cannot be removed is left to the next sweep.
 pub(super) fn sweep(deadline: Duration) {
-    let Ok(entries) = fs::read_dir(ROOT) else { return };
-    for entry in entries.flatten() {
+    let entries = ROOTS.iter().flat_map(|root| fs::read_dir(root).into_iter().flatten().flatten());
+    for entry in entries {
         if entry.file_name().to_string_lossy().starts_with(PREFIX) && is_orphan(&entry.path()) {
             end_server(&entry.path().join("data"), deadline);
             let _ = fs::remove_dir_all(entry.path());
         }
     }
+}
+
+fn has_room(root: &str) -> bool {
+    let writable = nix::unistd::access(root, nix::unistd::AccessFlags::W_OK | nix::unistd::AccessFlags::X_OK).is_ok();
+    writable && nix::sys::statvfs::statvfs(root).is_ok_and(|fs| fs.blocks_available() * fs.fragment_size() > ENOUGH)
 }
 
 /// Whether the owner is known and gone. A directory without the file is being made right now.

@@ -1,18 +1,20 @@
 //! The folder that a demo lives in: `blotter-demo.XXXXXX` under the folder for temporary things.
 //!
-//! It holds the socket, the data, the logs and a lock. The lock is held as long as the demo's own
-//! process lives, so a folder whose lock is free has lost its owner and may be swept.
+//! It is the daemon's data directory, marked as one that goes with the daemon, so that it goes even
+//! when this process was killed; beside the data it holds the socket, the logs and a lock. The lock
+//! is held as long as this process lives: a folder whose lock is free has lost its owner and may be
+//! swept.
 
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::unistd::{Uid, mkdtemp};
 
 use super::processes;
-use super::programs::DATABASE;
+use super::programs::{self, DATABASE};
 
 const PREFIX: &str = "blotter-demo.";
 /// Before its lock is held a folder has another name, so that a sweep never takes it for a lost one.
@@ -23,30 +25,41 @@ const BY_THEMSELVES: Duration = Duration::from_secs(10);
 const WHEN_ASKED: Duration = Duration::from_secs(10);
 const WHEN_KILLED: Duration = Duration::from_secs(5);
 
+/// The daemon removes a data directory that holds this, and no other that was not empty.
+const EPHEMERAL: &str = ".ephemeral";
+const LOCK: &str = "demo.lock";
+
 /// A demo's own folder; gone when this is dropped.
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
     /// Held, never read.
-    _lock: File,
+    lock: File,
 }
 
 impl Folder {
-    /// Makes one below `temp`, closed to other users. As root the database runs as another user, who
-    /// has to pass through: then the folder may be passed, not read, and what is in it is closed.
+    /// Makes one below `temp`, closed to other users. (As root, the daemon gives it to the user that
+    /// the database runs as, and leaves it closed.)
     pub(super) fn make(temp: &Path) -> io::Result<Self> {
         let unfinished = mkdtemp(&temp.join(UNFINISHED))?;
-        let mode = if Uid::effective().is_root() { 0o711 } else { 0o700 };
-        fs::set_permissions(&unfinished, Permissions::from_mode(mode))?;
-        let lock = File::create(unfinished.join("lock"))?;
-        lock.try_lock().map_err(io::Error::from)?;
-
+        let lock = locked(&unfinished)?;
         let unique = unfinished.extension().and_then(|x| x.to_str()).unwrap_or_default();
         let path = temp.join(format!("{PREFIX}{unique}"));
         fs::rename(&unfinished, &path)?;
-        let folder = Self { path, _lock: lock };
-        DirBuilder::new().mode(0o711).create(folder.data())?;
+        let mut folder = Self { path, lock };
+        folder.prepare()?;
         Ok(folder)
+    }
+
+    /// What a daemon must find, now and whenever it is started again: one that was told by somebody
+    /// else to stop has removed everything.
+    pub(super) fn prepare(&mut self) -> io::Result<()> {
+        if !self.path.join(LOCK).exists() {
+            DirBuilder::new().mode(0o700).recursive(true).create(&self.path)?;
+            self.lock = locked(&self.path)?;
+        }
+        fs::write(self.path.join(EPHEMERAL), "")?;
+        fs::write(self.config(), programs::configuration(&self.socket(), &self.path))
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -57,8 +70,8 @@ impl Folder {
         self.path.join("blotterd.sock")
     }
 
-    pub(super) fn data(&self) -> PathBuf {
-        self.path.join("data")
+    pub(super) fn config(&self) -> PathBuf {
+        self.path.join("config.toml")
     }
 
     pub(super) fn simulator_state(&self) -> PathBuf {
@@ -79,6 +92,12 @@ impl Drop for Folder {
     }
 }
 
+fn locked(folder: &Path) -> io::Result<File> {
+    let lock = File::create(folder.join(LOCK))?;
+    lock.try_lock().map_err(io::Error::from)?;
+    Ok(lock)
+}
+
 /// Ends and removes what killed demos of this user have left below `temp`; returns the folders.
 pub(super) fn sweep(temp: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(temp) else { return Vec::new() };
@@ -94,8 +113,11 @@ pub(super) fn sweep(temp: &Path) -> Vec<PathBuf> {
 /// A demo's folder of this user whose owner is gone.
 fn is_lost(path: &Path) -> bool {
     let is_named = path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(PREFIX));
-    let is_ours = || fs::symlink_metadata(path).is_ok_and(|it| it.is_dir() && it.uid() == Uid::effective().as_raw());
-    let is_free = || match File::open(path.join("lock")) {
+    let us = Uid::effective();
+    // As root the folder was given away; nobody else can give one to a stranger.
+    let is_ours =
+        || fs::symlink_metadata(path).is_ok_and(|it| it.is_dir() && (it.uid() == us.as_raw() || us.is_root()));
+    let is_free = || match File::open(path.join(LOCK)) {
         Ok(lock) => lock.try_lock().is_ok(),
         Err(error) => error.kind() == io::ErrorKind::NotFound,
     };
@@ -133,6 +155,7 @@ fn gone_within(folder: &Path, limit: Duration) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
     use std::process::{Command, Stdio};
 
     use super::*;
@@ -142,11 +165,21 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let folder = Folder::make(temp.path()).unwrap();
         let path = folder.path().to_owned();
-        let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode, if Uid::effective().is_root() { 0o711 } else { 0o700 });
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
         assert_eq!(sweep(temp.path()), [""; 0].map(PathBuf::from), "a folder with an owner is left alone");
         drop(folder);
         assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_folder_that_was_removed_is_made_again() {
+        let temp = tempfile::tempdir().unwrap();
+        let mut folder = Folder::make(temp.path()).unwrap();
+        fs::remove_dir_all(folder.path()).unwrap();
+        folder.prepare().unwrap();
+        assert!(folder.config().exists());
+        assert_eq!(sweep(temp.path()).len(), 0, "it has an owner all the same");
+        assert!(folder.config().exists());
     }
 
     #[test]
@@ -154,7 +187,7 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let lost = temp.path().join("blotter-demo.lost");
         fs::create_dir(&lost).unwrap();
-        fs::write(lost.join("lock"), "").unwrap();
+        fs::write(lost.join(LOCK), "").unwrap();
         let other = temp.path().join("somebody-else");
         fs::create_dir(&other).unwrap();
         fs::copy("/bin/cat", lost.join("blotterd")).unwrap();

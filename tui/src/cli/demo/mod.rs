@@ -20,6 +20,7 @@
 //! and touches nobody's data.
 
 mod backoff;
+mod command;
 mod folder;
 mod health;
 mod kept;
@@ -37,6 +38,7 @@ use thiserror::Error;
 use tokio::runtime::Builder;
 use tokio::sync::watch;
 
+pub use command::{DemoArgs, headless, with_client};
 use folder::Folder;
 pub use programs::Programs;
 use supervisor::{Ground, Signals, Until};

@@ -36,15 +36,18 @@ pub(super) const SIMULATOR: &str = "tradier-sim";
 /// What the daemon runs.
 pub(super) const DATABASE: &str = "postgres";
 
-/// The daemon: its data and its socket in the demo's folder, gone when it ends (`--ephemeral`), ended
-/// when its standard input is (`--lifeline`).
+/// The daemon: its data and its socket in the demo's folder, which goes when it ends (`--ephemeral`);
+/// ended when its standard input is (`--lifeline`).
 pub(super) fn daemon(surroundings: &Surroundings, folder: &Folder) -> Command {
     let mut command = bare(&surroundings.programs.daemon, surroundings, folder);
+    command.args(["run", "--lifeline", "--ephemeral", "--config"]).arg(folder.config());
     command
-        .args(["run", "--lifeline", "--ephemeral"])
-        .env("BLOTTER_SOCKET", folder.socket())
-        .env("STATE_DIRECTORY", folder.data());
-    command
+}
+
+/// The daemon's configuration: named on its command line, so that nobody's own is read.
+pub(super) fn configuration(socket: &Path, data: &Path) -> String {
+    let text = |path: &Path| toml::Value::String(path.to_string_lossy().into_owned());
+    format!("[daemon]\nsocket = {}\ndata_dir = {}\n", text(socket), text(data))
 }
 
 /// The simulator, on the port that it had before, or on a free one the first time.

@@ -227,6 +227,7 @@ impl Running {
     }
 
     fn restart_daemon(&mut self) -> Result<(), DemoError> {
+        self.folder.prepare().map_err(DemoError::Folder)?;
         let log = self.folder.log(DAEMON);
         let command = programs::daemon(&self.surroundings, &self.folder);
         restart(&mut self.daemon, command, &log, &log)

@@ -5,6 +5,7 @@ use std::fs::{self, Permissions};
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -36,14 +37,25 @@ impl Bench {
         fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
     }
 
-    fn start(&self) -> Demo {
-        let surroundings = Surroundings {
+    fn surroundings(&self) -> Surroundings {
+        Surroundings {
             programs: Programs::beside(&self.bin.path().join("blotter")),
             temp: self.temp.path().to_owned(),
             path: Some("/usr/bin:/bin".to_owned()),
             home: Some(self.bin.path().to_owned()),
-        };
-        Demo::start(surroundings).unwrap()
+        }
+    }
+
+    fn start(&self) -> Demo {
+        Demo::start(self.surroundings()).unwrap()
+    }
+
+    /// The socket of the demo that is about to start.
+    fn coming_socket(&self) -> PathBuf {
+        let is_demo = |path: &PathBuf| path.to_string_lossy().contains("/blotter-demo.");
+        let folder = || fs::read_dir(self.temp.path()).unwrap().map(|entry| entry.unwrap().path()).find(is_demo);
+        wait_for(|| folder().is_some());
+        folder().unwrap().join("blotterd.sock")
     }
 
     fn calls(&self, program: &str) -> Vec<String> {
@@ -104,7 +116,10 @@ fn a_demo_comes_up_and_leaves_nothing() {
     let mut told = Vec::new();
     demo.wait_ready(|news| told.push(news.clone())).unwrap();
     assert_eq!(told.last(), Some(&News::Ready));
-    assert_eq!(bench.calls("blotterd"), ["run --lifeline --ephemeral"]);
+    let config = demo.socket().with_file_name("config.toml");
+    assert_eq!(bench.calls("blotterd"), [format!("run --lifeline --ephemeral --config {}", config.display())]);
+    let config: toml::Table = fs::read_to_string(config).unwrap().parse().unwrap();
+    assert_eq!(config["daemon"]["socket"].as_str(), demo.socket().to_str());
     demo.stop().unwrap();
     bench.nothing_is_left();
 }
@@ -173,6 +188,26 @@ fn a_missing_program_is_a_sentence() {
     };
     assert!(matches!(Demo::start(surroundings).unwrap_err(), DemoError::NoProgram(_)));
     assert_eq!(fs::read_dir(nowhere.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn the_client_runs_on_the_socket_and_its_code_is_the_commands() {
+    let bench = Bench::new(PATIENT, None);
+    let mut said = Vec::new();
+    let code = std::thread::scope(|scope| {
+        scope.spawn(|| answer_on(&bench.coming_socket()));
+        with_client(bench.surroundings(), &mut said, |socket| {
+            assert!(socket.exists());
+            ExitCode::from(7)
+        })
+    });
+    assert_eq!(format!("{:?}", code.unwrap()), format!("{:?}", ExitCode::from(7)));
+    let said = String::from_utf8(said).unwrap();
+    assert_eq!(
+        said,
+        "demo: without a simulated broker: tradier-sim was not built\ndemo: starting blotterd\ndemo: ready\n"
+    );
+    bench.nothing_is_left();
 }
 
 #[track_caller]
