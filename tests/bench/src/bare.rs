@@ -29,10 +29,6 @@ impl Bare {
         Ok(Self { queues, _tasks: tasks })
     }
 
-    pub(crate) fn clients(&self) -> usize {
-        self.queues.lock().unwrap_or_else(PoisonError::into_inner).len()
-    }
-
     pub(crate) fn publish(&self, frame: &Bytes) {
         for queue in self.queues.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             // A full queue would be a slow reader: the floor drops the frame, the run then fails.
@@ -45,6 +41,8 @@ async fn accept(listener: UnixListener, queues: Queues) {
     let mut writers = JoinSet::new();
     while let Ok((mut stream, _)) = listener.accept().await {
         let (queue, mut frames) = mpsc::channel::<Bytes>(64);
+        // A greeting, so that a client knows that it is attached.
+        let _ = queue.try_send(Bytes::from_static(b"event: health\ndata: {}\n\n"));
         queues.lock().unwrap_or_else(PoisonError::into_inner).push(queue);
         writers.spawn(async move {
             while let Some(frame) = frames.recv().await {

@@ -5,6 +5,7 @@
 
 mod bare;
 mod goals;
+mod ours;
 mod readers;
 mod report;
 mod stats;

@@ -69,11 +69,13 @@ async fn read(mut stream: UnixStream, arrived: mpsc::UnboundedSender<Instant>) {
     }
 }
 
-/// Finds the ends of events that carry an `id:`; comments, hints and HTTP framing are none.
+const HEALTH: &[u8] = b"event: health";
+
+/// Finds the ends of `health` events; comments, other events and HTTP framing are none.
 #[derive(Debug, Default)]
 struct Scanner {
     line: Vec<u8>,
-    has_id: bool,
+    is_health: bool,
 }
 
 impl Scanner {
@@ -82,15 +84,15 @@ impl Scanner {
         for &byte in bytes {
             if byte != b'\n' {
                 // Longer than any prefix that matters: the rest of a line is not needed.
-                if self.line.len() < 4 {
+                if self.line.len() < HEALTH.len() {
                     self.line.push(byte);
                 }
                 continue;
             }
             if self.line.is_empty() {
-                events += usize::from(std::mem::take(&mut self.has_id));
-            } else if self.line.starts_with(b"id:") {
-                self.has_id = true;
+                events += usize::from(std::mem::take(&mut self.is_health));
+            } else if self.line.starts_with(HEALTH) {
+                self.is_health = true;
             }
             self.line.clear();
         }
@@ -103,9 +105,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_events_with_an_id_across_chunks() {
+    fn counts_health_events_across_chunks() {
         let mut scanner = Scanner::default();
-        let stream = b"HTTP/1.1 200 OK\r\n\r\n20\r\nevent: hello\ndata: {}\n\n\r\n: beat\n\n1f\r\nevent: trade\nid: 7\ndata: {}\n\n\r\n";
+        let stream = b"HTTP/1.1 200 OK\r\n\r\n20\r\nevent: hello\ndata: {}\n\n\r\n: beat\n\n1f\r\nevent: health\ndata: {}\n\n\r\n";
         let (head, tail) = stream.split_at(80);
         assert_eq!(scanner.events_in(head) + scanner.events_in(tail), 1);
     }

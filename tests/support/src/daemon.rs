@@ -10,7 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
-use crate::socket::{Answer, wait_until};
+use crate::socket::{Answer, Connection, wait_until};
 use crate::{process, programs};
 
 /// How to start a daemon.
@@ -103,6 +103,21 @@ impl Daemon {
     #[must_use]
     pub fn data_dir(&self) -> PathBuf {
         self.folder.path().join("d")
+    }
+
+    /// Where its private PostgreSQL listens.
+    #[must_use]
+    pub fn postgres_socket_dir(&self) -> PathBuf {
+        self.data_dir().join("run")
+    }
+
+    /// The user the daemon takes us for.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn username(&self) -> Result<String> {
+        let version = Connection::open(&self.socket()).await?.get("/v1/version").await?.json()?;
+        Ok(version.get("username").and_then(|name| name.as_str()).context("no username in /v1/version")?.to_owned())
     }
 
     #[must_use]

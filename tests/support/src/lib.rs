@@ -4,6 +4,7 @@
 //! * Nothing outlives its test: what a killed test left behind is swept by the next one.
 //! * Only processes that are proven ours are ever signalled.
 
+pub mod book;
 pub mod cluster;
 pub mod daemon;
 pub mod process;

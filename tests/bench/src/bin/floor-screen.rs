@@ -22,11 +22,12 @@ fn run(terminal: &mut ratatui::DefaultTerminal) -> io::Result<()> {
     loop {
         terminal.draw(|frame| frame.render_stateful_widget(table(), frame.area(), &mut state))?;
         if let Event::Key(key) = read()? {
-            match key.code {
-                KeyCode::Char('j') => state.select_next(),
-                KeyCode::Char('k') => state.select_previous(),
-                KeyCode::Char('q') => return Ok(()),
-                _ => {}
+            if key.code == KeyCode::Char('j') {
+                state.select_next();
+            } else if key.code == KeyCode::Char('k') {
+                state.select_previous();
+            } else if key.code == KeyCode::Char('q') {
+                return Ok(());
             }
         }
     }

@@ -1,24 +1,27 @@
 //! What a person at the terminal feels: start, keys, idling. Program and floor take turns, so that
 //! a busy moment of the machine meets both.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use blotter_testkit::process::usage;
+use blotter_testkit::programs;
 use blotter_testkit::terminal::{Answers, Setup, Size, Terminal};
 
 use crate::report::Report;
 use crate::stats::Sample;
 
 /// What the suite runs.
-pub(crate) struct Programs {
-    pub(crate) floor: PathBuf,
-    pub(crate) client: PathBuf,
-    pub(crate) socket: PathBuf,
+struct Programs {
+    floor: PathBuf,
+    client: PathBuf,
+    socket: PathBuf,
 }
 
 const SIZE: Size = Size { columns: 120, rows: 40 };
+/// A row that shows only when the whole book is on the screen.
+const LAST_ROW: &str = "SYM20";
 
 impl Programs {
     fn floor(&self) -> Setup {
@@ -30,10 +33,16 @@ impl Programs {
     }
 }
 
-pub(crate) fn run(programs: &Programs, report: &mut Report) -> Result<()> {
-    starts(programs, report)?;
-    keys(programs, report)?;
-    idle(programs, report)
+/// Needs a daemon with at least `LAST_ROW` positions behind `socket`.
+pub(crate) fn run(socket: &Path, report: &mut Report) -> Result<()> {
+    let programs = Programs {
+        floor: programs::path("floor-screen")?,
+        client: programs::path("blotter")?,
+        socket: socket.to_owned(),
+    };
+    starts(&programs, report)?;
+    keys(&programs, report)?;
+    idle(&programs, report)
 }
 
 fn starts(programs: &Programs, report: &mut Report) -> Result<()> {
@@ -74,8 +83,8 @@ fn keys(programs: &Programs, report: &mut Report) -> Result<()> {
     const KEYS_A_ROUND: usize = 20;
     let mut floor = Terminal::start(&programs.floor())?;
     let mut client = Terminal::start(&programs.client())?;
-    floor.wait_for("SYM34")?;
-    client.wait_for("SYM34")?;
+    floor.wait_for(LAST_ROW)?;
+    client.wait_for(LAST_ROW)?;
     let (mut floor_ms, mut client_ms) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
         let key = if round % 2 == 0 { "j" } else { "k" };
@@ -95,7 +104,7 @@ fn keys(programs: &Programs, report: &mut Report) -> Result<()> {
 fn idle(programs: &Programs, report: &mut Report) -> Result<()> {
     const WINDOW: Duration = Duration::from_secs(40);
     let mut client = Terminal::start(&programs.client())?;
-    client.wait_for("SYM34")?;
+    client.wait_for(LAST_ROW)?;
     wait_for_the_minute();
     settle(&mut client);
     let before = usage(client.pid())?;
