@@ -4,6 +4,12 @@
 mod support;
 
 #[cfg(test)]
+mod api;
+#[cfg(test)]
+mod calendar;
+#[cfg(test)]
+mod config;
+#[cfg(test)]
 mod database;
 #[cfg(test)]
 mod isolation;
