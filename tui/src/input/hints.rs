@@ -20,12 +20,15 @@ pub struct Hint {
 #[must_use]
 pub fn hints(model: &Model) -> Vec<Hint> {
     let contexts = contexts(model);
+    let nearest = contexts.first().copied().unwrap_or(Context::Everywhere);
     let shown = model.keymap.entries().filter(|(entry, chords)| {
         contexts.contains(&entry.context) && !entry.hint.is_empty() && !chords.is_empty() && is_useful(model, entry)
     });
     shown
         .filter_map(|(entry, chords)| {
-            let key = chords.first()?.to_string();
+            // Where characters are typed, a command from further away needs a key that types none.
+            let is_far = is_modal(nearest) && entry.context != nearest;
+            let key = chords.iter().find(|chord| !is_far || chord.typed().is_none())?.to_string();
             Some(Hint { action: entry.action, key, words: words(model, entry) })
         })
         .collect()
@@ -47,7 +50,8 @@ fn is_useful(model: &Model, entry: &Entry) -> bool {
     use Action as A;
     let overlay = model.overlays.last();
     let is_form = matches!(overlay, Some(Overlay::Settings(_)));
-    let is_bare = overlay.is_none();
+    let is_modal = contexts(model).first().copied().is_some_and(is_modal);
+    let is_bare = overlay.is_none() && !is_modal;
     match entry.action {
         A::Details => is_form || (is_bare && has_selection(model)),
         A::Copy => is_bare && has_selection(model),
@@ -59,10 +63,11 @@ fn is_useful(model: &Model, entry: &Entry) -> bool {
         },
         A::NextFilter => is_bare,
         A::Sync | A::AutoRefresh | A::Settings | A::Messages => is_bare,
+        A::Back if is_modal => false,
         A::Back => {
             !is_bare || model.notices.has_error() || list(model).is_some_and(|(list, _)| !list.search.text().is_empty())
         }
-        A::Help => !matches!(overlay, Some(Overlay::Help { .. })),
+        A::Help => !is_modal && !matches!(overlay, Some(Overlay::Help { .. })),
         A::Up | A::Down | A::Left | A::Right | A::PageUp | A::PageDown | A::Top | A::Bottom => true,
         A::OpenPane | A::HistoryPane | A::PerformancePane | A::NextPane | A::PreviousPane => true,
         A::Redraw | A::Suspend | A::Quit | A::NextChoice | A::PreviousChoice | A::Confirm | A::Yes | A::Keep => true,

@@ -23,7 +23,7 @@ pub struct Banner {
 }
 
 /// Most lines that banners take.
-const LINES_MAX: usize = 4;
+const LINES_MAX: usize = 6;
 
 /// What has to be said now, the gravest first.
 #[must_use]
@@ -98,7 +98,7 @@ fn database_banner(model: &Model) -> Option<Banner> {
         ComponentState::Starting => (Role::BannerInfo, "The database is starting".to_owned()),
         ComponentState::Unavailable => (
             Role::BannerDanger,
-            format!("Database unavailable since {}. Nothing is queued", format::clock_s(part.since)),
+            format!("Database unavailable since {}, and nothing is queued", format::clock_s(part.since)),
         ),
         ComponentState::Degraded => (Role::BannerWarn, "The database needs attention".to_owned()),
         ComponentState::NotConfigured => (Role::BannerDanger, "No database is set up".to_owned()),

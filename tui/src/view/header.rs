@@ -1,12 +1,14 @@
 //! The first line: mode, account, market, the day, and how old all of it is.
 
+use std::time::Duration;
+
 use blotter_shared::domain::BrokerMode;
 use blotter_shared::protocol::health::ComponentState;
 use blotter_shared::protocol::market::SessionPhase;
 use ratatui::layout::Rect;
 use rust_decimal::Decimal;
 
-use super::layout::{Mode, broker_mode, mode};
+use super::layout::broker_mode;
 use crate::client::session::Link;
 use crate::figures;
 use crate::format::{self, Spacing};
@@ -19,16 +21,16 @@ use crate::widgets::text;
 
 pub(super) fn draw(canvas: &mut Canvas<'_>, row: Rect, model: &Model) {
     let pieces = pieces(model);
-    let chosen = choose(&pieces, row.width.saturating_sub(2));
-    let mut x = 1;
-    for (piece, words) in pieces.iter().zip(&chosen).filter(|(piece, _)| piece.side == Side::Left) {
+    let chosen = choose(&pieces, row.width.saturating_sub(1));
+    let on = |side| pieces.iter().zip(&chosen).filter(move |(piece, _)| piece.side == side);
+    let mut x = 0;
+    for (piece, words) in on(Side::Left) {
         let Some(words) = words else { continue };
         x = canvas.put(row, x, words, piece.role) + 2;
     }
-    let right: Vec<_> = pieces.iter().zip(&chosen).filter(|(piece, _)| piece.side == Side::Right).collect();
-    let widths: u16 = right.iter().filter_map(|(_, words)| words.as_ref()).map(|words| text::width(words) + 2).sum();
-    let mut x = row.width.saturating_sub(widths.saturating_sub(1));
-    for (piece, words) in right {
+    let widths = on(Side::Right).filter_map(|(_, words)| words.as_ref()).map(|words| text::width(words) + 2);
+    let mut x = row.width.saturating_sub(widths.sum::<u16>().saturating_sub(1));
+    for (piece, words) in on(Side::Right) {
         let Some(words) = words else { continue };
         x = canvas.put(row, x, words, piece.role) + 2;
     }
@@ -37,16 +39,16 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, row: Rect, model: &Model) {
 fn pieces(model: &Model) -> Vec<Piece> {
     let mut pieces = vec![badge(model)];
     if model.surroundings.access == Access::ReadOnly {
-        pieces.push(Piece::new(Side::Left, 85, Role::Warn, ["READ-ONLY", "R/O"]));
+        pieces.push(Piece::left(Role::Warn, words([(84, "READ-ONLY"), (93, "R/O")])));
     }
     pieces.extend(account(model));
     pieces.extend(market(model));
-    pieces.push(Piece::new(Side::Left, 50, Role::Text, [format::clock(model.trading_now())]));
+    pieces.push(Piece::left(Role::Text, vec![(50, format::clock(model.trading_now()))]));
     pieces.extend(counts(model));
     pieces.extend(risk(model));
     pieces.push(synced(model));
     if model.is_spinning() || model.is_loading {
-        pieces.push(Piece::new(Side::Right, 35, Role::Accent, [activity(model)]));
+        pieces.push(Piece::right(Role::Accent, vec![(34, activity(model))]));
     }
     pieces
 }
@@ -57,12 +59,12 @@ fn activity(model: &Model) -> String {
 
 fn badge(model: &Model) -> Piece {
     let (name, role) = match broker_mode(model) {
-        None => ("BLOTTER", Role::Strong),
+        None => (" BLOTTER ", Role::Strong),
         Some(BrokerMode::Sim) => (" SIM ", Role::BadgeSim),
         Some(BrokerMode::Sandbox) => (" SANDBOX ", Role::BadgeSandbox),
         Some(BrokerMode::Live) => (" LIVE ", Role::BadgeLive),
     };
-    Piece::new(Side::Left, 100, role, [name])
+    Piece::left(role, words([(100, name)]))
 }
 
 fn account(model: &Model) -> Option<Piece> {
@@ -72,7 +74,7 @@ fn account(model: &Model) -> Option<Piece> {
         BrokerMode::Sandbox => settings.sandbox_account_id.as_deref(),
         BrokerMode::Live => settings.live_account_id.as_deref(),
     };
-    Some(Piece::new(Side::Left, 45, Role::Text, [text::clean(id?)]))
+    Some(Piece::left(Role::Text, vec![(45, text::clean(id?))]))
 }
 
 fn market(model: &Model) -> Option<Piece> {
@@ -83,16 +85,16 @@ fn market(model: &Model) -> Option<Piece> {
     let early = if market.early_close { " early" } else { "" };
     Some(match market.phase {
         SessionPhase::Open if market.forced_open => {
-            Piece::new(Side::Left, 80, Role::Warn, ["● open (forced)", "● forced"])
+            Piece::left(Role::Warn, words([(38, "● open (forced)"), (86, "● forced")]))
         }
         SessionPhase::Open => {
             let long = format!("● open, closes{early} in {airy}");
-            Piece::new(Side::Left, 80, Role::Good, [long, format!("● open {tight}"), "● open".to_owned()])
+            Piece::left(Role::Good, vec![(38, long), (80, format!("● open {tight}")), (86, "● open".to_owned())])
         }
         SessionPhase::Closed => {
             let opens = format::opening(market.next_change, now);
             let long = format!("○ closed, opens {opens}");
-            Piece::new(Side::Left, 80, Role::Muted, [long, format!("○ closed {tight}"), "○ closed".to_owned()])
+            Piece::left(Role::Muted, vec![(38, long), (80, format!("○ closed {tight}")), (86, "○ closed".to_owned())])
         }
     })
 }
@@ -102,18 +104,14 @@ fn counts(model: &Model) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let unprotected = figures::unprotected(model.open_trades());
     if unprotected > 0 {
-        let words = [format!(" {unprotected} UNPROTECTED "), format!(" {unprotected}! ")];
-        pieces.push(Piece::new(Side::Right, 99, Role::Alarm, words));
+        let wordings = vec![(87, format!(" {unprotected} NO STOP ")), (99, format!(" {unprotected}! "))];
+        pieces.push(Piece::right(Role::Alarm, wordings));
     }
     let waiting = figures::needs_person(model.open_trades());
     if waiting > 0 {
         let verb = if waiting == 1 { "needs" } else { "need" };
-        pieces.push(Piece::new(
-            Side::Right,
-            95,
-            Role::Danger,
-            [format!("{waiting} {verb} you"), format!("{waiting} ?")],
-        ));
+        pieces
+            .push(Piece::right(Role::Danger, vec![(85, format!("{waiting} {verb} you")), (97, format!("{waiting}?"))]));
     }
     pieces
 }
@@ -123,16 +121,19 @@ fn risk(model: &Model) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let closed = model.history.trades();
     let day = figures::day_pnl(open, closed, model.trading_now()).map(|cash| cash.0);
-    let words = day.map_or_else(|| format::UNKNOWN.to_owned(), format::trend);
-    let role = day.map_or(Role::Muted, sign_role);
-    pieces.push(Piece::new(Side::Right, 70, role, [format!("Day {words}"), words]));
+    pieces.push(match day.map(format::trend) {
+        Some(words) => {
+            Piece::right(day.map_or(Role::Muted, sign_role), vec![(65, format!("Day {words}")), (75, words)])
+        }
+        None => Piece::right(Role::Muted, vec![(30, format!("Day {}", format::UNKNOWN))]),
+    });
     let heat = figures::heat_pct(open, settings);
     let limit = settings.heat_limit_pct;
     let words = heat.map_or_else(|| format::UNKNOWN.to_owned(), |heat| format::plain(heat, 1));
     let role = if heat.is_none_or(|heat| heat > limit && limit > Decimal::ZERO) { Role::Warn } else { Role::Text };
-    pieces.push(Piece::new(Side::Right, 40, role, [format!("Heat {words}/{}%", format::plain(limit, 1))]));
+    pieces.push(Piece::right(role, vec![(40, format!("Heat {words}/{}%", format::plain(limit, 1)))]));
     let count = format!("{}/{}", open.len(), settings.max_positions);
-    pieces.push(Piece::new(Side::Right, 60, Role::Text, [format!("Pos {count}"), count]));
+    pieces.push(Piece::right(Role::Text, vec![(35, format!("Pos {count}")), (60, count)]));
     pieces
 }
 
@@ -143,20 +144,31 @@ fn synced(model: &Model) -> Piece {
             Link::Connecting | Link::Live | Link::Stale => "connecting",
             Link::Retrying | Link::Refused => "not connected",
         };
-        return Piece::new(Side::Right, 90, Role::Muted, [words]);
+        return Piece::right(Role::Muted, vec![(90, words.to_owned())]);
     };
     let interval = age_interval(model);
-    let broker = model.data.health.as_ref().map(|heard| heard.value.broker.state);
-    let is_stale = model.is_cut_off() || broker == Some(ComponentState::Unavailable);
-    let words = format::age(age, interval);
+    let silence = broker_silence(model);
+    let is_stale = model.is_cut_off() || silence.is_some();
+    let words = format::age(age.max(silence.unwrap_or_default()), interval);
     if is_stale {
         let role = Role::Alarm;
-        return Piece::new(Side::Right, 90, role, [format!(" STALE {words} "), " STALE ".to_owned()]);
+        return Piece::right(role, vec![(90, format!(" STALE {words} ")), (98, " STALE ".to_owned())]);
     }
     let role = if age > interval * 2 { Role::Warn } else { Role::Muted };
-    let wordings = match mode(model.width) {
-        Mode::Wide | Mode::Standard => vec![format!("synced {words}")],
-        Mode::Narrow => vec![format!("synced {words}"), words],
-    };
-    Piece::new(Side::Right, 90, role, wordings)
+    Piece::right(role, vec![(82, format!("synced {words}")), (98, words)])
+}
+
+/// When the broker stopped answering, if it does not.
+fn broker_silence(model: &Model) -> Option<Duration> {
+    let broker = &model.data.health.as_ref()?.value.broker;
+    match broker.state {
+        ComponentState::Unavailable => Some((model.now.wall - broker.since).to_std().unwrap_or_default()),
+        ComponentState::Ok | ComponentState::Starting | ComponentState::Degraded | ComponentState::NotConfigured => {
+            None
+        }
+    }
+}
+
+fn words<const N: usize>(wordings: [(u8, &str); N]) -> Vec<(u8, String)> {
+    wordings.map(|(weight, words)| (weight, words.to_owned())).to_vec()
 }

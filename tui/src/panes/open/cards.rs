@@ -4,7 +4,7 @@ use blotter_shared::protocol::trades::Trade;
 use ratatui::layout::Rect;
 
 use super::view::{
-    Bracket, bracket, cover_words, is_unprotected, mark_words, marker, quantity, sign_role, state_words,
+    Bracket, bracket, cover_words, fitting, is_unprotected, mark_words, marker, quantity, sign_role, state_words,
 };
 use crate::figures::pnl_pct;
 use crate::format;
@@ -16,8 +16,16 @@ use crate::widgets::text;
 
 /// Lines of a folded card with the rule below it.
 #[must_use]
-pub fn height(trade: &Trade) -> u16 {
-    3 + u16::from(has_rail_line(trade)) + u16::from(trade.needs_person.is_some())
+pub fn height(trade: &Trade, width: u16) -> u16 {
+    3 + u16::from(has_rail_line(trade)) + u16::try_from(needs_lines(trade, width).len()).unwrap_or(0)
+}
+
+/// What a person has to do, in at most three lines.
+fn needs_lines(trade: &Trade, width: u16) -> Vec<String> {
+    let Some(reason) = &trade.needs_person else { return Vec::new() };
+    let mut lines = text::wrap(&format!("needs you: {}", text::clean(reason)), width.saturating_sub(3));
+    lines.truncate(3);
+    lines
 }
 
 fn has_rail_line(trade: &Trade) -> bool {
@@ -52,9 +60,8 @@ fn draw_card(canvas: &mut Canvas<'_>, area: Rect, model: &Model, trade: &Trade) 
     if has_rail_line(trade) {
         draw_rail(canvas, next(), model, trade);
     }
-    if let Some(reason) = &trade.needs_person {
-        let words = format!("needs you: {}", text::clean(reason));
-        canvas.put(next(), 2, &text::cut(&words, area.width.saturating_sub(3)), Role::Danger);
+    for words in needs_lines(trade, area.width) {
+        canvas.put(next(), 2, &words, Role::Danger);
     }
     if is_expanded {
         used += details::draw(canvas, below(area, used), model, trade);
@@ -99,7 +106,7 @@ fn draw_rail(canvas: &mut Canvas<'_>, row: Rect, model: &Model, trade: &Trade) {
     let days = format!("{}d", trade.contract.days_to_expiry(format::exchange_date(model.trading_now())));
     let x = match bracket(trade) {
         Bracket::Missing => 0,
-        Bracket::Waiting(words) => canvas.put(row, 2, &words, Role::Muted),
+        Bracket::Waiting(wordings) => canvas.put(row, 2, fitting(&wordings, row.width.saturating_sub(8)), Role::Muted),
         Bracket::StopOnly(stop) => canvas.put(row, 2, &format!("{stop} ├ stop only"), Role::Text),
         Bracket::Rail { stop, target, rail } => {
             let cells = row.width.saturating_sub(text::width(&stop) + text::width(&target) + 11).min(23);

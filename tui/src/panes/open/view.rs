@@ -36,7 +36,7 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
 #[must_use]
 pub fn height(model: &Model, trade: &Trade) -> u16 {
     let folded = match mode(model.width) {
-        Mode::Narrow => cards::height(trade),
+        Mode::Narrow => cards::height(trade, model.width),
         Mode::Standard | Mode::Wide => 1 + u16::from(trade.needs_person.is_some()),
     };
     let is_open = model.open.list.expanded.contains(&trade.id);
@@ -206,11 +206,11 @@ impl<'a> Table<'a> {
                 if let Some(words) =
                     target.filter(|_| trade.protection == blotter_shared::domain::Protection::Confirmed)
                 {
-                    canvas.put(row, 10, &text::cut(&words, row.width.saturating_sub(10)), Role::Muted);
+                    canvas.put(row, 10, fitting(&[words], row.width.saturating_sub(10)), Role::Muted);
                 }
             }
-            Bracket::Waiting(words) => {
-                canvas.put(row, 0, &text::cut(&words, row.width), Role::Muted);
+            Bracket::Waiting(wordings) => {
+                canvas.put(row, 0, fitting(&wordings, row.width), Role::Muted);
             }
             Bracket::StopOnly(stop) => {
                 let words = format!("{stop:>width$} ├ stop only", width = usize::from(self.stop_width));
@@ -261,7 +261,7 @@ pub enum Bracket {
     /// Held without a stop that is known to work.
     Missing,
     /// Nothing is held yet.
-    Waiting(String),
+    Waiting(Vec<String>),
     StopOnly(String),
     Rail {
         stop: String,
@@ -276,12 +276,12 @@ pub fn bracket(trade: &Trade) -> Bracket {
     let shown = |price: Option<blotter_shared::domain::Price>| price.map(|price| format::price(price.value()));
     match cover(trade) {
         Cover::NoStop | Cover::Unverified => Bracket::Missing,
-        Cover::Nothing => Bracket::Waiting(match (shown(trade.sl_price), shown(trade.tp_price)) {
-            (Some(stop), Some(target)) => format!("after the fill: {stop} – {target}"),
-            (Some(stop), None) => format!("after the fill: stop {stop}"),
-            (None, Some(target)) => format!("after the fill: target {target}"),
-            (None, None) => "no bracket planned".to_owned(),
-        }),
+        Cover::Nothing => Bracket::Waiting(planned(match (shown(trade.sl_price), shown(trade.tp_price)) {
+            (Some(stop), Some(target)) => format!("{stop} – {target}"),
+            (Some(stop), None) => format!("stop {stop}"),
+            (None, Some(target)) => format!("target {target}"),
+            (None, None) => "no bracket".to_owned(),
+        })),
         Cover::Stop => {
             let stop = shown(trade.sl_price).unwrap_or_default();
             let scale =
@@ -295,6 +295,17 @@ pub fn bracket(trade: &Trade) -> Bracket {
             }
         }
     }
+}
+
+/// What comes after the fill, in ever shorter words.
+fn planned(prices: String) -> Vec<String> {
+    vec![format!("after the fill: {prices}"), format!("planned {prices}"), prices, "planned".to_owned()]
+}
+
+/// The longest wording that fits.
+#[must_use]
+pub fn fitting(wordings: &[String], room: u16) -> &str {
+    wordings.iter().find(|words| text::width(words) <= room).map_or("", String::as_str)
 }
 
 /// Whether it is held without a stop that is known to work.
