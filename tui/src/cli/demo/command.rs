@@ -44,7 +44,7 @@ fn surroundings(environment: &Environment) -> Result<Surroundings, Failure> {
     let client = client.map_err(|error| Failure::fault(format!("where is this program? {error}")))?;
     Ok(Surroundings {
         programs: Programs::beside(&client),
-        temp: PathBuf::from("/tmp"),
+        temp: environment.tmpdir.clone().unwrap_or_else(|| PathBuf::from("/tmp")),
         path: environment.path.clone(),
         home: environment.home.clone(),
     })
