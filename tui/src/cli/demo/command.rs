@@ -30,7 +30,7 @@ pub(in crate::cli) fn run(context: &Context, args: &DemoArgs) -> Result<ExitCode
         headless(surroundings, &mut io::stdout(), &mut io::stderr()).map_err(fault)?;
         return Ok(ExitCode::SUCCESS);
     }
-    refuse_without_screen(context)?;
+    refuse_without_screen(context, "`blotter demo --headless` needs none")?;
     let client = |socket: &Path| {
         let mut context = context.clone();
         context.global.socket = Some(socket.to_owned());
