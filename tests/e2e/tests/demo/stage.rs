@@ -204,6 +204,14 @@ impl Headless {
     }
 }
 
+impl Drop for Headless {
+    /// A failed test leaves no demo that would start again what its stage ends.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 #[track_caller]
 pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
