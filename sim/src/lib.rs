@@ -1,1 +1,6 @@
+//! A Tradier- and ORATS-compatible broker on your own machine.
 
+pub mod calendar;
+pub mod core;
+pub mod rng;
+pub mod time;
