@@ -2,5 +2,6 @@
 
 pub mod calendar;
 pub mod core;
+pub mod market;
 pub mod rng;
 pub mod time;

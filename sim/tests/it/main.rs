@@ -3,10 +3,12 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::wildcard_enum_match_arm,
+    clippy::needless_pass_by_value,
     clippy::indexing_slicing,
     reason = "a test that panics has failed, which is its purpose; and it names only the facts that it judges"
 )]
 
 mod conservation;
+mod market;
 mod matching;
 mod support;
