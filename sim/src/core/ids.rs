@@ -128,7 +128,8 @@ impl Contract {
     /// The share or index that it is an option on: weekly index roots fold into their index, share classes get their slash back.
     #[must_use]
     pub fn underlying(&self) -> Symbol {
-        let known = [("SPXW", "SPX"), ("VIXW", "VIX"), ("NDXP", "NDX"), ("RUTW", "RUT"), ("XSPW", "XSP"), ("BRKB", "BRK/B")];
+        let known =
+            [("SPXW", "SPX"), ("VIXW", "VIX"), ("NDXP", "NDX"), ("RUTW", "RUT"), ("XSPW", "XSP"), ("BRKB", "BRK/B")];
         let found = known.iter().find(|(root, _)| *root == self.root);
         Symbol(found.map_or(self.root.as_str(), |(_, under)| under).to_owned())
     }

@@ -64,7 +64,13 @@ impl Market {
     }
 
     /// Daily, weekly or monthly bars of sessions from `from` to `to`, today's as far as it goes.
-    pub fn history(&mut self, symbol: &Symbol, interval: Interval, (from, to): (NaiveDate, NaiveDate), now: Ms) -> Vec<Bar> {
+    pub fn history(
+        &mut self,
+        symbol: &Symbol,
+        interval: Interval,
+        (from, to): (NaiveDate, NaiveDate),
+        now: Ms,
+    ) -> Vec<Bar> {
         let Some(index) = self.index(symbol) else { return Vec::new() };
         let last = self.days.number(to.min(now.date()));
         let first = self.days.number(from);
@@ -112,17 +118,24 @@ impl Market {
         let end = (start + count + 1).min(day.points.len()).min(known.max(start + 2));
         let points = day.points.get(start..end).unwrap_or_default();
         let minute = |i: usize| day.session.open.plus(MINUTE * i64::try_from(i / PER_MINUTE).unwrap_or(0));
-        let volume = self.volume_until(index, day, minute(end - 1).min(now)) - self.volume_until(index, day, minute(start));
+        let volume =
+            self.volume_until(index, day, minute(end - 1).min(now)) - self.volume_until(index, day, minute(start));
         bar_of(minute(start), points, volume.max(0))
     }
 
     /// Shares traded from the open to a moment: the day's total by the day's rhythm.
     pub(super) fn volume_until(&self, index: usize, day: &DayPath, now: Ms) -> i64 {
         let Some(under) = self.underlying(index) else { return 0 };
-        let mood = 0.65 + 0.9 * unit(at(key(self.seed, "volume"), day.number.cast_unsigned().wrapping_add(u64::try_from(index).unwrap_or(0) << 32)));
+        let mood = 0.65
+            + 0.9
+                * unit(at(
+                    key(self.seed, "volume"),
+                    day.number.cast_unsigned().wrapping_add(u64::try_from(index).unwrap_or(0) << 32),
+                ));
         let minutes = day.points.len() / PER_MINUTE;
         let whole: f64 = (0..minutes).map(|m| weight(m, minutes)).sum();
-        let gone = float(now.since(day.session.open).clamp(0, day.session.close.since(day.session.open))) / float(MINUTE);
+        let gone =
+            float(now.since(day.session.open).clamp(0, day.session.close.since(day.session.open))) / float(MINUTE);
         let full = usize::try_from(int(gone.floor())).unwrap_or(0);
         let part: f64 = (0..full).map(|m| weight(m, minutes)).sum::<f64>() + weight(full, minutes) * gone.fract();
         int(under.volume * mood * part / whole.max(1e-9))

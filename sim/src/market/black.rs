@@ -35,7 +35,11 @@ impl Terms {
     pub(crate) fn price(&self) -> f64 {
         let Some((d1, d2)) = self.d() else { return self.intrinsic() };
         let discounted = self.strike * (-RATE * self.life).exp();
-        if self.call { self.spot * cdf(d1) - discounted * cdf(d2) } else { discounted * cdf(-d2) - self.spot * cdf(-d1) }
+        if self.call {
+            self.spot * cdf(d1) - discounted * cdf(d2)
+        } else {
+            discounted * cdf(-d2) - self.spot * cdf(-d1)
+        }
     }
 
     /// Its sensitivities.
@@ -96,7 +100,8 @@ fn pdf(x: f64) -> f64 {
 /// The normal distribution, by Zelen and Severo's formula 26.2.17 (error below 7.5e-8).
 fn cdf(x: f64) -> f64 {
     let t = 1.0 / (1.0 + 0.231_641_9 * x.abs());
-    let poly = t * (0.319_381_530 + t * (-0.356_563_782 + t * (1.781_477_937 + t * (-1.821_255_978 + t * 1.330_274_429))));
+    let poly =
+        t * (0.319_381_530 + t * (-0.356_563_782 + t * (1.781_477_937 + t * (-1.821_255_978 + t * 1.330_274_429))));
     let tail = pdf(x) * poly;
     if x >= 0.0 { 1.0 - tail } else { tail }
 }

@@ -40,7 +40,10 @@ impl Market {
         let today = now.date();
         let over = calendar::session(today).is_some_and(|s| now >= s.close);
         let candidates = today.iter_days().take(usize::try_from(HORIZON_DAYS).unwrap_or(0)).enumerate();
-        candidates.filter(|(ahead, _)| *ahead > 0 || !over).filter_map(|(ahead, day)| listed(ladder, day, ahead)).collect()
+        candidates
+            .filter(|(ahead, _)| *ahead > 0 || !over)
+            .filter_map(|(ahead, day)| listed(ladder, day, ahead))
+            .collect()
     }
 
     /// The strikes of one expiry, wide enough for its life, around the last session's close.
@@ -55,7 +58,9 @@ impl Market {
         let reach = center * (4.0 * under.iv * 1.2 * life.sqrt() + 0.02);
         let each_side = int(reach / step).clamp(8, 60);
         let middle = int((center / step).round());
-        let strikes = (middle - each_side..=middle + each_side).filter(|n| *n > 0).filter_map(|n| u32::try_from(int((float(n) * step * 1_000.0).round())).ok());
+        let strikes = (middle - each_side..=middle + each_side)
+            .filter(|n| *n > 0)
+            .filter_map(|n| u32::try_from(int((float(n) * step * 1_000.0).round())).ok());
         Some(Listing { expiration, roots: roots(under, expiration), strikes: strikes.collect() })
     }
 
@@ -97,7 +102,10 @@ fn listed(ladder: Ladder, day: NaiveDate, ahead: usize) -> Option<Expiration> {
         Ladder::Unlisted => return None,
     };
     let monthly_kept = monthly && ladder != Ladder::Wednesday;
-    (kept || monthly_kept).then_some(Expiration { date: day, monthly: monthly_kept || (ladder == Ladder::Wednesday && (15..=21).contains(&day.day())) })
+    (kept || monthly_kept).then_some(Expiration {
+        date: day,
+        monthly: monthly_kept || (ladder == Ladder::Wednesday && (15..=21).contains(&day.day())),
+    })
 }
 
 /// The third Friday, or the session before it when that Friday is closed.
@@ -121,7 +129,11 @@ pub(super) fn strike_step(under: &Underlying) -> f64 {
     match (under.options, under.ladder) {
         (OptionClass::Vix, _) => 0.5,
         (OptionClass::Index, _) => {
-            if under.price > 10_000.0 { 25.0 } else { 5.0 }
+            if under.price > 10_000.0 {
+                25.0
+            } else {
+                5.0
+            }
         }
         (_, Ladder::Daily) => 1.0,
         _ => match under.price {

@@ -52,7 +52,9 @@ impl Feed for SharedMarket {
     fn tick(&self, symbol: &Symbol, price: Decimal) -> Decimal {
         use rust_decimal::prelude::ToPrimitive;
         let market = self.lock();
-        let Some(contract) = Contract::parse(symbol.as_str()) else { return Decimal::new(1, if price < Decimal::ONE { 4 } else { 2 }) };
+        let Some(contract) = Contract::parse(symbol.as_str()) else {
+            return Decimal::new(1, if price < Decimal::ONE { 4 } else { 2 });
+        };
         let class = market.option_index(&contract).and_then(|i| market.underlying(i)).map(|u| u.options);
         class.map_or(Decimal::new(1, 2), |c| Decimal::new(tick_mils(c, price.to_f64().unwrap_or(0.0)), 3))
     }

@@ -142,7 +142,11 @@ impl Market {
     pub(super) fn spot(&mut self, index: usize, now: Ms) -> f64 {
         let (number, session) = self.session_of(now);
         if now < session.open {
-            return if session.date == self.date(now) { self.before_open(index, number, now) } else { self.close_of(index, number) };
+            return if session.date == self.date(now) {
+                self.before_open(index, number, now)
+            } else {
+                self.close_of(index, number)
+            };
         }
         let day = self.day(index, number);
         if now <= session.close { day.at(now) } else { self.after_close(index, number, now) }
@@ -153,7 +157,8 @@ impl Market {
         let open = self.day(index, number).points.first().copied().unwrap_or(0.0);
         let close = self.close_of(index, number - 1);
         let session = self.days.get(number);
-        let morning = float(now.since(session.premarket.plus(-3 * 60 * MINUTE))) / float(session.open.since(session.premarket) + 3 * 60 * MINUTE);
+        let morning = float(now.since(session.premarket.plus(-3 * 60 * MINUTE)))
+            / float(session.open.since(session.premarket) + 3 * 60 * MINUTE);
         let x = morning.clamp(0.0, 1.0);
         close * (open / close).powf(0.2 + 0.8 * x) * self.murmur(index, now, x * (1.0 - x))
     }

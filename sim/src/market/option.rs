@@ -135,7 +135,9 @@ impl Market {
         let low = (mid - half).max(0.0);
         let bid = to_tick(low, tick(low), Toward::Below);
         let ask = to_tick(mid + half, tick(mid + half), Toward::Above).max(bid + Decimal::new(tick(low), 3));
-        let size = |salt: i64| i64::try_from(at(listed.noise ^ 0x51, (now.0 / SECOND * 2 + salt).cast_unsigned()) % 180).unwrap_or(0) + 3;
+        let size = |salt: i64| {
+            i64::try_from(at(listed.noise ^ 0x51, (now.0 / SECOND * 2 + salt).cast_unsigned()) % 180).unwrap_or(0) + 3
+        };
         let bid_size = if bid.is_zero() { 0 } else { size(0) };
         let last = self.last_print(listed, fear, print_moment(listed.noise, now, session));
         Touch { bid, ask, bid_size, ask_size: size(1), last }
@@ -181,7 +183,11 @@ pub(super) fn tick_mils(class: OptionClass, price: f64) -> i64 {
     match class {
         OptionClass::Penny | OptionClass::Unlisted => 10,
         OptionClass::Nickel | OptionClass::Index | OptionClass::Vix => {
-            if price < 3.0 { 50 } else { 100 }
+            if price < 3.0 {
+                50
+            } else {
+                100
+            }
         }
     }
 }

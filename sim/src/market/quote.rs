@@ -82,12 +82,22 @@ impl Market {
         let day = (today && started).then(|| self.day_bar(index, number, now));
         let last_number = if today && !started { number - 1 } else { number };
         let reference = if today { number - 1 } else { number };
-        let previous = to_tick(self.close_of(index, if today { number - 1 } else { reference - 1 }), 10, Toward::Nearest);
+        let previous =
+            to_tick(self.close_of(index, if today { number - 1 } else { reference - 1 }), 10, Toward::Nearest);
         let closed = now >= session.close;
-        let close = (closed && today || !today).then(|| to_tick(self.close_of(index, last_number), 10, Toward::Nearest));
+        let close =
+            (closed && today || !today).then(|| to_tick(self.close_of(index, last_number), 10, Toward::Nearest));
         let year_range = self.year_range(index, number, day.as_ref());
-        let volume = if started { let d = self.day(index, number); self.volume_until(index, &d, now) } else { 0 };
-        let roots = self.underlying(index).map(|u| if u.symbol.as_str() == "SPX" { "SPX,SPXW".to_owned() } else { u.root() }).unwrap_or_default();
+        let volume = if started {
+            let d = self.day(index, number);
+            self.volume_until(index, &d, now)
+        } else {
+            0
+        };
+        let roots = self
+            .underlying(index)
+            .map(|u| if u.symbol.as_str() == "SPX" { "SPX,SPXW".to_owned() } else { u.root() })
+            .unwrap_or_default();
         let (symbol, description, kind, average) = self.underlying(index).map_or_else(
             || (Symbol::new(""), String::new(), AssetKind::Stock, 0.0),
             |u| (u.symbol.clone(), u.name.clone(), u.kind, u.volume),
@@ -131,7 +141,9 @@ impl Market {
         let lean = (unit(at(noise, (now.0 / (2 * SECOND)).cast_unsigned())) - 0.5) * half;
         let bid = to_tick(spot + lean - half, 10, Toward::Below);
         let ask = to_tick(spot + lean + half, 10, Toward::Above).max(bid + Decimal::new(1, 2));
-        let size = |salt: i64| (i64::try_from(at(noise ^ 0x51, (now.0 / SECOND * 2 + salt).cast_unsigned()) % 14).unwrap_or(0) + 1) * 100;
+        let size = |salt: i64| {
+            (i64::try_from(at(noise ^ 0x51, (now.0 / SECOND * 2 + salt).cast_unsigned()) % 14).unwrap_or(0) + 1) * 100
+        };
         Touch { bid, ask, bid_size: size(0), ask_size: size(1), last }
     }
 
@@ -173,8 +185,14 @@ impl Market {
         let (open_interest, usual) = self.interest(index, contract, view.greeks().delta, noise);
         let gone = float(seen.since(session.open)) / float(session.close.since(session.open).max(1));
         let (name, kind) = self.underlying(index).map(|u| (u.symbol.as_str().to_owned(), u.kind))?;
-        let monthly = contract.root == name.replace('/', "") && (kind == AssetKind::Index || super::chain::third_friday(contract.expiry));
-        let description = format!("{name} {} ${} {}", contract.expiry.format("%b %-d %Y"), contract.strike(), if view.terms.call { "Call" } else { "Put" });
+        let monthly = contract.root == name.replace('/', "")
+            && (kind == AssetKind::Index || super::chain::third_friday(contract.expiry));
+        let description = format!(
+            "{name} {} ${} {}",
+            contract.expiry.format("%b %-d %Y"),
+            contract.strike(),
+            if view.terms.call { "Call" } else { "Put" }
+        );
         let close = (now >= session.close || !started).then_some(view.touch.last);
         Some(Quote {
             symbol: listed.symbol.clone(),

@@ -29,7 +29,10 @@ pub(crate) fn figure(value: f64, digits: u32) -> Decimal {
 }
 
 /// The whole number nearest to a float that is one already; 0 for what is none, the ends of `i64` beyond them.
-#[expect(clippy::cast_possible_truncation, reason = "the cast saturates, and NaN becomes 0: both are what is wanted of a model's number")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the cast saturates, and NaN becomes 0: both are what is wanted of a model's number"
+)]
 pub(crate) fn int(value: f64) -> i64 {
     value as i64
 }

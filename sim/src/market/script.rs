@@ -31,6 +31,16 @@ impl Pinned {
 }
 
 impl Market {
+    /// The moves so far, for a state file.
+    pub(crate) fn shifts(&self) -> Vec<Shift> {
+        self.shifts.clone()
+    }
+
+    /// Takes the moves of a state file.
+    pub(crate) fn restore(&mut self, shifts: Vec<Shift>) {
+        self.shifts = shifts;
+    }
+
     /// Moves an underlying by `percent` from `now` on, evenly over `over_ms`. False when there is no such underlying.
     pub fn push(&mut self, symbol: &Symbol, percent: f64, (now, over_ms): (Ms, i64)) -> bool {
         let Some(index) = self.index(symbol) else { return false };

@@ -54,10 +54,13 @@ impl Market {
 
     fn tape_line(&self, line: &str) -> Result<(usize, Ms, f64), String> {
         let mut fields = line.split(',').map(str::trim);
-        let (Some(time), Some(symbol), Some(price), None) = (fields.next(), fields.next(), fields.next(), fields.next()) else {
+        let (Some(time), Some(symbol), Some(price), None) =
+            (fields.next(), fields.next(), fields.next(), fields.next())
+        else {
             return Err("expected time,symbol,price".to_owned());
         };
-        let local = NaiveDateTime::parse_from_str(time, "%Y-%m-%dT%H:%M:%S").map_err(|e| format!("time {time:?}: {e}"))?;
+        let local =
+            NaiveDateTime::parse_from_str(time, "%Y-%m-%dT%H:%M:%S").map_err(|e| format!("time {time:?}: {e}"))?;
         let index = self.index(&Symbol::new(symbol)).ok_or_else(|| format!("unknown symbol {symbol:?}"))?;
         let price: f64 = price.parse().map_err(|_| format!("price {price:?} is no number"))?;
         if !(price.is_finite() && price > 0.0) {

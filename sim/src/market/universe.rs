@@ -129,7 +129,19 @@ fn parse(line: &str) -> Option<Underlying> {
         "monthly" => Ladder::Monthly,
         _ => Ladder::Unlisted,
     };
-    Some(Underlying { symbol: Symbol::new(symbol), kind, name, price, beta, sector, vol: vol / 100.0, iv, volume: volume * 1e6, options, ladder })
+    Some(Underlying {
+        symbol: Symbol::new(symbol),
+        kind,
+        name,
+        price,
+        beta,
+        sector,
+        vol: vol / 100.0,
+        iv,
+        volume: volume * 1e6,
+        options,
+        ladder,
+    })
 }
 
 #[cfg(test)]

@@ -18,8 +18,6 @@ pub(crate) enum Node {
     Eight(Decimal),
     /// A number written as it is: `0E-8`.
     Raw(&'static str),
-    /// A model's figure.
-    Float(f64),
     Text(String),
     /// Fields in order.
     Map(Vec<(&'static str, Node)>),
@@ -82,7 +80,7 @@ impl Node {
                 }
                 out.push(']');
             }
-            Self::Bool(_) | Self::Int(_) | Self::Number(_) | Self::Eight(_) | Self::Raw(_) | Self::Float(_) => self.scalar(out),
+            Self::Bool(_) | Self::Int(_) | Self::Number(_) | Self::Eight(_) | Self::Raw(_) => self.scalar(out),
         }
     }
 
@@ -107,7 +105,7 @@ impl Node {
                     item.xml(out);
                 }
             }
-            Self::Bool(_) | Self::Int(_) | Self::Number(_) | Self::Eight(_) | Self::Raw(_) | Self::Float(_) => self.scalar(out),
+            Self::Bool(_) | Self::Int(_) | Self::Number(_) | Self::Eight(_) | Self::Raw(_) => self.scalar(out),
         }
     }
 
@@ -131,8 +129,7 @@ impl Node {
             Self::Number(value) => write!(out, "{value}"),
             Self::Eight(value) => write!(out, "{value:.8}"),
             Self::Raw(text) => write!(out, "{text}"),
-            Self::Float(value) if value.is_finite() => write!(out, "{value:?}"),
-            Self::Float(_) | Self::Null | Self::Text(_) | Self::Map(_) | Self::List(_) => write!(out, "null"),
+            Self::Null | Self::Text(_) | Self::Map(_) | Self::List(_) => write!(out, "null"),
         };
         debug_assert!(written.is_ok(), "writing to a string cannot fail");
     }
@@ -187,7 +184,6 @@ mod tests {
             (Node::Number(Decimal::new(55, 2)), "0.55"),
             (Node::Eight(Decimal::ONE), "1.00000000"),
             (Node::Raw("0E-8"), "0E-8"),
-            (Node::Float(f64::NAN), "null"),
             (Node::Int(7), "7"),
         ];
         for (node, face) in faces {

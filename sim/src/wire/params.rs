@@ -43,7 +43,10 @@ impl Params {
 
     /// The parameters for the ledger, without the token that ORATS puts here.
     pub(crate) fn for_ledger(&self) -> String {
-        let shown = self.0.iter().map(|(k, v)| if k == "token" || k == "sessionid" { format!("{k}=***") } else { format!("{k}={v}") });
+        let shown = self
+            .0
+            .iter()
+            .map(|(k, v)| if k == "token" || k == "sessionid" { format!("{k}=***") } else { format!("{k}={v}") });
         let text: Vec<String> = shown.collect();
         let mut text = text.join("&");
         if text.len() > 400 {

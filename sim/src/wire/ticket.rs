@@ -13,7 +13,9 @@ fn invalid<T>(name: &str) -> Read<T> {
 
 /// Reads a request to place an order.
 pub(crate) fn read_ticket(params: &Params, world: World) -> Read<Ticket> {
-    let Some(class) = params.get("class").and_then(|c| Class::parse(&c.to_ascii_lowercase())) else { return invalid("class") };
+    let Some(class) = params.get("class").and_then(|c| Class::parse(&c.to_ascii_lowercase())) else {
+        return invalid("class");
+    };
     let tag = read_tag(params)?;
     let ticket = match class {
         Class::Equity | Class::Option => Ticket { class, tag, net: None, legs: vec![read_single(params, class)?] },
@@ -63,7 +65,8 @@ fn check_session(duration: Duration, world: World) -> Read<()> {
 
 fn read_single(params: &Params, class: Class) -> Read<Leg> {
     let Some(symbol) = params.get("symbol").filter(|s| is_symbol(s)) else { return invalid("symbol") };
-    let contract = if class == Class::Option { Some(read_contract(params.get("option_symbol"), "option_symbol")?) } else { None };
+    let contract =
+        if class == Class::Option { Some(read_contract(params.get("option_symbol"), "option_symbol")?) } else { None };
     let underlying = match &contract {
         Some(contract) => check_underlying(contract, symbol)?,
         None => Symbol::new(symbol),
@@ -100,7 +103,9 @@ fn read_group(params: &Params, class: Class, tag: Option<String>) -> Read<Ticket
     if class != Class::Oto && exits.windows(2).any(|w| matches!(w, [a, b] if a.kind == b.kind)) {
         return invalid("type");
     }
-    if class == Class::Oco && exits.windows(2).any(|w| matches!(w, [a, b] if a.symbol != b.symbol || a.contract != b.contract)) {
+    if class == Class::Oco
+        && exits.windows(2).any(|w| matches!(w, [a, b] if a.symbol != b.symbol || a.contract != b.contract))
+    {
         return invalid("symbol");
     }
     Ok(Ticket { class, tag, net: None, legs })

@@ -133,7 +133,13 @@ fn correlation(a: &[f64], b: &[f64]) -> f64 {
 #[test]
 fn s6_a_chain_is_ordered_priced_and_on_its_ticks() {
     let mut m = market();
-    for (symbol, expiry) in [("SPY", "2026-09-10"), ("SPX", "2026-09-18"), ("NFLX", "2026-10-16"), ("BRK/B", "2026-09-18"), ("VIX", "2026-09-16")] {
+    for (symbol, expiry) in [
+        ("SPY", "2026-09-10"),
+        ("SPX", "2026-09-18"),
+        ("NFLX", "2026-10-16"),
+        ("BRK/B", "2026-09-18"),
+        ("VIX", "2026-09-16"),
+    ] {
         let chain = m.chain(&Symbol::new(symbol), day(expiry), noon());
         assert!(chain.len() >= 32, "{symbol} {expiry}: {}", chain.len());
         let mut last_call = Decimal::MAX;
@@ -155,7 +161,8 @@ fn s6_a_chain_is_ordered_priced_and_on_its_ticks() {
             }
         }
     }
-    let roots: std::collections::BTreeSet<String> = m.chain(&Symbol::new("SPX"), day("2026-09-18"), noon()).into_iter().map(|c| c.root).collect();
+    let roots: std::collections::BTreeSet<String> =
+        m.chain(&Symbol::new("SPX"), day("2026-09-18"), noon()).into_iter().map(|c| c.root).collect();
     assert_eq!(roots.into_iter().collect::<Vec<_>>(), ["SPX", "SPXW"]);
 }
 
