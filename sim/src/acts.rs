@@ -68,13 +68,13 @@ impl Sim {
             return Err("account: there is no such account".to_owned());
         }
         for account in accounts {
-            let done = match act.kind {
-                ActKind::OutsideTrade => self
-                    .engine
-                    .outside_trade(&account, act.side.unwrap_or(Side::SellToClose), &symbol, quantity)
-                    .map(drop),
-                ActKind::MovePosition => self.engine.move_position(&account, &symbol, quantity, reason),
-                _ => self.engine.wipe(&account),
+            let side = act.side.unwrap_or(Side::SellToClose);
+            let done = if act.kind == ActKind::OutsideTrade {
+                self.engine.outside_trade(&account, side, &symbol, quantity).map(drop)
+            } else if act.kind == ActKind::MovePosition {
+                self.engine.move_position(&account, &symbol, quantity, reason)
+            } else {
+                self.engine.wipe(&account)
             };
             done.map_err(|e| e.to_string())?;
         }

@@ -1,5 +1,6 @@
 //! The simulation as one thing: engine, market, clock, faults, script, sessions. Everything that a request touches.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -39,26 +40,32 @@ pub(crate) struct Sim {
     seed: u64,
     anchor: chrono::NaiveDate,
     state: Option<std::path::PathBuf>,
-    saved_seq: u64,
+    /// How many facts the state file holds, and of which moment it is.
+    saved: Option<(usize, Ms)>,
 }
 
 /// What the state file holds.
 #[derive(Serialize, Deserialize)]
-struct Saved {
+struct Saved<'a> {
     version: u32,
     seed: u64,
     anchor: chrono::NaiveDate,
     pace: Pace,
-    book: Book,
+    book: Cow<'a, Book>,
     shifts: Vec<Shift>,
+    script: Script,
 }
 
 const VERSION: u32 = 1;
 
+/// How far the state file may lag behind the machine's clock when nothing but time happens.
+const STATE_AGE_MS: f64 = 2_000.0;
+
 impl Sim {
     /// A simulation from its configuration; goes on from the state file when there is one.
     pub(crate) fn begin(config: Config, wall: Ms) -> Result<Self> {
-        let saved = config.state.as_deref().map(read_state).transpose()?.flatten();
+        let mut saved = config.state.as_deref().map(read_state).transpose()?.flatten();
+        let played = saved.as_mut().map(|s| std::mem::take(&mut s.script));
         let start = config.start.unwrap_or(wall);
         let (seed, anchor) = saved.as_ref().map_or((config.seed, start.date()), |s| (s.seed, s.anchor));
         let mut market = Market::new(seed, anchor);
@@ -69,7 +76,7 @@ impl Sim {
         let market = SharedMarket::new(market);
         let real = config.pace == Pace::Times(1.0) && config.start.is_none();
         let mut engine = match saved {
-            Some(saved) => Engine::resume(saved.book, Box::new(market.clone())),
+            Some(saved) => Engine::resume(saved.book.into_owned(), Box::new(market.clone())),
             None => Engine::new(config.scenario.settings.clone(), Box::new(market.clone()), seed, start),
         };
         for opening in config.accounts {
@@ -81,8 +88,9 @@ impl Sim {
             faults.add(fault.into_inner());
         }
         let events = config.scenario.event.into_iter().map(toml::Spanned::into_inner).collect();
+        let script = Script::new(events, &engine, now).resumed(played);
         Ok(Self {
-            script: Script::new(events, now),
+            script,
             engine,
             market,
             clock: SimClock::new(config.pace, wall, now),
@@ -99,7 +107,7 @@ impl Sim {
             seed,
             anchor,
             state: config.state,
-            saved_seq: 0,
+            saved: None,
         })
     }
 
@@ -170,15 +178,22 @@ impl Sim {
             .map(|o| o.id)
     }
 
-    /// Writes the state file, if there is one and anything happened.
+    /// Writes the state file, if there is one and it is behind: at once when orders or positions changed, every few
+    /// seconds when only time went by.
     pub(crate) fn save(&mut self) {
-        let Some(path) = self.state.clone() else { return };
-        let seq = self.engine.ledger().next_seq();
-        if seq == self.saved_seq {
-            return;
+        let pace = crate::market::int(self.clock.rate().max(1.0) * STATE_AGE_MS);
+        let facts = self.engine.ledger().facts().len();
+        let fresh = |(known, at): (usize, Ms)| known == facts && self.now().since(at) < pace;
+        if !self.saved.is_some_and(fresh) {
+            self.save_now();
         }
+    }
+
+    /// Writes the state file, if there is one.
+    pub(crate) fn save_now(&mut self) {
+        let Some(path) = self.state.clone() else { return };
         match self.write_state(&path) {
-            Ok(()) => self.saved_seq = seq,
+            Ok(()) => self.saved = Some((self.engine.ledger().facts().len(), self.now())),
             Err(error) => tracing::error!(path = %path.display(), "the state could not be written: {error:#}"),
         }
     }
@@ -189,8 +204,9 @@ impl Sim {
             seed: self.seed,
             anchor: self.anchor,
             pace: self.clock.pace(),
-            book: self.engine.book().clone(),
+            book: Cow::Borrowed(self.engine.book()),
             shifts: self.market.lock().shifts(),
+            script: self.script.clone(),
         };
         let fresh = path.with_extension("new");
         std::fs::write(&fresh, serde_json::to_vec(&saved)?).with_context(|| fresh.display().to_string())?;
@@ -198,7 +214,7 @@ impl Sim {
     }
 }
 
-fn read_state(path: &std::path::Path) -> Result<Option<Saved>> {
+fn read_state(path: &std::path::Path) -> Result<Option<Saved<'static>>> {
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),

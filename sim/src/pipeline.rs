@@ -207,18 +207,25 @@ fn latency(strikes: &[Strike]) -> i64 {
 /// The first fault that takes the place of processing, if one struck.
 fn struck_before(strikes: &[Strike], call: &Call) -> Option<Outcome> {
     let strike = strikes.iter().find(|s| s.kind.prevents())?;
-    let sent = match strike.kind {
-        FaultKind::TimeoutBefore => Sent::Hang(if strike.ms > 0 { strike.ms } else { SILENCE_MS }),
-        FaultKind::LostRequest => Sent::Cut,
-        FaultKind::Backend if call.method == "GET" => return None,
-        kind => Sent::Whole(stand_in(kind, call)),
+    let sent = if strike.kind == FaultKind::TimeoutBefore {
+        Sent::Hang(if strike.ms > 0 { strike.ms } else { SILENCE_MS })
+    } else if strike.kind == FaultKind::LostRequest {
+        Sent::Cut
+    } else if strike.kind == FaultKind::Backend && call.method == "GET" {
+        return None;
+    } else {
+        Sent::Whole(stand_in(strike.kind, call))
     };
     Some(Outcome { delay_ms: latency(strikes), sent })
 }
 
+/// What the broker says when its order system does not answer.
+fn backend_trouble() -> Answer {
+    Answer::text(StatusCode::INTERNAL_SERVER_ERROR, "An error occurred while communicating with the backend.")
+}
+
 /// What a fault says in place of an answer.
 fn stand_in(kind: FaultKind, call: &Call) -> Answer {
-    const BACKEND: &str = "An error occurred while communicating with the backend.";
     match kind {
         FaultKind::TooMany | FaultKind::TooManyBare => too_many(),
         FaultKind::BadGateway => Answer::new(StatusCode::BAD_GATEWAY, Body::Empty),
@@ -231,7 +238,16 @@ fn stand_in(kind: FaultKind, call: &Call) -> Answer {
             Answer::text(StatusCode::UNAUTHORIZED, &format!("Unauthorized Account: {}", call.arg(0)))
         }
         FaultKind::Backend if call.params.is_true("preview") => Answer::bad("Unexpected server error"),
-        _ => Answer::text(StatusCode::INTERNAL_SERVER_ERROR, BACKEND),
+        FaultKind::Backend | FaultKind::ErrorBefore | FaultKind::ErrorAfter => backend_trouble(),
+        FaultKind::TimeoutBefore | FaultKind::TimeoutAfter | FaultKind::LostRequest | FaultKind::LostAnswer => {
+            backend_trouble()
+        }
+        FaultKind::Latency | FaultKind::Truncated | FaultKind::Stale | FaultKind::EmptyList | FaultKind::NoTags => {
+            backend_trouble()
+        }
+        FaultKind::DropEvent | FaultKind::DuplicateEvent | FaultKind::ReorderEvent | FaultKind::CutStream => {
+            backend_trouble()
+        }
     }
 }
 
@@ -243,10 +259,7 @@ fn after(strikes: &[Strike], answer: Answer) -> Outcome {
     } else if has(FaultKind::LostAnswer).is_some() {
         Sent::Cut
     } else if has(FaultKind::ErrorAfter).is_some() {
-        Sent::Whole(Answer::text(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "An error occurred while communicating with the backend.",
-        ))
+        Sent::Whole(backend_trouble())
     } else if has(FaultKind::Truncated).is_some() {
         Sent::Half(answer)
     } else if has(FaultKind::EmptyList).is_some() {

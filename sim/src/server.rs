@@ -117,7 +117,7 @@ impl Server {
         if tokio::time::timeout(FAREWELL, tracker.wait()).await.is_err() {
             tracing::debug!(open = tracker.len(), "connections were left open");
         }
-        self.app.sim().save();
+        self.app.sim().save_now();
     }
 
     fn tick(&self) {

@@ -125,6 +125,7 @@ impl Engine {
     #[must_use]
     pub fn resume(mut book: Book, feed: Box<dyn Feed>) -> Self {
         book.day.refresh(book.settings.settle_hour);
+        book.ledger.resume();
         Self { book, feed, taken: BTreeMap::new(), taken_at: Ms(0) }
     }
 

@@ -1,7 +1,7 @@
 //! The ledger: everything that happened, in order, with exact times. Tests judge by it.
 //!
 //! Orders and fills are kept whole. Requests, which a polling client makes by the hundred thousand, are kept in a
-//! window; the number of those that left it is counted, so that a reader knows.
+//! window; the number of those that left it is counted, so that a reader knows. A state file holds none of them.
 
 use std::collections::VecDeque;
 
@@ -78,7 +78,9 @@ pub enum Fact {
 pub struct Ledger {
     next: u64,
     facts: Vec<Entry>,
+    #[serde(skip)]
     requests: VecDeque<Entry>,
+    #[serde(skip)]
     requests_dropped: u64,
 }
 
@@ -119,6 +121,12 @@ impl Ledger {
     #[must_use]
     pub fn next_seq(&self) -> u64 {
         self.next
+    }
+
+    /// Counts the requests that a state file did not hold.
+    pub(super) fn resume(&mut self) {
+        let facts = u64::try_from(self.facts.len()).unwrap_or(u64::MAX);
+        self.requests_dropped = self.next.saturating_sub(facts);
     }
 
     /// All kept entries from `since` on, merged in order.

@@ -113,7 +113,7 @@ pub(super) fn third_friday(day: NaiveDate) -> bool {
     let friday = match day.weekday() {
         Weekday::Fri => day,
         Weekday::Thu if calendar::session(calendar::next_day(day)).is_none() => calendar::next_day(day),
-        _ => return false,
+        Weekday::Mon | Weekday::Tue | Weekday::Wed | Weekday::Thu | Weekday::Sat | Weekday::Sun => return false,
     };
     (15..=21).contains(&friday.day())
 }

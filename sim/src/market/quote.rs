@@ -85,8 +85,7 @@ impl Market {
         let previous =
             to_tick(self.close_of(index, if today { number - 1 } else { reference - 1 }), 10, Toward::Nearest);
         let closed = now >= session.close;
-        let close =
-            (closed && today || !today).then(|| to_tick(self.close_of(index, last_number), 10, Toward::Nearest));
+        let close = (closed || !today).then(|| to_tick(self.close_of(index, last_number), 10, Toward::Nearest));
         let year_range = self.year_range(index, number, day.as_ref());
         let volume = if started {
             let d = self.day(index, number);
@@ -231,7 +230,7 @@ impl Market {
     fn interest(&self, index: usize, contract: &Contract, delta: f64, noise: u64) -> (i64, f64) {
         let volume = self.underlying(index).map_or(1e6, |u| if u.volume > 0.0 { u.volume } else { 4e7 });
         let center = (-(delta.abs() - 0.4).powi(2) * 9.0).exp();
-        let round = if contract.strike_mils % 10_000 == 0 { 2.2 } else { 1.0 };
+        let round = if contract.strike_mils.is_multiple_of(10_000) { 2.2 } else { 1.0 };
         let chance = 0.3 + 1.4 * unit(at(noise, 77));
         let open = (volume / 6_000.0).clamp(60.0, 20_000.0) * center * round * chance;
         (int(open), open * 0.6 * (0.4 + unit(at(noise, 78))))

@@ -72,6 +72,7 @@ fn to_csv(rows: &[Row]) -> String {
     text
 }
 
+#[derive(Clone, Copy)]
 enum Span {
     All,
     Expiries,

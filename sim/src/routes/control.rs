@@ -184,7 +184,7 @@ fn play(sim: &mut Sim, body: &[u8]) -> Told {
     for fault in scenario.fault {
         sim.faults.add(fault.into_inner());
     }
-    sim.script = Script::new(scenario.event.into_iter().map(toml::Spanned::into_inner).collect(), now);
+    sim.script = Script::new(scenario.event.into_iter().map(toml::Spanned::into_inner).collect(), &sim.engine, now);
     sim.note_control(format!("scenario: {}", scenario.about));
     Ok(clock(sim))
 }

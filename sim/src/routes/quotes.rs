@@ -40,7 +40,8 @@ pub(crate) fn visible_quote(market: &mut Market, symbol: &Symbol, world: World, 
     let quote = market.quote(symbol, world.view(now));
     // A contract that ended between the sandbox's moment and now is quoted to its end.
     let ended = |s: &Symbol| Contract::parse(s.as_str()).is_some_and(|c| c.expiry < now.date());
-    quote.filter(|q| !(world == World::Sandbox && q.kind == "index") && !ended(symbol))
+    let withheld = |q: &Quote| world == World::Sandbox && q.kind == "index";
+    quote.filter(|q| !withheld(q) && !ended(symbol))
 }
 
 /// A quote as the wire has it.

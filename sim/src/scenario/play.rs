@@ -1,18 +1,20 @@
 //! A script under way: which events wait, which are due, and for which order.
 
+use serde::{Deserialize, Serialize};
+
 use super::act::{Act, When};
 use crate::core::{Class, Engine, Fact, OrderId, Role, Status};
 use crate::time::{HOUR, MINUTE, Ms, SECOND};
 
 /// The events of a scenario with their progress.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Script {
     started: Ms,
     waiting: Vec<Waiting>,
     seen: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Waiting {
     event: Act,
     /// How many of what it waits for came by.
@@ -24,12 +26,21 @@ struct Waiting {
 }
 
 impl Script {
-    pub(crate) fn new(events: Vec<Act>, now: Ms) -> Self {
-        let mut script = Self { started: now, waiting: Vec::new(), seen: 0 };
+    /// A script that begins now: what the engine's ledger holds already sets nothing off.
+    pub(crate) fn new(events: Vec<Act>, engine: &Engine, now: Ms) -> Self {
+        let mut script = Self { started: now, waiting: Vec::new(), seen: engine.ledger().next_seq() };
         for event in events {
             script.add(event, now);
         }
         script
+    }
+
+    /// Goes on where the same script stood; a script with other events begins.
+    pub(crate) fn resumed(self, before: Option<Self>) -> Self {
+        let same = |a: &Self, b: &Self| {
+            a.waiting.len() <= b.waiting.len() && a.waiting.iter().zip(&b.waiting).all(|(a, b)| a.event == b.event)
+        };
+        before.filter(|b| same(&self, b)).unwrap_or(self)
     }
 
     /// Adds an act that waits from `now` on.

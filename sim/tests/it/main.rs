@@ -8,7 +8,9 @@
     reason = "a test that panics has failed, which is its purpose; and it names only the facts that it judges"
 )]
 
+mod client;
 mod conservation;
 mod market;
 mod matching;
 mod support;
+mod wire;
