@@ -49,7 +49,8 @@ pub(super) async fn around(State(context): State<Arc<Context>>, request: Request
             Err(error) => error.into_response(),
         }
     };
-    let response = finish(&context.api, response.instrument(span).await, id);
+    let response = response.instrument(span.clone()).await;
+    let response = span.in_scope(|| finish(&context.api, response, id));
     context.api.metrics.answered(
         &context.meter,
         response.status().as_u16(),
