@@ -51,12 +51,9 @@ pub(super) async fn around(State(context): State<Arc<Context>>, request: Request
     };
     let response = response.instrument(span.clone()).await;
     let response = span.in_scope(|| finish(&context.api, response, id));
-    context.api.metrics.answered(
-        &context.meter,
-        response.status().as_u16(),
-        started.elapsed(),
-        response.body().size_hint().exact(),
-    );
+    let (status, took) = (response.status().as_u16(), started.elapsed());
+    tracing::debug!(parent: &span, status, ?took, "a request was answered");
+    context.api.metrics.answered(&context.meter, status, took, response.body().size_hint().exact());
     response
 }
 
