@@ -12,12 +12,15 @@
 
 pub mod api;
 pub mod auth;
+pub mod broker;
 pub mod calendar;
 pub mod clock;
 pub mod config;
 pub mod db;
 pub mod events;
+pub mod market;
 pub mod postgres;
 pub mod shutdown;
 pub mod telemetry;
 pub mod trades;
+pub mod vault;
