@@ -1,1 +1,3 @@
+//! The client.
 
+pub mod cli;

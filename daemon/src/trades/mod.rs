@@ -1,1 +1,3 @@
 //! The heart: what a trade is and what happens to it.
+
+pub mod state;

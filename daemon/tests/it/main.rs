@@ -1,6 +1,17 @@
-//! The daemon's parts against real sockets, real files and real servers.
+//! The daemon's parts against the real thing: one binary, so that the parts are linked once.
+
+#[cfg(test)]
+mod support;
 
 #[cfg(test)]
 mod broker;
+#[cfg(test)]
+mod database;
+#[cfg(test)]
+mod isolation;
+#[cfg(test)]
+mod postgres;
+#[cfg(test)]
+mod schema;
 #[cfg(test)]
 mod vault;
