@@ -65,7 +65,9 @@ pub async fn run(
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
     pet_watchdog_until(&orders.shutdown).await;
     tell_systemd(&[sd_notify::NotifyState::Stopping]);
-    parts.stop(accepting, orders.hurry).await
+    let stopped = parts.stop(accepting, orders.hurry).await;
+    tracing::info!("stopped");
+    stopped
 }
 
 async fn start_database(config: &Config, database: Database) -> anyhow::Result<(Option<Private>, DatabaseConfig)> {

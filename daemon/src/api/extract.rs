@@ -139,6 +139,10 @@ impl FromRequest<ApiState> for RawBody {
 
 /// Reads JSON: what is no JSON is malformed, what does not fit the type is invalid by its field.
 pub(super) fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    // A list would be taken for the fields of an object, in their order.
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Err(ApiError::field("body", None, "an object"));
+    }
     let mut reader = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let inner = error.inner();
@@ -171,6 +175,7 @@ fn field_of(path: &str, reason: &str) -> String {
         Some(name) if path == "." || path == name => name,
         Some(name) if path.ends_with(&format!(".{name}")) => path.to_owned(),
         Some(name) => format!("{path}.{name}"),
+        None if path == "." => "body".to_owned(),
         None => path.to_owned(),
     }
 }
@@ -200,7 +205,7 @@ mod tests {
         assert_eq!(refused::<SettingsUpdate>("{"), (Malformed, "body".to_owned()));
         assert_eq!(refused::<SettingsUpdate>(""), (Malformed, "body".to_owned()));
         assert_eq!(refused::<SettingsUpdate>("{\"version\":1} x"), (Malformed, "body".to_owned()));
-        assert_eq!(refused::<SettingsUpdate>("[]"), (Invalid, "version".to_owned()));
+        assert_eq!(refused::<SettingsUpdate>("[1]"), (Invalid, "body".to_owned()));
         assert_eq!(refused::<SettingsUpdate>("{}"), (Invalid, "version".to_owned()));
         assert_eq!(refused::<SettingsUpdate>(r#"{"version":"1"}"#), (Invalid, "version".to_owned()));
         assert_eq!(

@@ -100,10 +100,10 @@ sections! {
     database: DatabaseSection {
         /// A PostgreSQL server of yours, also as DATABASE_URL. Without it the daemon runs a private
         /// server in its data directory.
-        url: Option<SecretString> = None, maybe(DatabaseAddress, "postgres://blotter@/blotter");
+        url: Option<SecretString> = None, maybe(DatabaseAddress, "postgres://blotter@localhost/blotter");
         /// Another login on that server which makes the roles and runs the migrations, when the
         /// daily one may not.
-        migrate_url: Option<SecretString> = None, maybe(DatabaseAddress, "postgres://owner@/blotter");
+        migrate_url: Option<SecretString> = None, maybe(DatabaseAddress, "postgres://owner@localhost/blotter");
         /// The folder of the PostgreSQL server programs, when the newest installed one is not meant.
         binaries: Option<PathBuf> = None, maybe(AbsolutePath, "/usr/lib/postgresql/15/bin");
         /// Connections of the pool. More help only when many users act at once.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretString;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use zeroize::Zeroizing;
 
 use super::sources::Raw;
@@ -166,8 +167,10 @@ impl Rule<String> for LogFilter {
 
     fn read(&self, raw: &Raw) -> Result<String, String> {
         let text = raw.text().ok_or_else(|| self.words())?;
-        match text.parse::<tracing_subscriber::filter::Targets>() {
-            Ok(_) if !text.trim().is_empty() => Ok(text.to_owned()),
+        // A word alone must be a level: `loud` would be taken for a module of that name.
+        let is_level = |part: &str| part.contains('=') || part.trim().parse::<LevelFilter>().is_ok();
+        match text.parse::<Targets>() {
+            Ok(_) if text.split(',').all(is_level) => Ok(text.to_owned()),
             Ok(_) | Err(_) => Err(self.words()),
         }
     }

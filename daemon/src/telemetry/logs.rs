@@ -3,9 +3,9 @@
 use std::io::IsTerminal;
 
 use anyhow::Context;
-use tracing::Subscriber;
+use tracing::{Level, Subscriber};
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{FilterExt, Targets, filter_fn};
 use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::Registry;
@@ -37,6 +37,9 @@ impl LogTarget {
     }
 }
 
+/// Libraries that repeat parameters, headers or bodies when they are asked to be loud. They are not.
+const BOUNDED: [&str; 5] = ["tokio_postgres", "hyper", "axum", "rustls", "h2"];
+
 /// Installs the log for the whole program.
 ///
 /// # Errors
@@ -60,7 +63,12 @@ where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let filter: Targets = filter.parse().context("the log filter cannot be read")?;
+    let filter = filter.and(filter_fn(|message| is_harmless(message.target(), *message.level())));
     Ok(tracing_subscriber::registry().with(layer(target, writer).with_filter(filter)))
+}
+
+fn is_harmless(target: &str, level: Level) -> bool {
+    level <= Level::INFO || !BOUNDED.iter().any(|library| target.split("::").next() == Some(library))
 }
 
 fn layer<W>(target: LogTarget, writer: W) -> Box<dyn Layer<Registry> + Send + Sync>

@@ -122,10 +122,11 @@ impl Metrics {
         let handle = recorder.handle();
         for metric in TABLE {
             let name = KeyName::from_const_str(metric.name);
+            let help = metric.help.trim_start().into();
             match metric.kind {
-                Kind::Counter => recorder.describe_counter(name, Some(metric.unit), metric.help.into()),
-                Kind::Gauge => recorder.describe_gauge(name, Some(metric.unit), metric.help.into()),
-                Kind::Histogram(_) => recorder.describe_histogram(name, Some(metric.unit), metric.help.into()),
+                Kind::Counter => recorder.describe_counter(name, Some(metric.unit), help),
+                Kind::Gauge => recorder.describe_gauge(name, Some(metric.unit), help),
+                Kind::Histogram(_) => recorder.describe_histogram(name, Some(metric.unit), help),
             }
         }
         let metrics = Self { recorder: Arc::new(recorder), handle };

@@ -4,7 +4,13 @@
 mod support;
 
 #[cfg(test)]
+mod api;
+#[cfg(test)]
 mod broker;
+#[cfg(test)]
+mod calendar;
+#[cfg(test)]
+mod config;
 #[cfg(test)]
 mod database;
 #[cfg(test)]

@@ -10,6 +10,8 @@ DO $$
 DECLARE
     -- The role that the daily work logs in as.
     work CONSTANT name := current_setting('blotter.work_role');
+    -- From PostgreSQL 16 on, whoever made a role is its member and still may not become it.
+    becoming CONSTANT text := CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END;
     r name;
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'blotter_owner') THEN
@@ -31,16 +33,16 @@ BEGIN
         END;
     END IF;
 
-    IF NOT pg_has_role('blotter_app', 'blotter_system', 'MEMBER') THEN
+    IF NOT pg_has_role('blotter_app', 'blotter_system', becoming) THEN
         GRANT blotter_system TO blotter_app;
     END IF;
     -- Whoever runs this must be able to become the owner, and whoever works must be able to become
     -- the two working roles. A superuser can anyway.
-    IF NOT pg_has_role(current_user, 'blotter_owner', 'MEMBER') THEN
+    IF NOT pg_has_role(current_user, 'blotter_owner', becoming) THEN
         GRANT blotter_owner TO CURRENT_USER;
     END IF;
     FOREACH r IN ARRAY ARRAY['blotter_app', 'blotter_system'] LOOP
-        IF NOT pg_has_role(work, r, 'MEMBER') THEN
+        IF NOT pg_has_role(work, r, becoming) THEN
             EXECUTE format('GRANT %I TO %I', r, work);
         END IF;
     END LOOP;

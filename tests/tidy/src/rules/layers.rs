@@ -22,7 +22,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tests/support/", &["blotter_shared"]),
     ("tests/e2e/", &["blotter_shared", "blotter_testkit"]),
     ("tests/tidy/", &[]),
-    ("tests/bench/", &["blotter_shared", "blotter_testkit"]),
+    // Measures the event hub and the private server without a process between.
+    ("tests/bench/", &["blotter_shared", "blotter_daemon", "blotter_testkit"]),
 ];
 
 /// A package's own library, as its programs, integration tests and examples see it.
@@ -42,7 +43,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("tokio_postgres", &["daemon/src/db/", "daemon/tests/", "tests/support/", "tests/bench/"]),
     ("deadpool_postgres", &["daemon/src/db/"]),
     ("tokio_postgres_rustls", &["daemon/src/db/"]),
-    ("refinery", &["daemon/src/db/"]),
+    // The tests bring a database to an older version, as a daemon of that time would have.
+    ("refinery", &["daemon/src/db/", "daemon/tests/it/schema/"]),
     ("axum", &["daemon/src/api/", "sim/"]),
     ("tower", &["daemon/src/api/", "sim/"]),
     ("tower_http", &["daemon/src/api/"]),

@@ -1,13 +1,15 @@
 //! The command itself: with the screen, or without one for scripts and tests.
 
 use std::fmt;
-use std::io::Write;
-use std::path::Path;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{Demo, DemoError, News, Surroundings};
+use super::{Demo, DemoError, News, Programs, Surroundings};
+use crate::cli::{Context, Failure, open_screen, refuse_without_screen};
+use crate::environment::Environment;
 
 /// Try Blotter: everything on a database of its own, and nothing left of it afterwards.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
@@ -15,6 +17,37 @@ pub struct DemoArgs {
     /// Open no screen: print the socket's path as the first line and run until INT, TERM or HUP.
     #[arg(long)]
     pub headless: bool,
+}
+
+/// Runs the programs that lie beside this one.
+///
+/// # Errors
+/// When the demo does not come up, or the terminal cannot show a screen.
+pub(in crate::cli) fn run(context: &Context, args: &DemoArgs) -> Result<ExitCode, Failure> {
+    let surroundings = surroundings(&context.environment)?;
+    let fault = |error: DemoError| Failure::fault(format!("no demo: {error}"));
+    if args.headless {
+        headless(surroundings, &mut io::stdout(), &mut io::stderr()).map_err(fault)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    refuse_without_screen(context)?;
+    let client = |socket: &Path| {
+        let mut context = context.clone();
+        context.global.socket = Some(socket.to_owned());
+        open_screen(&context).unwrap_or_else(|failure| failure.tell())
+    };
+    with_client(surroundings, &mut io::stderr(), client).map_err(fault)
+}
+
+fn surroundings(environment: &Environment) -> Result<Surroundings, Failure> {
+    let client = std::env::current_exe();
+    let client = client.map_err(|error| Failure::fault(format!("where is this program? {error}")))?;
+    Ok(Surroundings {
+        programs: Programs::beside(&client),
+        temp: PathBuf::from("/tmp"),
+        path: environment.path.clone(),
+        home: environment.home.clone(),
+    })
 }
 
 /// Without a screen: the socket's path on `out` once the daemon is well, everything else on `err`.

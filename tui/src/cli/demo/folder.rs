@@ -58,6 +58,7 @@ impl Folder {
             DirBuilder::new().mode(0o700).recursive(true).create(&self.path)?;
             self.lock = locked(&self.path)?;
         }
+        DirBuilder::new().mode(0o700).recursive(true).create(self.path.join("socket"))?;
         fs::write(self.path.join(EPHEMERAL), "")?;
         fs::write(self.config(), programs::configuration(&self.socket(), &self.path))
     }
@@ -67,7 +68,9 @@ impl Folder {
     }
 
     pub(super) fn socket(&self) -> PathBuf {
-        self.path.join("blotterd.sock")
+        // As root the folder itself belongs to the database's user, and no daemon puts its socket where
+        // somebody else could replace it.
+        self.path.join("socket/blotterd.sock")
     }
 
     pub(super) fn config(&self) -> PathBuf {

@@ -38,6 +38,7 @@ use thiserror::Error;
 use tokio::runtime::Builder;
 use tokio::sync::watch;
 
+pub(super) use command::run;
 pub use command::{DemoArgs, headless, with_client};
 use folder::Folder;
 pub use programs::Programs;
