@@ -8,13 +8,13 @@ use rustls::ClientConfig;
 use secrecy::SecretString;
 use thiserror::Error;
 
+use super::market_data::MarketData;
 use super::rate_limit::Limiters;
 use super::tls::{self, TlsError};
 use super::tradier::{self, ClientError, Patience, Setup, TokenVerdict, Tradier};
 use super::world::{BaseUrl, BaseUrlError, Live, NoToken, Sandbox, Sim, Token, World};
 use super::{AccountId, Broker};
 use crate::clock::Clock;
-use crate::market::MarketData;
 
 /// `broker.allow_live` of the daemon's configuration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The broker: what may be asked of it, how a call can end, and the one adapter that speaks it.
 //!
 //! Read `outcome` first (a read fails or answers; a write has four ends), then `order` and
-//! `account` (the vocabulary), `rate_limit` (who may call when), `status` (what the user is told),
+//! `account` (the vocabulary), `market_data` (what a source of prices promises), `rate_limit` (who may call when), `status` (what the user is told),
 //! `tradier` (the wire) and `factory` (which world a user trades in).
 //!
 //! # The contract
@@ -30,7 +30,7 @@
 mod account;
 pub mod confirm;
 pub mod factory;
-
+pub mod market_data;
 mod order;
 mod outcome;
 pub mod rate_limit;

@@ -207,7 +207,9 @@ mod tests {
             "http://127.0.0.1.evil.example/",
             "http://localhost.evil.example/",
             "https://api.tradier.com/v1/",
-            "http://10.0.0.1/",
+            "http://[fd00::1]/",
+            // 10.0.0.1, as one number.
+            "http://167772161/",
             "http://0.0.0.0/",
         ] {
             assert_eq!(BaseUrl::<Live>::loopback(bad).unwrap_err(), BaseUrlError::NotLoopback, "{bad}");

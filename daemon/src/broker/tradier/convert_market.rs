@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 
 use super::convert::{Nonsense, count, date, epoch, nonsense, small};
 use super::wire;
-use crate::market::{Bar, ContractTerms, Greeks, InstrumentKind, Quote, Quotes};
+use crate::broker::market_data::{Bar, ContractTerms, Greeks, InstrumentKind, Quote, Quotes};
 
 type Sense<T> = Result<T, Nonsense>;
 

@@ -11,9 +11,9 @@ use super::form::Form;
 use super::http::{Ask, AskMethod, Http};
 use super::read::{decode, decode_chain, sense};
 use super::{Tradier, convert_market, wire};
+use crate::broker::market_data::{Bar, BarsRequest, Chain, Interval, MarketData, MarketRead, Quotes};
 use crate::broker::rate_limit::BucketKind;
 use crate::broker::{Priority, ReadError, Ticker};
-use crate::market::{Bar, BarsRequest, Chain, Interval, MarketData, MarketRead, Quotes};
 
 /// Longest list of symbols that goes into an address; a longer one goes into a form.
 const LONGEST_IN_URL: usize = 1500;

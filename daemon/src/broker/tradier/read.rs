@@ -11,12 +11,12 @@ use super::convert_market;
 use super::form::Form;
 use super::http::{Ask, AskMethod, Http};
 use super::wire;
+use crate::broker::market_data::Quote;
 use crate::broker::rate_limit::BucketKind;
 use crate::broker::{
     AccountId, Balances, HistoryEvent, HistoryRange, MarketClock, MarketDay, Order, OrderId, OrderList, OrderScope,
     Position, Priority, Profile, ReadError,
 };
-use crate::market::Quote;
 
 /// Pages after which a list has no end.
 const MOST_PAGES: u32 = 60;

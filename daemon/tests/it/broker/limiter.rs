@@ -32,7 +32,7 @@ async fn small(ceiling: u32) -> RateLimiter {
 async fn until(what: &str, condition: impl Fn() -> bool) {
     let met = async {
         while !condition() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            tokio::task::yield_now().await;
         }
     };
     assert!(tokio::time::timeout(Duration::from_secs(10), met).await.is_ok(), "waited for {what}");

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// One request, as it arrived.
@@ -76,12 +77,15 @@ type Script = dyn Fn(usize, &Request) -> Reply + Send + Sync;
 struct Seen {
     requests: Vec<Request>,
     connections: usize,
+    /// Tells how many requests have come.
+    arrived: watch::Sender<usize>,
 }
 
 /// The server; it ends when it is dropped.
 pub(super) struct Server {
     pub(super) address: SocketAddr,
     seen: Arc<Mutex<Seen>>,
+    arrived: watch::Receiver<usize>,
     _task: JoinSet<()>,
 }
 
@@ -91,9 +95,10 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::<Mutex<Seen>>::default();
+        let arrived = seen.lock().unwrap().arrived.subscribe();
         let mut task = JoinSet::new();
         task.spawn(accept(listener, Arc::clone(&seen), Arc::new(script)));
-        Self { address, seen, _task: task }
+        Self { address, seen, arrived, _task: task }
     }
 
     /// Answers everything alike.
@@ -120,12 +125,9 @@ impl Server {
 
     /// Waits until `count` requests have come.
     pub(super) async fn wait_for(&self, count: usize) {
-        let arrived = async {
-            while self.requests().len() < count {
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
-        };
-        let result = tokio::time::timeout(Duration::from_secs(10), arrived).await;
+        let mut arrived = self.arrived.clone();
+        let enough = arrived.wait_for(|arrived| *arrived >= count);
+        let result = tokio::time::timeout(Duration::from_secs(10), enough).await.map(drop);
         assert!(result.is_ok(), "waited for {count} requests, got {:#?}", self.requests());
     }
 }
@@ -148,6 +150,7 @@ async fn serve(mut socket: TcpStream, number: usize, seen: Arc<Mutex<Seen>>, scr
         let index = {
             let mut seen = seen.lock().unwrap();
             seen.requests.push(request.clone());
+            seen.arrived.send_replace(seen.requests.len());
             seen.requests.len() - 1
         };
         match script(index, &request) {
