@@ -41,7 +41,7 @@ async fn seed(admin: &Raw, name: &str) {
          INSERT INTO fills (username, broker_order_id, cum_qty, inc_qty, trade_id, side, observed_at)
          VALUES ('{name}', '7', 1, 1, '{trade}', 'BUY', now());
          INSERT INTO price_snapshots (username, trade_id, ts, session_date, mark_price, mark_kind, source, quality)
-         SELECT '{name}', '{trade}', at, at::date, 1, 'MID', 'SIM', 'LIVE'
+         SELECT '{name}', '{trade}', at, at::date, 1, 'MID', 'SIM', 'GOOD'
            FROM unnest(ARRAY[now(), now() + interval '1 month', now() + interval '2 months', now() - interval '1 year']) AS at;
          INSERT INTO alarms (username, alarm_id, kind, message, raised_at) VALUES ('{name}', '{trade}', 'NAKED', 'm', now());
          INSERT INTO change_feed VALUES ('{name}', 1, 'TRADE', '{trade}', now());
