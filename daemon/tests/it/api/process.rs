@@ -135,8 +135,12 @@ fn the_private_database_the_lifeline_and_the_end_of_everything() {
     let mut daemon = Running(command.spawn().unwrap());
     wait_for("the socket", &home, || answers(&home.socket()));
     let pid_file = home.path("data").join("data/postmaster.pid");
-    wait_for("the database", &home, || pid_file.exists());
-    let postgres = fs::read_to_string(&pid_file).unwrap().lines().next().unwrap().to_owned();
+    let mut postgres = String::new();
+    wait_for("the database", &home, || {
+        let written = fs::read_to_string(&pid_file).unwrap_or_default();
+        postgres = written.split_once('\n').map(|(pid, _)| pid.to_owned()).unwrap_or_default();
+        !postgres.is_empty()
+    });
     // Whoever held the other end is gone.
     drop(daemon.0.stdin.take());
     assert!(daemon.ended(&home).success(), "{}", home.log());
