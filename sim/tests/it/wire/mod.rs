@@ -1,5 +1,8 @@
 //! The simulator over the wire: a real server on a free port, requests byte by byte, answers as the reference has them.
 
 mod accounts;
+mod market;
+mod orats;
 mod orders;
+mod streams;
 mod transport;
