@@ -15,5 +15,6 @@ mod client;
 mod conservation;
 mod market;
 mod matching;
+mod program;
 mod support;
 mod wire;
