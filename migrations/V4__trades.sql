@@ -94,7 +94,7 @@ CREATE TABLE paper_trades (
     hold_duration_h numeric(12,4) CONSTRAINT paper_trades_hold_duration_h CHECK (hold_duration_h >= 0),
 
     -- What the scanner and the market said at entry. Set once.
-    strategy        text        CONSTRAINT paper_trades_strategy CHECK (length(strategy) <= 20),
+    strategy        text        CONSTRAINT paper_trades_strategy CHECK (length(strategy) <= 60),
     card_score      numeric(12,4),
     ai_score        numeric(12,4),
     ai_verdict      text        CONSTRAINT paper_trades_ai_verdict CHECK (length(ai_verdict) <= 20),

@@ -8,7 +8,10 @@ CREATE TABLE price_snapshots (
     username     text COLLATE "C" NOT NULL
         CONSTRAINT price_snapshots_username CHECK (username <> '' AND length(username) <= 50),
     trade_id     uuid        NOT NULL,
+    -- When it was taken.
     ts           timestamptz NOT NULL,
+    -- When the quote was made, as its source says; null when it does not say or there was no quote.
+    quoted_at    timestamptz,
     -- The exchange's trading day.
     session_date date        NOT NULL,
     mark_price   numeric(12,4) CONSTRAINT price_snapshots_mark_price CHECK (mark_price >= 0),
@@ -25,8 +28,9 @@ CREATE TABLE price_snapshots (
     underlying   numeric(12,4) CONSTRAINT price_snapshots_underlying CHECK (underlying >= 0),
     source       text        NOT NULL
         CONSTRAINT price_snapshots_source_known CHECK (source IN ('SIM', 'TRADIER', 'ORATS')),
+    -- What the quote is worth: good, delayed by its source, too old, too wide a spread, bid over ask.
     quality      text        NOT NULL
-        CONSTRAINT price_snapshots_quality_known CHECK (quality IN ('LIVE', 'DELAYED', 'STALE')),
+        CONSTRAINT price_snapshots_quality_known CHECK (quality IN ('GOOD', 'DELAYED', 'STALE', 'WIDE', 'CROSSED')),
     -- Set on the two rows that frame a session.
     bookend      text        CONSTRAINT price_snapshots_bookend_known CHECK (bookend IN ('PRE_MARKET', 'POST_MARKET')),
     PRIMARY KEY (username, trade_id, ts),

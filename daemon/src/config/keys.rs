@@ -85,7 +85,7 @@ sections! {
     daemon: DaemonConfig {
         /// The socket that clients connect to. Change it to run a second daemon beside the first.
         /// Without it: /run/blotter when that folder is ours, else $XDG_RUNTIME_DIR/blotter, else
-        /// /tmp/blotter-<uid>.
+        /// /tmp/blotter-$UID.
         socket: Option<PathBuf> = None, maybe(AbsolutePath, "/run/blotter/blotterd.sock");
         /// The group that may open the socket, so that other users of this machine can be let in.
         socket_group: Option<String> = None, maybe(Name, "blotter");

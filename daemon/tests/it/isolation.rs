@@ -41,7 +41,7 @@ async fn seed(admin: &Raw, name: &str) {
          INSERT INTO fills (username, broker_order_id, cum_qty, inc_qty, trade_id, side, observed_at)
          VALUES ('{name}', '7', 1, 1, '{trade}', 'BUY', now());
          INSERT INTO price_snapshots (username, trade_id, ts, session_date, mark_price, mark_kind, source, quality)
-         SELECT '{name}', '{trade}', at, at::date, 1, 'MID', 'SIM', 'LIVE'
+         SELECT '{name}', '{trade}', at, at::date, 1, 'MID', 'SIM', 'GOOD'
            FROM unnest(ARRAY[now(), now() + interval '1 month', now() + interval '2 months', now() - interval '1 year']) AS at;
          INSERT INTO alarms (username, alarm_id, kind, message, raised_at) VALUES ('{name}', '{trade}', 'NAKED', 'm', now());
          INSERT INTO change_feed VALUES ('{name}', 1, 'TRADE', '{trade}', now());
@@ -374,6 +374,51 @@ async fn a_dropped_or_failed_transaction_stores_nothing() {
     assert_eq!(raw.count("SELECT count(*) FROM user_settings").await, 0, "failed");
 }
 
+/// A harm, its cure, and what the refusal says.
+type Harm = (&'static str, &'static str, &'static str);
+
+/// What an administrator's hand can break.
+const HARMS: &[Harm] = &[
+    ("ALTER ROLE blotter_app SUPERUSER", "ALTER ROLE blotter_app NOSUPERUSER", "blotter_app is a superuser"),
+    ("ALTER ROLE blotter_system BYPASSRLS", "ALTER ROLE blotter_system NOBYPASSRLS", "blotter_system bypasses"),
+    ("ALTER TABLE fills OWNER TO blotter_app", "ALTER TABLE fills OWNER TO blotter_owner", "blotter_app owns fills"),
+    (
+        "ALTER TABLE alarms NO FORCE ROW LEVEL SECURITY",
+        "ALTER TABLE alarms FORCE ROW LEVEL SECURITY",
+        "alarms has no forced",
+    ),
+    (
+        "ALTER TABLE price_snapshots_default DISABLE ROW LEVEL SECURITY",
+        "ALTER TABLE price_snapshots_default ENABLE ROW LEVEL SECURITY",
+        "price_snapshots_default has no forced",
+    ),
+    (
+        "GRANT SELECT ON price_snapshots_default TO blotter_app",
+        "REVOKE SELECT ON price_snapshots_default FROM blotter_app",
+        "blotter_app may use the partition",
+    ),
+    (
+        "ALTER VIEW alarm_rows RESET (security_invoker)",
+        "ALTER VIEW alarm_rows SET (security_invoker = true)",
+        "alarm_rows reads with its owner's rights",
+    ),
+    (
+        "ALTER FUNCTION trade_reopen RESET search_path",
+        "ALTER FUNCTION trade_reopen SET search_path = pg_catalog, pg_temp",
+        "trade_reopen",
+    ),
+    (
+        "GRANT EXECUTE ON FUNCTION trade_reopen TO PUBLIC",
+        "REVOKE EXECUTE ON FUNCTION trade_reopen FROM PUBLIC",
+        "everybody may call trade_reopen",
+    ),
+    (
+        "GRANT blotter_backup TO blotter_app",
+        "REVOKE blotter_backup FROM blotter_app",
+        "blotter_app may become blotter_backup",
+    ),
+];
+
 #[tokio::test]
 async fn a_database_that_does_not_keep_users_apart_is_refused() {
     let db = TestDb::start().await;
@@ -390,51 +435,7 @@ async fn a_database_that_does_not_keep_users_apart_is_refused() {
         ("ALTER ROLE blotter_app INHERIT", "ALTER ROLE blotter_app NOINHERIT")
     };
     let inheriting = (inheriting.0, inheriting.1, "rights of blotter_system without asking");
-    for (harm, cure, named) in [
-        ("ALTER ROLE blotter_app SUPERUSER", "ALTER ROLE blotter_app NOSUPERUSER", "blotter_app is a superuser"),
-        ("ALTER ROLE blotter_system BYPASSRLS", "ALTER ROLE blotter_system NOBYPASSRLS", "blotter_system bypasses"),
-        (
-            "ALTER TABLE fills OWNER TO blotter_app",
-            "ALTER TABLE fills OWNER TO blotter_owner",
-            "blotter_app owns fills",
-        ),
-        (
-            "ALTER TABLE alarms NO FORCE ROW LEVEL SECURITY",
-            "ALTER TABLE alarms FORCE ROW LEVEL SECURITY",
-            "alarms has no forced",
-        ),
-        (
-            "ALTER TABLE price_snapshots_default DISABLE ROW LEVEL SECURITY",
-            "ALTER TABLE price_snapshots_default ENABLE ROW LEVEL SECURITY",
-            "price_snapshots_default has no forced",
-        ),
-        (
-            "GRANT SELECT ON price_snapshots_default TO blotter_app",
-            "REVOKE SELECT ON price_snapshots_default FROM blotter_app",
-            "blotter_app may use the partition",
-        ),
-        (
-            "ALTER VIEW alarm_rows RESET (security_invoker)",
-            "ALTER VIEW alarm_rows SET (security_invoker = true)",
-            "alarm_rows reads with its owner's rights",
-        ),
-        (
-            "ALTER FUNCTION trade_reopen RESET search_path",
-            "ALTER FUNCTION trade_reopen SET search_path = pg_catalog, pg_temp",
-            "trade_reopen",
-        ),
-        (
-            "GRANT EXECUTE ON FUNCTION trade_reopen TO PUBLIC",
-            "REVOKE EXECUTE ON FUNCTION trade_reopen FROM PUBLIC",
-            "everybody may call trade_reopen",
-        ),
-        (
-            "GRANT blotter_backup TO blotter_app",
-            "REVOKE blotter_backup FROM blotter_app",
-            "blotter_app may become blotter_backup",
-        ),
-        inheriting,
-    ] {
+    for &(harm, cure, named) in HARMS.iter().chain([&inheriting]) {
         admin.batch_execute(harm).await.unwrap_or_else(|error| panic!("{harm}: {error:?}"));
         let daemon = Db::connect(config(&db.cluster.url()), &Clock::system());
         let sentence = reach(&daemon, DbState::Refused).await.detail.unwrap();

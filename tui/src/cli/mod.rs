@@ -15,6 +15,7 @@ mod sync;
 mod trades;
 
 use std::ffi::OsString;
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -165,7 +166,7 @@ pub fn run(arguments: Vec<OsString>, environment: Environment, clock: Clock) -> 
 /// # Errors
 /// When the terminal cannot show one.
 pub fn open_screen(context: &Context) -> Result<ExitCode, Failure> {
-    refuse_without_screen(context)?;
+    refuse_without_screen(context, "`blotter trades` prints text")?;
     let options = app::Options {
         clock: context.clock,
         environment: context.environment.clone(),
@@ -179,9 +180,17 @@ pub fn open_screen(context: &Context) -> Result<ExitCode, Failure> {
     })
 }
 
-/// A terminal that cannot show a screen is told so before anything is started.
-fn refuse_without_screen(context: &Context) -> Result<(), Failure> {
-    surroundings::refusal(&context.environment).map_or(Ok(()), |reason| Err(Failure::usage(reason)))
+/// Whoever cannot be shown a screen is told so, and what to do instead, before anything is started.
+fn refuse_without_screen(context: &Context, instead: &str) -> Result<(), Failure> {
+    if let Some(reason) = surroundings::refusal(&context.environment) {
+        return Err(Failure::usage(reason));
+    }
+    let stream = match (io::stdin().is_terminal(), io::stdout().is_terminal()) {
+        (true, true) => return Ok(()),
+        (false, true | false) => "input",
+        (true, false) => "output",
+    };
+    Err(Failure::usage(format!("standard {stream} is not a terminal, so no screen can open here; {instead}.")))
 }
 
 fn completions(shell: Shell) -> Result<ExitCode, Failure> {

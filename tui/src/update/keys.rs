@@ -460,8 +460,9 @@ pub(super) fn refusal_of_actions(model: &Model) -> Option<&'static str> {
     }
     match model.session.link() {
         Link::Live => None,
-        Link::Connecting | Link::Stale | Link::Retrying | Link::Refused => {
-            Some("Not done: there is no connection to the daemon, and nothing is kept for later.")
+        Link::Connecting => Some("Not done: still connecting. Nothing is kept for later."),
+        Link::Stale | Link::Retrying | Link::Refused => {
+            Some("Not done: the daemon is away. Nothing is kept for later.")
         }
     }
 }

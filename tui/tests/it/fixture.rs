@@ -183,52 +183,54 @@ struct Closed {
     strategy: &'static str,
 }
 
+const CLOSED: &[Closed] = &[
+    Closed {
+        number: 8,
+        symbol: "NVDA260227C00145000",
+        qty: 2,
+        entry: "3.10",
+        exit: "4.65",
+        entered: "2026-02-17T16:10:00Z",
+        closed: "2026-02-18T20:12:00Z",
+        reason: CloseReason::TargetHit,
+        pnl: "310",
+        percent: "50",
+        r: "2.1",
+        strategy: "momentum",
+    },
+    Closed {
+        number: 7,
+        symbol: "AMD260220P00120000",
+        qty: 1,
+        entry: "2.40",
+        exit: "1.60",
+        entered: "2026-02-17T14:40:00Z",
+        closed: "2026-02-17T15:02:00Z",
+        reason: CloseReason::StopHit,
+        pnl: "-80",
+        percent: "-33.3",
+        r: "-1.0",
+        strategy: "reversal",
+    },
+    Closed {
+        number: 6,
+        symbol: "SPY260213C00610000",
+        qty: 5,
+        entry: "0.40",
+        exit: "0.00",
+        entered: "2026-02-10T16:00:00Z",
+        closed: "2026-02-13T21:00:00Z",
+        reason: CloseReason::Expired,
+        pnl: "-200",
+        percent: "-100",
+        r: "-1.0",
+        strategy: "lotto",
+    },
+];
+
 pub(crate) fn closed_trades() -> Vec<Trade> {
-    let rows = [
-        Closed {
-            number: 8,
-            symbol: "NVDA260227C00145000",
-            qty: 2,
-            entry: "3.10",
-            exit: "4.65",
-            entered: "2026-02-17T16:10:00Z",
-            closed: "2026-02-18T20:12:00Z",
-            reason: CloseReason::TargetHit,
-            pnl: "310",
-            percent: "50",
-            r: "2.1",
-            strategy: "momentum",
-        },
-        Closed {
-            number: 7,
-            symbol: "AMD260220P00120000",
-            qty: 1,
-            entry: "2.40",
-            exit: "1.60",
-            entered: "2026-02-17T14:40:00Z",
-            closed: "2026-02-17T15:02:00Z",
-            reason: CloseReason::StopHit,
-            pnl: "-80",
-            percent: "-33.3",
-            r: "-1.0",
-            strategy: "reversal",
-        },
-        Closed {
-            number: 6,
-            symbol: "SPY260213C00610000",
-            qty: 5,
-            entry: "0.40",
-            exit: "0.00",
-            entered: "2026-02-10T16:00:00Z",
-            closed: "2026-02-13T21:00:00Z",
-            reason: CloseReason::Expired,
-            pnl: "-200",
-            percent: "-100",
-            r: "-1.0",
-            strategy: "lotto",
-        },
-    ];
-    rows.iter()
+    CLOSED
+        .iter()
         .map(|row| {
             let base = Row {
                 number: row.number,

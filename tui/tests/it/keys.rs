@@ -258,7 +258,8 @@ fn nothing_is_done_or_kept_for_later_while_the_daemon_is_gone() {
     desk.lose_daemon();
     desk.keys("s");
     assert!(!desk.has_done(is_call(Call::is_action)));
-    assert!(desk.screen().contains("nothing is kept for later"));
+    let screen = desk.screen();
+    assert!(screen.contains("Nothing is kept for later"), "{screen}");
     desk.is_gone = false;
     desk.pass(60.0);
     assert_eq!(desk.model.session.link(), Link::Live);

@@ -62,7 +62,16 @@ fn is_grave(effect: &Effect) -> bool {
     match effect {
         Effect::Call(Call::PutSettings { update, .. }) => update.broker_mode == Some(BrokerMode::Live),
         Effect::Call(call) => call.is_action() && !matches!(call, Call::Sync { .. }),
-        _ => false,
+        Effect::Greet
+        | Effect::Load(_)
+        | Effect::OpenStream { .. }
+        | Effect::CloseStream
+        | Effect::Copy(_)
+        | Effect::Ring { .. }
+        | Effect::Title(_)
+        | Effect::Redraw
+        | Effect::Suspend
+        | Effect::Quit => false,
     }
 }
 

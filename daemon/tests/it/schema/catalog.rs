@@ -136,10 +136,10 @@ async fn the_tables_have_every_column_of_the_papers() {
              signals_snapshot market_regime order_book_state ai_reasoning_log target_pnl_15m target_pnl_1h target_mfe_pct \
              target_mae_pct",
         ),
-        ("price_snapshots", "trade_id ts mark_price bid ask delta iv underlying"),
+        ("price_snapshots", "trade_id ts quoted_at mark_price bid ask delta iv underlying source quality"),
         (
             "user_settings",
-            "username broker_mode tradier_sandbox_token tradier_live_token tradier_account_id account_balance max_positions \
+            "username broker_mode tradier_sim_token tradier_sandbox_token tradier_live_token tradier_account_id account_balance max_positions \
              daily_loss_limit heat_limit_pct auto_refresh created_date updated_date",
         ),
     ] {

@@ -323,3 +323,36 @@ async fn a_command_is_stored_with_its_answer() {
     let tx = db.db.user_tx(&crate::support::user("bob")).await.unwrap();
     assert!(matches!(command_begin(&tx, command).await.unwrap(), Begin::New(_)), "keys belong to their user");
 }
+
+/// A snapshot says who quoted it, when, and what the quote is worth, in words of a closed list.
+#[tokio::test]
+async fn a_snapshot_says_how_far_it_can_be_trusted() {
+    let db = TestDb::start().await;
+    let raw = with_trade(&db).await;
+    let snapshot = |at: usize, quality: &str| {
+        format!(
+            "INSERT INTO price_snapshots (username, trade_id, ts, quoted_at, session_date, mark_price, mark_kind, source, quality)
+             VALUES ('alice', '{TRADE}', now() + interval '{at} s', now(), now()::date, 1, 'MID', 'TRADIER', {quality})"
+        )
+    };
+    for (at, quality) in ["'GOOD'", "'DELAYED'", "'STALE'", "'WIDE'", "'CROSSED'"].into_iter().enumerate() {
+        raw.batch_execute(&snapshot(at, quality)).await.unwrap_or_else(|error| panic!("{quality}: {error:?}"));
+    }
+    let aged = "SELECT count(*) FROM price_snapshots WHERE ts - quoted_at >= interval '0 s' AND source = 'TRADIER'";
+    assert_eq!(raw.count(aged).await, 5);
+    assert_eq!(raw.refused(&snapshot(9, "'LIVE'")).await.0, "price_snapshots_quality_known");
+    assert_eq!(raw.refused(&snapshot(9, "NULL")).await.0, "23502", "a snapshot of unknown worth");
+}
+
+#[tokio::test]
+async fn a_strategy_has_a_name_of_up_to_sixty_letters() {
+    let db = TestDb::start().await;
+    let raw = db.admin().await;
+    raw.begin("blotter_app", "alice").await;
+    let named = |length: usize| format!("'{}'", "x".repeat(length));
+    assert_eq!(
+        raw.refused(&insert_trade("alice", OTHER, &[("strategy", &named(61))])).await.0,
+        "paper_trades_strategy"
+    );
+    raw.batch_execute(&insert_trade("alice", TRADE, &[("strategy", &named(60))])).await.unwrap();
+}

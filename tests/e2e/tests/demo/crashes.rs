@@ -39,7 +39,7 @@ fn a_killed_database_comes_back() {
 
 #[test]
 fn a_killed_simulator_comes_back() {
-    let stage = Stage::new();
+    let stage = Stage::with_simulator("#!/bin/sh\necho listening on 127.0.0.1:4000\nread forever\n");
     let demo = stage.headless();
     let killed = stage.kill("tradier-sim");
     let again = wait_for("another tradier-sim", || {

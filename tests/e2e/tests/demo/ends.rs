@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Stdio;
 
 use blotter_testkit::programs;
 use blotter_testkit::terminal::{Setup, Terminal};
@@ -58,6 +59,19 @@ fn two_demos_leave_each_other_alone() {
     one.stops();
     other.is_well();
     other.stops();
+    assert_eq!(stage.left(), [""; 0]);
+}
+
+#[test]
+fn without_a_terminal_one_sentence_says_so_and_nothing_starts() {
+    let stage = Stage::new();
+    let ended = stage.command().env("TERM", "xterm").stdin(Stdio::null()).output().unwrap();
+    assert_eq!(ended.status.code(), Some(2));
+    assert_eq!(
+        String::from_utf8(ended.stderr).unwrap(),
+        "blotter: standard input is not a terminal, so no screen can open here; `blotter demo --headless` needs none.\n"
+    );
+    assert_eq!(ended.stdout, b"");
     assert_eq!(stage.left(), [""; 0]);
 }
 

@@ -24,6 +24,23 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// A folder that demos make theirs in.
 pub(crate) struct Stage {
     pub(crate) temp: TempDir,
+    programs: Programs,
+}
+
+/// Where the programs of a stage's demos lie.
+enum Programs {
+    AsBuilt,
+    /// Links to them, and a simulator of the test's own.
+    Own(TempDir),
+}
+
+impl Programs {
+    fn client(&self) -> PathBuf {
+        match self {
+            Self::AsBuilt => programs::path("blotter").unwrap(),
+            Self::Own(folder) => folder.path().join("blotter"),
+        }
+    }
 }
 
 /// A process that lives in a stage.
@@ -39,13 +56,34 @@ impl Stage {
         let temp = tempfile::Builder::new().prefix("bd").tempdir_in("/tmp").unwrap();
         // As root the database runs as another user, who has to pass.
         fs::set_permissions(temp.path(), Permissions::from_mode(0o711)).unwrap();
-        Self { temp }
+        Self { temp, programs: Programs::AsBuilt }
+    }
+
+    /// With this script for a simulator.
+    pub(crate) fn with_simulator(script: &str) -> Self {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        for name in ["blotter", "blotterd"] {
+            fs::hard_link(programs::path(name).unwrap(), folder.path().join(name)).unwrap();
+        }
+        let simulator = folder.path().join("tradier-sim");
+        fs::write(&simulator, script).unwrap();
+        fs::set_permissions(&simulator, Permissions::from_mode(0o755)).unwrap();
+        let mut stage = Self::new();
+        stage.programs = Programs::Own(folder);
+        stage
+    }
+
+    /// `blotter demo` of this stage.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(self.programs.client());
+        command.arg("demo").env("TMPDIR", self.temp.path());
+        command
     }
 
     pub(crate) fn headless(&self) -> Headless {
-        let mut child = Command::new(programs::path("blotter").unwrap())
-            .args(["demo", "--headless"])
-            .env("TMPDIR", self.temp.path())
+        let mut child = self
+            .command()
+            .arg("--headless")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -163,6 +201,14 @@ impl Headless {
             answer.json().is_ok_and(|health| health.pointer("/database/state") == Some(&"ok".into()))
         });
         runtime.block_on(well).unwrap();
+    }
+}
+
+impl Drop for Headless {
+    /// A failed test leaves no demo that would start again what its stage ends.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -30,7 +30,7 @@ pub(in crate::cli) fn run(context: &Context, args: &DemoArgs) -> Result<ExitCode
         headless(surroundings, &mut io::stdout(), &mut io::stderr()).map_err(fault)?;
         return Ok(ExitCode::SUCCESS);
     }
-    refuse_without_screen(context)?;
+    refuse_without_screen(context, "`blotter demo --headless` needs none")?;
     let client = |socket: &Path| {
         let mut context = context.clone();
         context.global.socket = Some(socket.to_owned());
@@ -44,7 +44,7 @@ fn surroundings(environment: &Environment) -> Result<Surroundings, Failure> {
     let client = client.map_err(|error| Failure::fault(format!("where is this program? {error}")))?;
     Ok(Surroundings {
         programs: Programs::beside(&client),
-        temp: PathBuf::from("/tmp"),
+        temp: environment.tmpdir.clone().unwrap_or_else(|| PathBuf::from("/tmp")),
         path: environment.path.clone(),
         home: environment.home.clone(),
     })

@@ -48,7 +48,7 @@ use supervisor::{Ground, Signals, Until};
 #[derive(Clone, Debug)]
 pub struct Surroundings {
     pub programs: Programs,
-    /// Where folders for a while are made: `/tmp`.
+    /// Where folders for a while are made: `$TMPDIR`, or else `/tmp`.
     pub temp: PathBuf,
     /// The search path and the home folder that the programs get; nothing else of the environment
     /// reaches them.
