@@ -92,7 +92,7 @@ async fn s1_legs_point_to_their_parent() {
         sim.place(LIVE_ORDERS, &buy()).await;
         sim.step(3_000).await;
         let (url, id) = session(&sim, "accounts").await;
-        let mut socket = connect(&url, json!({ "events": ["order"], "sessionid": id })).await;
+        let mut socket = connect(&url, json!({ "events": ["orders"], "sessionid": id })).await;
         ready(&mut socket).await;
         let oco = format!(
             "class=oco&duration=gtc&option_symbol[0]={CALL}&side[0]=sell_to_close&quantity[0]=1&type[0]=limit&price[0]=1.50\
