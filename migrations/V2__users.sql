@@ -35,14 +35,17 @@ CREATE TABLE user_settings (
     version            bigint        NOT NULL DEFAULT 1 CONSTRAINT user_settings_version CHECK (version >= 1),
     broker_mode        text          NOT NULL DEFAULT 'SANDBOX'
         CONSTRAINT user_settings_broker_mode_known CHECK (broker_mode IN ('SIM', 'SANDBOX', 'LIVE')),
+    tradier_sim_token     bytea CONSTRAINT user_settings_sim_token CHECK (octet_length(tradier_sim_token) BETWEEN 1 AND 4096),
     tradier_sandbox_token bytea CONSTRAINT user_settings_sandbox_token CHECK (octet_length(tradier_sandbox_token) BETWEEN 1 AND 4096),
     tradier_live_token    bytea CONSTRAINT user_settings_live_token CHECK (octet_length(tradier_live_token) BETWEEN 1 AND 4096),
     orats_token           bytea CONSTRAINT user_settings_orats_token CHECK (octet_length(orats_token) BETWEEN 1 AND 4096),
+    tradier_sim_account_id     text CONSTRAINT user_settings_sim_account CHECK (length(tradier_sim_account_id) BETWEEN 1 AND 50),
     tradier_sandbox_account_id text CONSTRAINT user_settings_sandbox_account CHECK (length(tradier_sandbox_account_id) BETWEEN 1 AND 50),
     tradier_live_account_id    text CONSTRAINT user_settings_live_account CHECK (length(tradier_live_account_id) BETWEEN 1 AND 50),
     -- The account of the mode that new entries go to.
     tradier_account_id text GENERATED ALWAYS AS (
-        CASE broker_mode WHEN 'LIVE' THEN tradier_live_account_id WHEN 'SANDBOX' THEN tradier_sandbox_account_id END) STORED,
+        CASE broker_mode WHEN 'LIVE' THEN tradier_live_account_id WHEN 'SANDBOX' THEN tradier_sandbox_account_id
+                         WHEN 'SIM' THEN tradier_sim_account_id END) STORED,
     account_balance    numeric(12,2) NOT NULL DEFAULT 5000
         CONSTRAINT user_settings_account_balance CHECK (account_balance BETWEEN 0 AND 1000000000),
     max_positions      integer       NOT NULL DEFAULT 5

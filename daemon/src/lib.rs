@@ -13,6 +13,7 @@
 pub mod api;
 pub mod app;
 pub mod auth;
+pub mod broker;
 pub mod calendar;
 pub mod cli;
 pub mod clock;
@@ -20,8 +21,10 @@ pub mod config;
 pub mod db;
 pub mod events;
 pub mod health;
+pub mod market;
 pub mod postgres;
 pub mod schedule;
 pub mod shutdown;
 pub mod telemetry;
 pub mod trades;
+pub mod vault;

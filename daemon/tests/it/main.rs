@@ -6,6 +6,8 @@ mod support;
 #[cfg(test)]
 mod api;
 #[cfg(test)]
+mod broker;
+#[cfg(test)]
 mod calendar;
 #[cfg(test)]
 mod config;
@@ -17,3 +19,5 @@ mod isolation;
 mod postgres;
 #[cfg(test)]
 mod schema;
+#[cfg(test)]
+mod vault;

@@ -139,7 +139,7 @@ async fn the_tables_have_every_column_of_the_papers() {
         ("price_snapshots", "trade_id ts quoted_at mark_price bid ask delta iv underlying source quality"),
         (
             "user_settings",
-            "username broker_mode tradier_sandbox_token tradier_live_token tradier_account_id account_balance max_positions \
+            "username broker_mode tradier_sim_token tradier_sandbox_token tradier_live_token tradier_account_id account_balance max_positions \
              daily_loss_limit heat_limit_pct auto_refresh created_date updated_date",
         ),
     ] {

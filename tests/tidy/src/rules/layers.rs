@@ -46,17 +46,22 @@ const OWNERS: &[(&str, &[&str])] = &[
     // The tests bring a database to an older version, as a daemon of that time would have.
     ("refinery", &["daemon/src/db/", "daemon/tests/it/schema/"]),
     ("axum", &["daemon/src/api/", "sim/"]),
-    ("tower", &["daemon/src/api/", "sim/"]),
+    // The gate in front of a write is a layer of its client.
+    ("tower", &["daemon/src/api/", "daemon/src/broker/tradier/", "sim/"]),
     ("tower_http", &["daemon/src/api/"]),
-    ("reqwest", &["daemon/src/broker/tradier/", "daemon/src/market/"]),
+    // `world` says which addresses a token may be sent to.
+    ("reqwest", &["daemon/src/broker/tradier/", "daemon/src/broker/world.rs", "daemon/src/market/"]),
     ("clokwerk", &["daemon/src/schedule/"]),
     ("crossterm", &["tui/src/terminal.rs", "tui/src/terminal/", "tui/src/input.rs", "tui/src/input/", "tests/bench/"]),
     ("ratatui", &["tui/src/", "tui/tests/", "tests/bench/"]),
     ("rodio", &["tui/chime/"]),
     ("ring", &["daemon/src/", "tests/tidy/"]),
     ("sd_notify", &["daemon/src/"]),
-    // The rule of a log filter is its own parser's.
-    ("tracing_subscriber", &["daemon/src/telemetry", "daemon/src/config/rule.rs", "sim/"]),
+    // The rule of a log filter is its own parser's; a test reads all that is logged and looks for a token.
+    (
+        "tracing_subscriber",
+        &["daemon/src/telemetry", "daemon/src/config/rule.rs", "daemon/tests/it/broker/secrecy.rs", "sim/"],
+    ),
     ("tracing_journald", &["daemon/src/telemetry"]),
     ("metrics_exporter_prometheus", &["daemon/src/telemetry", "daemon/src/api/"]),
     ("rustix", &["tests/support/"]),

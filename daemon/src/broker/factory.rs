@@ -1,0 +1,263 @@
+//! From a user's choice of world to an account at a broker. The only place that knows which token
+//! belongs to which type, and the second lock on real money.
+
+use std::sync::Arc;
+
+use blotter_shared::domain::BrokerMode;
+use rustls::ClientConfig;
+use secrecy::SecretString;
+use thiserror::Error;
+
+use super::market_data::MarketData;
+use super::rate_limit::Limiters;
+use super::tls::{self, TlsError};
+use super::tradier::{self, ClientError, Patience, Setup, TokenVerdict, Tradier};
+use super::world::{BaseUrl, BaseUrlError, Live, NoToken, Sandbox, Sim, Token, World};
+use super::{AccountId, Broker};
+use crate::clock::Clock;
+
+/// `broker.allow_live` of the daemon's configuration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LiveLock {
+    /// No account of real money is opened, whatever a user's settings say.
+    #[default]
+    Locked,
+    Unlocked,
+}
+
+/// Addresses on this machine in place of the broker's: for the simulator, and for tests.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Addresses {
+    pub sim: Option<String>,
+    pub sandbox: Option<String>,
+    pub live: Option<String>,
+}
+
+impl Addresses {
+    fn of(&self, mode: BrokerMode) -> Option<&str> {
+        match mode {
+            BrokerMode::Sim => self.sim.as_deref(),
+            BrokerMode::Sandbox => self.sandbox.as_deref(),
+            BrokerMode::Live => self.live.as_deref(),
+        }
+    }
+}
+
+/// Why there is no account.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum FactoryError {
+    #[error("live trading is locked: set broker.allow_live = true in the daemon's config.toml")]
+    LiveLocked,
+    #[error("the broker's address for {mode} cannot be used: {why}")]
+    Address { mode: BrokerMode, why: BaseUrlError },
+    #[error("the token for {mode} cannot be used: {why}")]
+    Token { mode: BrokerMode, why: NoToken },
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// One account, seen from each side that somebody needs. All three are the same object.
+#[derive(Clone, Debug)]
+pub struct Account {
+    pub broker: Arc<dyn Broker>,
+    pub market: Arc<dyn MarketData>,
+    /// For its event stream.
+    pub tradier: Arc<Tradier>,
+}
+
+/// Opens accounts.
+#[derive(Debug)]
+pub struct BrokerFactory {
+    lock: LiveLock,
+    addresses: Addresses,
+    limiters: Arc<Limiters>,
+    clock: Clock,
+    patience: Patience,
+}
+
+impl BrokerFactory {
+    #[must_use]
+    pub fn new(lock: LiveLock, addresses: Addresses, limiters: Arc<Limiters>, clock: Clock) -> Self {
+        Self { lock, addresses, limiters, clock, patience: Patience::default() }
+    }
+
+    /// The same factory with another patience.
+    #[must_use]
+    pub fn with_patience(self, patience: Patience) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// Opens one account of a world with its token. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// When live trading is locked, or address or token cannot be used.
+    pub async fn open(
+        &self,
+        mode: BrokerMode,
+        account: AccountId,
+        secret: SecretString,
+    ) -> Result<Account, FactoryError> {
+        let tradier = match mode {
+            BrokerMode::Sim => self.open_in::<Sim>(account, secret).await?,
+            BrokerMode::Sandbox => self.open_in::<Sandbox>(account, secret).await?,
+            BrokerMode::Live if self.lock == LiveLock::Locked => return Err(FactoryError::LiveLocked),
+            BrokerMode::Live => self.open_in::<Live>(account, secret).await?,
+        };
+        let tradier = Arc::new(tradier);
+        Ok(Account { broker: Arc::<Tradier>::clone(&tradier), market: Arc::<Tradier>::clone(&tradier), tradier })
+    }
+
+    /// Asks a world whether it knows a token, before the token is stored. Looking at a live token
+    /// is allowed while live trading is locked: it trades nothing.
+    ///
+    /// # Errors
+    /// When address or token cannot be used at all.
+    pub async fn verify(&self, mode: BrokerMode, secret: SecretString) -> Result<TokenVerdict, FactoryError> {
+        match mode {
+            BrokerMode::Sim => self.verify_in::<Sim>(secret).await,
+            BrokerMode::Sandbox => self.verify_in::<Sandbox>(secret).await,
+            BrokerMode::Live => self.verify_in::<Live>(secret).await,
+        }
+    }
+
+    async fn open_in<W: World>(&self, account: AccountId, secret: SecretString) -> Result<Tradier, FactoryError> {
+        let (base, token) = (self.base::<W>()?, Self::token::<W>(secret)?);
+        let setup = self.setup(&base, &token, account).await?;
+        Ok(Tradier::new(&base, &token, setup)?)
+    }
+
+    async fn verify_in<W: World>(&self, secret: SecretString) -> Result<TokenVerdict, FactoryError> {
+        let (base, token) = (self.base::<W>()?, Self::token::<W>(secret)?);
+        let setup = self.setup(&base, &token, AccountId::unknown()).await?;
+        Ok(tradier::verify(&base, &token, setup).await?)
+    }
+
+    async fn setup<W: World>(
+        &self,
+        base: &BaseUrl<W>,
+        token: &Token<W>,
+        account: AccountId,
+    ) -> Result<Setup, FactoryError> {
+        let limiter = self.limiters.of(token.fingerprint()).await;
+        let tls = tls_for(base)?;
+        Ok(Setup { account, limiter, clock: self.clock.clone(), tls, patience: self.patience })
+    }
+
+    fn base<W: World>(&self) -> Result<BaseUrl<W>, FactoryError> {
+        let base = match self.addresses.of(W::MODE) {
+            Some(address) => BaseUrl::loopback(address),
+            None => BaseUrl::standard(),
+        };
+        base.map_err(|why| FactoryError::Address { mode: W::MODE, why })
+    }
+
+    fn token<W: World>(secret: SecretString) -> Result<Token<W>, FactoryError> {
+        Token::new(secret).map_err(|why| FactoryError::Token { mode: W::MODE, why })
+    }
+}
+
+/// The system's roots for the broker; nobody's for plain HTTP on this machine.
+fn tls_for<W: World>(base: &BaseUrl<W>) -> Result<ClientConfig, TlsError> {
+    if base.url().scheme() == "https" { tls::system() } else { tls::none() }
+}
+
+/// What a person must have typed before entries go to an account of real money: the account's own
+/// number, which is on the screen beside it and is no reflex.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveConsent {
+    account: AccountId,
+}
+
+/// The typed text is not the account's number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("to trade real money, type the number of the live account")]
+pub struct NoConsent;
+
+impl LiveConsent {
+    /// # Errors
+    /// When the text is anything but the account's number.
+    pub fn from_typed(account: &AccountId, typed: &str) -> Result<Self, NoConsent> {
+        if typed.trim() == account.as_str() { Ok(Self { account: account.clone() }) } else { Err(NoConsent) }
+    }
+
+    #[must_use]
+    pub fn account(&self) -> &AccountId {
+        &self.account
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::Priority;
+    use crate::broker::rate_limit::{BucketKind, Limits, MemoryStore};
+
+    fn factory(lock: LiveLock, addresses: Addresses) -> BrokerFactory {
+        let clock = Clock::system();
+        let limiters = Limiters::new(Limits::default(), Arc::new(MemoryStore::default()), clock.clone());
+        BrokerFactory::new(lock, addresses, Arc::new(limiters), clock)
+    }
+
+    fn account() -> AccountId {
+        "VA00000001".parse().unwrap()
+    }
+
+    fn local() -> Addresses {
+        let here = Some("http://127.0.0.1:9/v1".to_owned());
+        Addresses { sim: here.clone(), sandbox: here.clone(), live: here }
+    }
+
+    #[tokio::test]
+    async fn each_world_opens_as_itself_and_live_only_when_unlocked() {
+        let locked = factory(LiveLock::Locked, local());
+        let token = || SecretString::from("0123456789abcdef");
+        for mode in [BrokerMode::Sim, BrokerMode::Sandbox] {
+            assert_eq!(locked.open(mode, account(), token()).await.unwrap().broker.mode(), mode);
+        }
+        assert_eq!(locked.open(BrokerMode::Live, account(), token()).await.unwrap_err(), FactoryError::LiveLocked);
+        let unlocked = factory(LiveLock::Unlocked, local());
+        let live = unlocked.open(BrokerMode::Live, account(), token()).await.unwrap();
+        assert_eq!(live.broker.mode(), BrokerMode::Live);
+    }
+
+    #[tokio::test]
+    async fn another_machine_is_never_the_broker() {
+        let addresses = Addresses { sandbox: Some("https://broker.example/v1".to_owned()), ..Addresses::default() };
+        let error = factory(LiveLock::Locked, addresses)
+            .open(BrokerMode::Sandbox, account(), SecretString::from("0123456789abcdef"))
+            .await
+            .unwrap_err();
+        assert_eq!(error, FactoryError::Address { mode: BrokerMode::Sandbox, why: BaseUrlError::NotLoopback });
+        let error = factory(LiveLock::Locked, Addresses::default())
+            .open(BrokerMode::Sim, account(), SecretString::from("0123456789abcdef"))
+            .await
+            .unwrap_err();
+        assert_eq!(error, FactoryError::Address { mode: BrokerMode::Sim, why: BaseUrlError::NoStandard });
+    }
+
+    #[tokio::test]
+    async fn two_accounts_on_one_token_share_its_limits() {
+        let factory = factory(LiveLock::Locked, local());
+        let open = |text: &'static str| factory.open(BrokerMode::Sim, account(), SecretString::from(text));
+        let (one, two) = (open("same-token").await.unwrap(), open("same-token").await.unwrap());
+        let other = open("other-token").await.unwrap();
+        let permit = one.tradier.limiter().acquire(
+            BucketKind::Trading,
+            Priority::Entry,
+            Clock::system().now() + chrono::TimeDelta::seconds(5),
+        );
+        let _permit = permit.await.unwrap();
+        let in_flight = |account: &Account| account.tradier.limiter().snapshot()[2].in_flight;
+        assert_eq!((in_flight(&one), in_flight(&two), in_flight(&other)), (1, 1, 0));
+    }
+
+    #[test]
+    fn consent_is_the_account_number_and_nothing_shorter() {
+        assert!(LiveConsent::from_typed(&account(), " VA00000001\n").is_ok());
+        for typed in ["", "yes", "LIVE", "VA0000000", "va00000001"] {
+            assert_eq!(LiveConsent::from_typed(&account(), typed), Err(NoConsent), "{typed}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! From the wire to the vocabulary of the market.
+
+use blotter_shared::domain::OptionType;
+use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
+use rust_decimal::Decimal;
+
+use super::convert::{Nonsense, count, date, epoch, nonsense, small};
+use super::wire;
+use crate::broker::market_data::{Bar, ContractTerms, Greeks, InstrumentKind, Quote, Quotes};
+
+type Sense<T> = Result<T, Nonsense>;
+
+pub(crate) fn quotes(wire: wire::WireQuotes) -> Sense<Quotes> {
+    Ok(Quotes {
+        quotes: wire.quote.0.into_iter().map(quote).collect::<Sense<_>>()?,
+        unmatched: wire.unmatched_symbols.0.map_or_else(Vec::new, |unmatched| unmatched.symbol.0),
+    })
+}
+
+pub(crate) fn quote(wire: wire::WireQuote) -> Sense<Quote> {
+    let terms = terms(&wire)?;
+    let at = |field, number: Option<Decimal>| {
+        number.filter(|number| !number.is_zero()).map(|number| epoch(field, number, 1000)).transpose()
+    };
+    Ok(Quote {
+        kind: wire.kind.0.as_deref().map(InstrumentKind::from_wire),
+        bid: wire.bid.0,
+        ask: wire.ask.0,
+        last: wire.last.0,
+        bid_size: count("bidsize", wire.bidsize.0)?,
+        ask_size: count("asksize", wire.asksize.0)?,
+        bid_at: at("bid_date", wire.bid_date.0)?,
+        ask_at: at("ask_date", wire.ask_date.0)?,
+        trade_at: at("trade_date", wire.trade_date.0)?,
+        open: wire.open.0,
+        high: wire.high.0,
+        low: wire.low.0,
+        close: wire.close.0,
+        previous_close: wire.prevclose.0,
+        volume: count("volume", wire.volume.0)?,
+        terms,
+        greeks: wire.greeks.0.map(|wire| greeks(&wire)).transpose()?,
+        symbol: wire.symbol,
+    })
+}
+
+/// The terms of the contract; a quote without a strike is no option.
+fn terms(wire: &wire::WireQuote) -> Sense<Option<ContractTerms>> {
+    let Some(strike) = wire.strike.0 else { return Ok(None) };
+    let option_type = match wire.option_type.0.as_deref() {
+        Some("call") => OptionType::Call,
+        Some("put") => OptionType::Put,
+        _ => return Err(nonsense("option_type", "call or put")),
+    };
+    let expiry = wire.expiration_date.0.as_deref().ok_or_else(|| nonsense("expiration_date", "there"))?;
+    Ok(Some(ContractTerms {
+        underlying: wire.underlying.0.clone(),
+        root: wire.root_symbol.0.clone(),
+        expiry: date("expiration_date", expiry)?,
+        option_type,
+        strike,
+        contract_size: small("contract_size", wire.contract_size.0)?,
+        expiration_type: wire.expiration_type.0.clone(),
+        open_interest: count("open_interest", wire.open_interest.0)?,
+    }))
+}
+
+fn greeks(wire: &wire::WireGreeks) -> Sense<Greeks> {
+    let updated_at = match wire.updated_at.0.as_deref() {
+        None => None,
+        Some(text) => Some(
+            NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S")
+                .map_err(|_| nonsense("updated_at", "a date and time"))?
+                .and_utc(),
+        ),
+    };
+    Ok(Greeks {
+        delta: wire.delta.0,
+        gamma: wire.gamma.0,
+        theta: wire.theta.0,
+        vega: wire.vega.0,
+        rho: wire.rho.0,
+        phi: wire.phi.0,
+        bid_iv: wire.bid_iv.0,
+        mid_iv: wire.mid_iv.0,
+        ask_iv: wire.ask_iv.0,
+        smoothed_iv: wire.smv_vol.0,
+        updated_at,
+    })
+}
+
+pub(crate) fn expirations(wire: wire::WireExpirations) -> Sense<Vec<NaiveDate>> {
+    let plain = wire.date.0.into_iter();
+    let full = wire.expiration.0.into_iter().map(|expiration| expiration.date);
+    let mut dates = plain.chain(full).map(|text| date("date", &text)).collect::<Sense<Vec<_>>>()?;
+    dates.sort_unstable();
+    dates.dedup();
+    Ok(dates)
+}
+
+pub(crate) fn strikes(wire: wire::WireStrikes) -> Vec<Decimal> {
+    let mut strikes: Vec<_> = wire.strike.0.into_iter().map(|strike| strike.0).collect();
+    strikes.sort_unstable();
+    strikes.dedup();
+    strikes
+}
+
+/// A bar; `time` is New York without a zone, `date` a day.
+pub(crate) fn bar(wire: &wire::WireBar) -> Sense<Bar> {
+    let starts_at = NaiveDateTime::parse_from_str(&wire.time, "%Y-%m-%dT%H:%M:%S")
+        .or_else(|_| NaiveDate::parse_from_str(&wire.time, "%Y-%m-%d").map(|day| day.and_time(NaiveTime::default())))
+        .map_err(|_| nonsense("time", "a date and time"))?;
+    Ok(Bar {
+        starts_at,
+        open: wire.open.0,
+        high: wire.high.0,
+        low: wire.low.0,
+        close: wire.close.0,
+        volume: count("volume", wire.volume.0)?,
+        vwap: wire.vwap.0,
+    })
+}

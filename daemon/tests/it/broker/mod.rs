@@ -1,0 +1,13 @@
+//! The broker layer against servers that misbehave on purpose.
+
+mod error_table;
+mod factory;
+mod limiter;
+mod loopback;
+mod orats;
+mod quirks;
+mod reads;
+mod secrecy;
+mod stream;
+mod support;
+mod writes;
