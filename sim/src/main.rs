@@ -1,1 +1,7 @@
-fn main() {}
+//! `tradier-sim`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    blotter_sim::run()
+}

@@ -54,6 +54,13 @@ pub fn run(options: &Options) -> io::Result<ExitCode> {
         title: options.config.title,
         background: surroundings.theme_follows && surroundings::answers_questions(&options.environment),
     };
+    // Before the terminal is taken: from then on no signal may end us without giving it back, and
+    // no resize may be missed.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let signals = {
+        let _inside = runtime.enter();
+        Signals::new()?
+    };
     let (reports, received) = unbounded_channel();
     let mut terminal = Terminal::open(extras, reports)?;
     let now = options.clock.now();
@@ -64,8 +71,7 @@ pub fn run(options: &Options) -> io::Result<ExitCode> {
     if options.panics {
         panic!("asked to panic after the first frame");
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let code = runtime.block_on(App::new(options, terminal, model).live(received));
+    let code = runtime.block_on(App::new(options, terminal, model).live(received, signals));
     // Whatever still runs (a call, a chime) is not waited for.
     runtime.shutdown_timeout(Duration::ZERO);
     code
@@ -101,8 +107,7 @@ impl<'a> App<'a> {
         Self { options, terminal, model, courier: Courier::new(daemon, out), answers, chime, chimes: JoinSet::new() }
     }
 
-    async fn live(mut self, mut reports: UnboundedReceiver<Report>) -> io::Result<ExitCode> {
-        let mut signals = Signals::new()?;
+    async fn live(mut self, mut reports: UnboundedReceiver<Report>, mut signals: Signals) -> io::Result<ExitCode> {
         let first = update::start(&self.model);
         let mut end = self.carry_out(first);
         while end.is_none() {

@@ -1,6 +1,7 @@
 //! How a connection comes to be: accepted, counted, asked who it is, served, ended.
 
 use std::convert::Infallible;
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,9 +29,12 @@ use super::wire::{Turn, TurnBody, Wire};
 use super::{Api, routes};
 use crate::auth::{Admission, Decision, Principal};
 
-/// How long somebody who is turned away has to take the reason.
-const FAREWELL: Duration = Duration::from_millis(500);
-/// How many of them at a time; past it they are cut off without waiting.
+/// How long somebody who is turned away has to ask for something: to an HTTP library an answer that
+/// comes before the question is a broken connection, and the reason would be lost.
+const HEARING: Duration = Duration::from_secs(1);
+/// How long somebody who is turned away has altogether, with the time to take the reason.
+const FAREWELL: Duration = Duration::from_millis(1500);
+/// How many of them at a time; past it they are told at once, and cut off.
 const FAREWELLS: usize = 256;
 /// Pause after a failed accept: there are no descriptors left, and some must be given back first.
 const BREATH: Duration = Duration::from_millis(20);
@@ -162,24 +166,29 @@ impl Server {
         async move { answered.await.map(|response| response.map(|body| TurnBody::new(body, turn))) }
     }
 
-    /// Says why, then lets go. Reading what the client still sends keeps the reason from being lost.
+    /// Hears the question, says why not, lets go. Reading what the client still sends keeps the reason from being lost.
     fn turn_away(&self, stream: UnixStream, problem: &Problem, reason: &'static str) {
         self.accept.api.metrics.refused(reason);
         let words = raw_response(problem);
-        // The buffer of a fresh socket is empty: this is taken whole, at once.
-        let said = stream.writable().now_or_never().is_some() && stream.try_write(&words).is_ok();
-        let Ok(permit) = Arc::clone(&self.farewells).try_acquire_owned() else { return };
+        let Ok(permit) = Arc::clone(&self.farewells).try_acquire_owned() else { return tell_and_cut(stream, &words) };
         self.accept.tasks.spawn(async move {
-            let _ = timeout(FAREWELL, part(stream, (!said).then_some(words))).await;
+            let _ = timeout(FAREWELL, part(stream, &words)).await;
             drop(permit);
         });
     }
 }
 
-async fn part(mut stream: UnixStream, unsaid: Option<Vec<u8>>) -> std::io::Result<()> {
-    if let Some(words) = unsaid {
-        stream.write_all(&words).await?;
+/// The buffer of a fresh socket is empty: this is taken whole, without waiting.
+fn tell_and_cut(stream: UnixStream, words: &[u8]) {
+    let told = stream.into_std().and_then(|mut stream| stream.write_all(words));
+    if let Err(error) = told {
+        tracing::debug!("somebody was cut off without a reason: {error}");
     }
+}
+
+async fn part(mut stream: UnixStream, words: &[u8]) -> std::io::Result<()> {
+    let _ = timeout(HEARING, stream.readable()).await;
+    stream.write_all(words).await?;
     stream.shutdown().await?;
     let mut discarded = [0; 4096];
     while stream.read(&mut discarded).await? > 0 {}

@@ -49,13 +49,11 @@ pub(super) async fn around(State(context): State<Arc<Context>>, request: Request
             Err(error) => error.into_response(),
         }
     };
-    let response = finish(&context.api, response.instrument(span).await, id);
-    context.api.metrics.answered(
-        &context.meter,
-        response.status().as_u16(),
-        started.elapsed(),
-        response.body().size_hint().exact(),
-    );
+    let response = response.instrument(span.clone()).await;
+    let response = span.in_scope(|| finish(&context.api, response, id));
+    let (status, took) = (response.status().as_u16(), started.elapsed());
+    tracing::debug!(parent: &span, status, ?took, "a request was answered");
+    context.api.metrics.answered(&context.meter, status, took, response.body().size_hint().exact());
     response
 }
 

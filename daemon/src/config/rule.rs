@@ -168,7 +168,11 @@ impl Rule<String> for LogFilter {
     fn read(&self, raw: &Raw) -> Result<String, String> {
         let text = raw.text().ok_or_else(|| self.words())?;
         // A word alone must be a level: `loud` would be taken for a module of that name.
-        let is_level = |part: &str| part.contains('=') || part.trim().parse::<LevelFilter>().is_ok();
+        // And nothing at all is no level.
+        let is_level = |part: &str| {
+            let part = part.trim();
+            part.contains('=') || (!part.is_empty() && part.parse::<LevelFilter>().is_ok())
+        };
         match text.parse::<Targets>() {
             Ok(_) if text.split(',').all(is_level) => Ok(text.to_owned()),
             Ok(_) | Err(_) => Err(self.words()),

@@ -2,17 +2,39 @@
 
 use std::ops::Deref;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use blotter_daemon::auth::Username;
 use blotter_daemon::clock::Clock;
 use blotter_daemon::db::{DatabaseConfig, Db, DbState, DbStatus};
 use blotter_testkit::Cluster;
 use tokio::task::JoinSet;
+use tokio::time::{Interval, MissedTickBehavior};
 use tokio_postgres::{Client, NoTls};
 
 /// Longest that anything may take before a test says what it waited for.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Between two looks at what nobody announces. Looking without a pause would take the processor
+/// from those whose work is waited for.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// Ticks between two looks.
+pub(crate) fn looks() -> Interval {
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    looks
+}
+
+/// Looks until it is done; `evidence` tells what is there instead when that takes too long.
+#[track_caller]
+pub(crate) fn wait_for(what: &str, evidence: impl Fn() -> String, mut done: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < DEADLINE, "waited for {what}; {}", evidence());
+        std::thread::park_timeout(LOOK_EVERY);
+    }
+}
 
 /// A server with a migrated database, and the daemon's handle on it.
 pub(crate) struct TestDb {

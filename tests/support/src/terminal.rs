@@ -287,6 +287,11 @@ impl Terminal {
         self.bytes_seen
     }
 
+    /// Everything that the program has written so far, as it came.
+    pub fn output(&self) -> Vec<u8> {
+        self.line.lock().chunks.iter().flat_map(|chunk| chunk.bytes.iter().copied()).collect()
+    }
+
     /// From the start of the program to its first byte.
     pub fn first_byte_after(&mut self) -> Option<Duration> {
         self.parse_new();
@@ -504,10 +509,11 @@ fn may_read(side: &OwnedFd, watch: &OwnedFd) -> bool {
 
 /// What a dark xterm answers to the queries in `bytes`, in the order of this list.
 fn answers_to(bytes: &[u8]) -> Vec<u8> {
-    const QUERIES: [(&[u8], &[u8]); 5] = [
+    const QUERIES: [(&[u8], &[u8]); 6] = [
         (b"\x1b]10;?", b"\x1b]10;rgb:d0d0/d0d0/d0d0\x1b\\"),
         (b"\x1b]11;?", b"\x1b]11;rgb:1010/1010/1010\x1b\\"),
         (b"\x1b[?u", b"\x1b[?0u"),
+        (b"\x1b[5n", b"\x1b[0n"),
         (b"\x1b[6n", b"\x1b[1;1R"),
         (b"\x1b[c", b"\x1b[?62;22c"),
     ];

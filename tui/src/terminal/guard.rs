@@ -4,8 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -46,14 +45,27 @@ struct State {
     before: Mutex<Termios>,
     tty: Tty,
     extras: Extras,
-    is_taken: AtomicBool,
 }
 
 /// The terminal's output, without blocking where it could be opened anew.
 #[derive(Debug)]
 pub struct Tty {
     file: File,
+    gate: Arc<Mutex<Gate>>,
 }
+
+/// Frames are written from a thread of their own: whoever gives the terminal back shuts the gate
+/// first, so that no frame, and no rest of one, is drawn over the user's own screen.
+#[derive(Debug, Default)]
+struct Gate {
+    is_open: bool,
+    /// How often the terminal was taken over: a frame belongs to one of these times.
+    times_taken: u64,
+}
+
+/// The leave to write one frame, for as long as the terminal is not given back.
+#[derive(Clone, Copy, Debug)]
+pub struct Permit(Option<u64>);
 
 impl Guard {
     /// Takes the terminal over: raw mode, alternate screen. A panic anywhere gives it back first.
@@ -65,7 +77,7 @@ impl Guard {
             return Err(io::Error::other("standard input and output must be a terminal"));
         }
         let before = Mutex::new(tcgetattr(io::stdin().as_fd())?);
-        let state = Arc::new(State { before, tty: Tty::open()?, extras, is_taken: AtomicBool::new(false) });
+        let state = Arc::new(State { before, tty: Tty::open()?, extras });
         state.enter()?;
         give_back_on_panic(&state);
         Ok(Self { state })
@@ -91,7 +103,7 @@ impl Guard {
 
     /// The terminal is gone: there is nothing to give back.
     pub fn abandon(&self) {
-        self.state.is_taken.store(false, Ordering::SeqCst);
+        self.state.tty.shut_gate();
     }
 }
 
@@ -106,7 +118,7 @@ impl State {
         let mut raw = self.settings_before();
         cfmakeraw(&mut raw);
         tcsetattr(io::stdin().as_fd(), SetArg::TCSANOW, &raw)?;
-        self.is_taken.store(true, Ordering::SeqCst);
+        self.tty.open_gate();
         let mut bytes = ENTER.to_vec();
         if self.extras.title {
             bytes.extend_from_slice(TITLE_PUSH);
@@ -123,7 +135,7 @@ impl State {
     }
 
     fn leave(&self) {
-        if !self.is_taken.swap(false, Ordering::SeqCst) {
+        if !self.tty.shut_gate() {
             return;
         }
         self.tty.write_within(LEAVE, LEAVE_TIMEOUT);
@@ -163,18 +175,46 @@ impl Tty {
             Ok(file) => file,
             Err(_) => File::from(io::stdout().as_fd().try_clone_to_owned()?),
         };
-        Ok(Self { file })
+        Ok(Self { file, gate: Arc::default() })
     }
 
     fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self { file: self.file.try_clone()? })
+        Ok(Self { file: self.file.try_clone()?, gate: Arc::clone(&self.gate) })
     }
 
-    /// Writes what the terminal takes now.
+    fn gate(&self) -> MutexGuard<'_, Gate> {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open_gate(&self) {
+        let mut gate = self.gate();
+        *gate = Gate { is_open: true, times_taken: gate.times_taken + 1 };
+    }
+
+    /// Says whether it was open.
+    fn shut_gate(&self) -> bool {
+        std::mem::take(&mut self.gate().is_open)
+    }
+
+    /// Asks for leave to write a frame.
+    #[must_use]
+    pub fn permit(&self) -> Permit {
+        let gate = self.gate();
+        Permit(gate.is_open.then_some(gate.times_taken))
+    }
+
+    /// Writes of a frame what the terminal takes now; once the terminal was given back, the rest
+    /// of the frame counts as written and is thrown away.
     ///
     /// # Errors
     /// `WouldBlock` when it takes nothing, anything else when it is gone.
-    pub fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+    pub fn write_frame(&self, permit: Permit, bytes: &[u8]) -> io::Result<usize> {
+        let gate = self.gate();
+        let holds = gate.is_open && permit.0 == Some(gate.times_taken);
+        if holds { self.write(bytes) } else { Ok(bytes.len()) }
+    }
+
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         (&self.file).write(bytes)
     }
 

@@ -67,8 +67,9 @@ fn write_frames(tty: &Tty, frames: &Receiver<Vec<u8>>, stopped: &OwnedFd, report
 }
 
 fn write_all(tty: &Tty, mut bytes: &[u8], stopped: &OwnedFd) -> io::Result<()> {
+    let permit = tty.permit();
     while !bytes.is_empty() {
-        match tty.write(bytes) {
+        match tty.write_frame(permit, bytes) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -460,7 +460,8 @@ pub(super) fn refusal_of_actions(model: &Model) -> Option<&'static str> {
     }
     match model.session.link() {
         Link::Live => None,
-        Link::Connecting | Link::Stale | Link::Retrying | Link::Refused => {
+        Link::Connecting => Some("Not done: still connecting. Nothing is kept for later."),
+        Link::Stale | Link::Retrying | Link::Refused => {
             Some("Not done: the daemon is away. Nothing is kept for later.")
         }
     }

@@ -9,7 +9,7 @@ use ratatui::layout::Rect;
 use rust_decimal::Decimal;
 
 use super::layout::broker_mode;
-use crate::client::session::Link;
+use crate::client::session::{Link, Phase};
 use crate::figures;
 use crate::format::{self, Spacing};
 use crate::model::{Access, Model, age_interval};
@@ -47,7 +47,7 @@ fn pieces(model: &Model) -> Vec<Piece> {
     pieces.extend(counts(model));
     pieces.extend(risk(model));
     pieces.push(synced(model));
-    if model.is_spinning() || model.is_loading {
+    if model.is_spinning() || model.is_loading || model.session.phase() == Phase::Loading {
         pieces.push(Piece::right(Role::Accent, vec![(34, activity(model))]));
     }
     pieces

@@ -7,7 +7,7 @@ use blotter_shared::protocol::problem::ProblemCode;
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 
-use super::daemon::{Client, Daemon, problem_in, raw, read_to_end};
+use super::daemon::{Client, Daemon, knock, problem_in, raw, read_to_end};
 use crate::support::TestDb;
 
 /// What only a fault of ours, or a broker, brings about: their mapping is tested where it is made.
@@ -114,14 +114,13 @@ async fn too_many(daemon: &Daemon) -> ProblemCode {
     loop {
         // Until the daemon turns one away; the bound of this test is eight.
         assert!(held.len() <= 8, "{} connections were let in", held.len());
-        let mut client = daemon.client().await;
-        let reply = client.get("/v1/version").await;
-        if reply.status != 200 {
-            let problem = reply.problem();
+        let (stream, answer) = knock(&daemon.socket).await;
+        if !answer.starts_with("HTTP/1.1 200") {
+            let problem = problem_in(&answer);
             assert_eq!(problem.limit.as_deref(), Some("limits.connections_per_user"));
             return problem.code;
         }
-        held.push(client);
+        held.push(stream);
     }
 }
 

@@ -67,15 +67,15 @@ impl Daemon {
 
     pub(crate) async fn wait_for_health(&self, wanted: impl Fn(&Health) -> bool) -> Health {
         let mut client = self.client().await;
-        let mut last = None;
+        let (mut last, mut looks) = (None, support::looks());
         let reached = tokio::time::timeout(DEADLINE, async {
             loop {
+                looks.tick().await;
                 let health: Health = client.get("/v1/health").await.json();
                 if wanted(&health) {
                     return health;
                 }
                 last = Some(health);
-                tokio::task::yield_now().await;
             }
         });
         match reached.await {
@@ -154,6 +154,18 @@ impl Client {
         };
         tokio::time::timeout(DEADLINE, answered).await.unwrap_or_else(|_| panic!("no answer to {method} {path}"))
     }
+}
+
+/// Asks for the version on a connection of its own, and gives it with the first of the answer. Works
+/// for whoever is turned away before the question, too.
+pub(crate) async fn knock(socket: &Path) -> (UnixStream, String) {
+    let mut stream = UnixStream::connect(socket).await.unwrap();
+    // Refused ones may have been let go by now.
+    let _ = stream.write_all(b"GET /v1/version HTTP/1.1\r\nhost: b\r\n\r\n").await;
+    let mut first = vec![0; 4096];
+    let read = tokio::time::timeout(DEADLINE, stream.read(&mut first)).await;
+    let count = read.expect("somebody got no answer at all").unwrap();
+    (stream, String::from_utf8_lossy(&first[..count]).into_owned())
 }
 
 /// Sends bytes as they are and reads until the daemon closes the connection.

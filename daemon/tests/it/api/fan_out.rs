@@ -48,18 +48,18 @@ async fn a_thousand_screens_hear_of_every_change() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ten_thousand_lists_on_one_connection() {
+async fn a_thousand_lists_on_one_connection() {
     let db = TestDb::start().await;
     let daemon = Daemon::start(&db.cluster.url(), |_| {}).await;
     let mut client = daemon.client().await;
     let mut took = Vec::new();
-    for _ in 0..10_000 {
+    for _ in 0..1000 {
         let begun = Instant::now();
         let reply = client.get("/v1/trades").await;
         took.push(begun.elapsed());
         assert_eq!(reply.status, 200);
     }
     took.sort_unstable();
-    eprintln!("GET /v1/trades: p50 {:?}, p99 {:?}", took[5_000], took[9_900]);
+    eprintln!("GET /v1/trades: p50 {:?}, p99 {:?}", took[500], took[990]);
     daemon.stop().await.unwrap();
 }

@@ -6,14 +6,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
 use super::daemon::{Client, Events};
-use crate::support::{DEADLINE, TestDb};
+use crate::support::{self, DEADLINE, TestDb};
 
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
@@ -90,12 +89,9 @@ impl Drop for Running {
     }
 }
 
-fn wait_for(what: &str, home: &Home, mut done: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !done() {
-        assert!(begun.elapsed() < DEADLINE, "waited for {what}; the log says:\n{}", home.log());
-        std::thread::yield_now();
-    }
+#[track_caller]
+fn wait_for(what: &str, home: &Home, done: impl FnMut() -> bool) {
+    support::wait_for(what, || format!("the log says:\n{}", home.log()), done);
 }
 
 fn answers(socket: &Path) -> bool {
@@ -266,10 +262,13 @@ async fn no_secret_reaches_the_log_at_any_level() {
         let mut daemon = Running(command.spawn().unwrap());
         wait_for("the socket", &home, || answers(&home.socket()));
         let mut client = Client::connect(&home.socket()).await;
-        let begun = Instant::now();
-        while client.get("/v1/settings").await.status != 200 {
-            assert!(begun.elapsed() < DEADLINE, "the database did not come up: {}", home.log());
-        }
+        let mut looks = support::looks();
+        let up = tokio::time::timeout(DEADLINE, async {
+            while client.get("/v1/settings").await.status != 200 {
+                looks.tick().await;
+            }
+        });
+        up.await.unwrap_or_else(|_| panic!("the database did not come up: {}", home.log()));
         let headers =
             [("authorization", SECRET), ("cookie", SECRET), ("idempotency-key", SECRET), ("blotter-device", SECRET)];
         client.send("GET", &format!("/v1/trades?q={SECRET}"), &headers, "").await;
@@ -280,7 +279,9 @@ async fn no_secret_reaches_the_log_at_any_level() {
         drop(daemon.0.stdin.take());
         assert!(daemon.ended(&home).success(), "{}", home.log());
         let log = home.log();
-        assert!(log.contains("DEBUG") && log.contains("/v1/trades"), "the log is not loud: {log:.2000}");
+        for told in ["DEBUG", "a request was answered", "a request was refused", "/v1/trades"] {
+            assert!(log.contains(told), "{format}: the log is not loud, {told} is not in it: {log:.2000}");
+        }
         for secret in [SECRET, KEY] {
             let leaks: Vec<_> = log.lines().filter(|line| line.contains(secret)).collect();
             assert!(leaks.is_empty(), "{format}: {leaks:#?}");
@@ -336,10 +337,6 @@ fn a_reader_that_leaves_is_no_reason_to_panic() {
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut first = [0; 10];
     child.stdout.take().unwrap().read_exact(&mut first).unwrap();
-    let begun = Instant::now();
-    while child.try_wait().unwrap().is_none() {
-        assert!(begun.elapsed() < Duration::from_secs(30), "it goes on printing");
-        std::thread::yield_now();
-    }
+    wait_for("the end of the printing", &home, || child.try_wait().unwrap().is_some());
     assert!(!home.log().contains("panicked"), "{}", home.log());
 }

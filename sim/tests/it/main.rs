@@ -1,0 +1,16 @@
+//! The simulator's tests. Files follow the sections of the broker's reference; section numbers stand in the tests' names.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::wildcard_enum_match_arm,
+    clippy::needless_pass_by_value,
+    clippy::indexing_slicing,
+    reason = "a test that panics has failed, which is its purpose; and it names only the facts that it judges"
+)]
+
+mod client;
+mod conservation;
+mod market;
+mod matching;
+mod support;
+mod wire;

@@ -1,0 +1,5 @@
+//! The simulator over the wire: a real server on a free port, requests byte by byte, answers as the reference has them.
+
+mod accounts;
+mod orders;
+mod transport;

@@ -1,0 +1,17 @@
+//! The real client in a real terminal, with the real daemon on a real PostgreSQL: what a trader
+//! sees, types and gets back, and what scripts get from the command line.
+
+#[cfg(test)]
+mod commands;
+#[cfg(test)]
+mod ends;
+#[cfg(test)]
+mod outages;
+#[cfg(test)]
+mod panes;
+#[cfg(test)]
+mod stage;
+#[cfg(test)]
+mod surroundings;
+#[cfg(test)]
+mod together;

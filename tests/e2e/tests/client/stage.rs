@@ -1,0 +1,196 @@
+//! What every test here stands on: a client that reads no one's configuration, and the daemon and
+//! database it talks to.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use blotter_testkit::daemon::{Daemon, Options};
+use blotter_testkit::socket::{Answer, Connection};
+use blotter_testkit::terminal::{Setup, Size, Terminal};
+use blotter_testkit::{Cluster, book, programs};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+/// What an empty book says once the daemon has told that it is empty.
+pub(crate) const EMPTY: &str = "No open positions";
+
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How often a condition that makes no sound is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// A place where clients start: their configuration and the socket they look for.
+pub(crate) struct Desk {
+    folder: TempDir,
+    socket: PathBuf,
+}
+
+impl Desk {
+    /// With nobody behind the socket.
+    pub(crate) fn alone() -> Self {
+        let folder = tempfile::Builder::new().prefix("bc").tempdir_in("/tmp").unwrap();
+        let socket = folder.path().join("blotterd.sock");
+        Self::at(folder, socket)
+    }
+
+    fn at(folder: TempDir, socket: PathBuf) -> Self {
+        fs::write(folder.path().join("client.toml"), "[client]\nsound = \"bell\"\n").unwrap();
+        Self { folder, socket }
+    }
+
+    /// The client with these arguments, in a terminal yet to be described.
+    pub(crate) fn client(&self, arguments: &[&str]) -> Setup {
+        let setup = Setup::new(client()).arg("--config").arg(self.config());
+        arguments.iter().fold(setup, |setup, argument| setup.arg(*argument)).env("BLOTTER_SOCKET", self.socket())
+    }
+
+    /// The client started by a shell script, where `$blotter` stands for it.
+    pub(crate) fn script(&self, script: &str) -> Setup {
+        let blotter = format!("{} --config {}", client(), self.config());
+        let setup = Setup::new("/bin/sh").arg("-c").arg(script);
+        setup.env("blotter", blotter).env("BLOTTER_SOCKET", self.socket())
+    }
+
+    /// Runs a command of the client without a terminal.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Said {
+        let output = Command::new(client())
+            .arg("--config")
+            .arg(self.config())
+            .args(arguments)
+            .env("BLOTTER_SOCKET", self.socket())
+            .env("TERM", "xterm-256color")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        Said::of(&output)
+    }
+
+    pub(crate) fn socket(&self) -> String {
+        self.socket.display().to_string()
+    }
+
+    fn config(&self) -> String {
+        self.folder.path().join("client.toml").display().to_string()
+    }
+}
+
+fn client() -> String {
+    programs::path("blotter").unwrap().display().to_string()
+}
+
+/// What a command wrote and how it ended.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Said {
+    fn of(output: &Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        Self { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+    }
+
+    #[track_caller]
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+/// A desk with a daemon behind the socket, and a database behind the daemon.
+pub(crate) struct Stage {
+    runtime: tokio::runtime::Runtime,
+    pub(crate) daemon: Daemon,
+    pub(crate) cluster: Cluster,
+    pub(crate) desk: Desk,
+}
+
+impl Stage {
+    /// Everything is there, and nothing runs but the database.
+    pub(crate) fn prepared() -> Self {
+        let cluster = Cluster::start().unwrap();
+        let environment = vec![("DATABASE_URL".to_owned(), cluster.url())];
+        let daemon = Daemon::prepare(Options { config: String::new(), environment }).unwrap();
+        let folder = tempfile::Builder::new().prefix("bc").tempdir_in("/tmp").unwrap();
+        let desk = Desk::at(folder, daemon.socket());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        Self { runtime, daemon, cluster, desk }
+    }
+
+    pub(crate) fn live() -> Self {
+        let mut stage = Self::prepared();
+        stage.start_daemon();
+        stage
+    }
+
+    pub(crate) fn start_daemon(&mut self) {
+        self.daemon.spawn().unwrap();
+        self.runtime.block_on(self.daemon.wait_healthy()).unwrap();
+    }
+
+    /// A client that has loaded everything and hears what is new.
+    pub(crate) fn screen(&self, size: Size) -> Terminal {
+        let mut terminal = Terminal::start(&self.desk.client(&[]).size(size)).unwrap();
+        terminal.wait_until("a live screen", is_live).unwrap();
+        terminal
+    }
+
+    /// Asks the daemon without the client.
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        self.runtime.block_on(async { Connection::open(&self.daemon.socket()).await?.get(path).await }).unwrap()
+    }
+
+    /// Writes protected positions straight into the database, before any client asks for them.
+    pub(crate) fn write_open_trades(&mut self, count: i32) {
+        let written = async {
+            let username = self.daemon.username().await?;
+            let mut database = book::connect(self.cluster.socket_dir()).await?;
+            book::write_open_trades(&mut database, &username, count).await
+        };
+        self.runtime.block_on(written).unwrap();
+    }
+
+    pub(crate) fn setting(&self, name: &str) -> String {
+        let said = self.desk.run(&["settings", "get", name]);
+        assert_eq!(said.code, Some(0), "{said:?}");
+        said.out.trim().to_owned()
+    }
+
+    pub(crate) fn set(&self, change: &str) {
+        let said = self.desk.run(&["settings", "set", change]);
+        assert_eq!(said.code, Some(0), "{said:?}");
+    }
+}
+
+/// Everything was loaded, and nothing is on its way any more.
+pub(crate) fn is_live(screen: &vt100::Screen) -> bool {
+    let text = screen.contents();
+    let is_loaded = text.contains("1 Open ") && text.contains("synced") && text.contains("q quit");
+    is_loaded && !text.contains("Waiting for") && !text.contains('⟳')
+}
+
+/// Waits until a screen no longer shows a text.
+#[track_caller]
+pub(crate) fn wait_without(terminal: &mut Terminal, text: &str) {
+    terminal.wait_until(&format!("no `{text}` any more"), |screen| !screen.contents().contains(text)).unwrap();
+}
+
+pub(crate) fn signal(pid: u32, signal: Signal) {
+    kill(Pid::from_raw(pid.try_into().unwrap()), signal).unwrap();
+}
+
+/// Looks until there is something to find; until then `look` says what it saw instead.
+#[track_caller]
+pub(crate) fn settles<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match look() {
+            Ok(found) => return found,
+            Err(seen) => assert!(Instant::now() < deadline, "waited for {what}\nbut there is\n{seen}"),
+        }
+        std::thread::park_timeout(LOOK_EVERY);
+    }
+}
