@@ -4,6 +4,7 @@ mod calendar;
 mod doctor;
 mod process;
 mod serve;
+mod vault;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -58,6 +59,9 @@ enum Command {
     /// The private PostgreSQL server.
     #[command(subcommand)]
     Postgres(PostgresCommand),
+    /// The keys that seal broker tokens.
+    #[command(subcommand)]
+    Vault(vault::VaultCommand),
     /// Prints the interface as an OpenAPI document.
     Openapi,
 }
@@ -118,6 +122,7 @@ impl Cli {
             Command::Doctor => doctor::run(load(), environment),
             Command::Calendar(options) => calendar::run(&options),
             Command::Postgres(PostgresCommand::Stop) => stop_postgres(&load()?, environment),
+            Command::Vault(command) => vault::run(&command, &load()?, environment),
             Command::Openapi => print(&openapi_document()),
         }
     }
@@ -134,6 +139,15 @@ fn check_config(config: &Config, environment: &Environment) -> anyhow::Result<()
 }
 
 fn migrate(config: &Config, environment: &Environment) -> anyhow::Result<()> {
+    connected(config, environment, async |_: &Db| print(&format!("The database is at version {}.\n", schema_version())))
+}
+
+/// Does `deed` with the database, which is migrated and checked. A private server is started for it.
+fn connected(
+    config: &Config,
+    environment: &Environment,
+    deed: impl AsyncFnOnce(&Db) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     process::runtime()?.block_on(async {
         let (private, database) = match database(config, &places(config, environment), environment)? {
             Database::External(database) => (None, *database),
@@ -143,18 +157,29 @@ fn migrate(config: &Config, environment: &Environment) -> anyhow::Result<()> {
                 (Some(private), database)
             }
         };
-        let migrated = prepare(database, config.database.migration_timeout_s).await;
+        let db = Db::connect(database, &Clock::system());
+        let done = match ready(&db, config.database.migration_timeout_s).await {
+            Ok(()) => deed(&db).await,
+            Err(error) => Err(error),
+        };
+        db.close().await;
         if let Some(private) = private {
             private.stop(config.daemon.stop_timeout_s).await?;
         }
-        migrated?;
-        print(&format!("The database is at version {}.\n", schema_version()))
+        done
     })
 }
 
-/// Waits until the database is migrated and checked.
+/// Brings a database up and lets go of it.
 async fn prepare(database: DatabaseConfig, patience: Duration) -> anyhow::Result<()> {
     let db = Db::connect(database, &Clock::system());
+    let ready = ready(&db, patience).await;
+    db.close().await;
+    ready
+}
+
+/// Waits until the database is migrated and checked.
+async fn ready(db: &Db, patience: Duration) -> anyhow::Result<()> {
     let mut status = db.status();
     let settled = tokio::time::timeout(
         patience,
@@ -162,7 +187,6 @@ async fn prepare(database: DatabaseConfig, patience: Duration) -> anyhow::Result
     );
     let settled = settled.await.map(|status| status.map(|status| status.clone()));
     let last = db.status().borrow().detail.clone().unwrap_or_else(|| "it does not answer".to_owned());
-    db.close().await;
     match settled {
         Ok(Ok(status)) if status.state == DbState::Ready => Ok(()),
         Ok(_) | Err(_) => anyhow::bail!("the database cannot be used: {last}"),

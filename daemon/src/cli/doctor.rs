@@ -8,6 +8,7 @@ use super::{database, places, prepare, print, process};
 use crate::app::Database;
 use crate::config::{Config, Environment, Faults, Places};
 use crate::postgres::{Private, PrivateOptions};
+use crate::vault::{KeyError, KeySource};
 
 /// What was found.
 struct Verdict {
@@ -61,10 +62,11 @@ fn socket(places: &Places) -> Result<String, String> {
 }
 
 fn vault(config: &Config) -> Result<String, String> {
-    Ok(match config.vault.encryption_key {
-        Some(_) => "there is a key: tokens can be stored".to_owned(),
-        None => "there is no key: tokens cannot be stored (set ENCRYPTION_KEY)".to_owned(),
-    })
+    match KeySource::of(&config.vault).load() {
+        Ok(keys) => Ok(format!("tokens can be stored, under version {} of the key", keys.newest())),
+        Err(KeyError::Missing) => Ok("there is no key: tokens cannot be stored (set ENCRYPTION_KEY)".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 fn look_at_database(config: &Config, places: &Places, environment: &Environment) -> Result<String, String> {

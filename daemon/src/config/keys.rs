@@ -7,7 +7,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::rule::{
-    AbsolutePath, DatabaseAddress, Flag, Format, Key32, LogFilter, LogFormat, Name, Names, Rule, Seconds, Whole, maybe,
+    AbsolutePath, DatabaseAddress, Flag, Format, Keys, LogFilter, LogFormat, Name, Names, Rule, Seconds, Whole, maybe,
 };
 use super::sources::Reader;
 
@@ -127,7 +127,9 @@ sections! {
     vault: VaultConfig {
         /// The key that seals broker tokens, also as ENCRYPTION_KEY or as the systemd credential
         /// `encryption_key`. Without it no token can be stored.
-        encryption_key: Option<SecretString> = None, maybe(Key32, "<secret>");
+        encryption_key: Option<SecretString> = None, maybe(Keys, "<secret>");
+        /// A file with the key or keys, when none is given otherwise. Nobody else may be able to read it.
+        key_file: Option<PathBuf> = None, maybe(AbsolutePath, "/etc/blotter/encryption.key");
     }
 
     /// What the daemon may do at a broker.

@@ -243,17 +243,18 @@ impl Rule<SecretString> for DatabaseAddress {
 }
 
 /// 32 bytes in base64.
-pub(super) struct Key32;
+pub(super) struct Keys;
 
-impl Rule<SecretString> for Key32 {
+impl Rule<SecretString> for Keys {
     fn words(&self) -> String {
-        "32 bytes in base64, as `head -c 32 /dev/urandom | base64` makes them".to_owned()
+        "32 bytes in base64, as `blotterd vault keygen` makes them; several keys are one line each, `v2:` and the key above `v1:` and the key".to_owned()
     }
 
     fn read(&self, raw: &Raw) -> Result<SecretString, String> {
         let text = raw.text().ok_or_else(|| self.words())?.trim();
-        let bytes = Zeroizing::new(STANDARD.decode(text).map_err(|_| self.words())?);
-        if bytes.len() == 32 { Ok(SecretString::from(text)) } else { Err(self.words()) }
+        let mut lines =
+            text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).peekable();
+        if lines.peek().is_some() && lines.all(is_key) { Ok(SecretString::from(text)) } else { Err(self.words()) }
     }
 
     fn show(&self, _value: &SecretString) -> String {
@@ -263,6 +264,19 @@ impl Rule<SecretString> for Key32 {
     fn is_secret(&self) -> bool {
         true
     }
+}
+
+/// `v<number>:` and a key, or a key alone.
+fn is_key(line: &str) -> bool {
+    let text = match line.split_once(':') {
+        Some((version, text)) => {
+            let number = version.trim().strip_prefix('v').and_then(|number| number.parse::<u32>().ok());
+            number.filter(|number| *number > 0).map(|_| text.trim())
+        }
+        None => Some(line),
+    };
+    let bytes = text.and_then(|text| STANDARD.decode(text).ok()).map(Zeroizing::new);
+    bytes.is_some_and(|bytes| bytes.len() == 32)
 }
 
 /// A value that may be absent; `shown` stands for it in the example.

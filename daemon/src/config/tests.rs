@@ -137,8 +137,8 @@ fn a_misspelt_variable_of_ours_is_a_fault() {
     assert_eq!(
         lines,
         [
-            "vault.encryption_key: 32 bytes in base64, as `head -c 32 /dev/urandom | base64` makes them \
-             (environment ENCRYPTION_KEY)",
+            "vault.encryption_key: 32 bytes in base64, as `blotterd vault keygen` makes them; several keys are one line \
+             each, `v2:` and the key above `v1:` and the key (environment ENCRYPTION_KEY)",
             "limits.conections: is no key; did you mean `limits.connections`? (environment BLOTTER_LIMITS_CONECTIONS)",
         ]
     );

@@ -33,6 +33,7 @@ pub mod commands;
 pub mod devices;
 pub mod installation;
 pub mod listen;
+pub mod secrets;
 pub mod settings;
 pub mod snapshots;
 pub mod trades;

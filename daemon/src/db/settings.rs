@@ -11,14 +11,15 @@ use super::cells::Cells;
 use super::changes::{Changed, change_append};
 use super::{DbError, UserTx};
 
-const ENSURE: &str = "
+pub(super) const ENSURE: &str = "
     INSERT INTO user_settings (username, created_date, updated_date) VALUES ($1, $2, $2)
     ON CONFLICT (username) DO NOTHING";
 
 const READ: &str = "
     SELECT version, broker_mode, account_balance, max_positions, daily_loss_limit, heat_limit_pct, auto_refresh,
-           tradier_sandbox_token IS NOT NULL AS has_sandbox, tradier_live_token IS NOT NULL AS has_live,
-           orats_token IS NOT NULL AS has_orats, tradier_sandbox_account_id, tradier_live_account_id, updated_date
+           tradier_sim_token IS NOT NULL AS has_sim, tradier_sandbox_token IS NOT NULL AS has_sandbox,
+           tradier_live_token IS NOT NULL AS has_live, orats_token IS NOT NULL AS has_orats, tradier_sim_account_id,
+           tradier_sandbox_account_id, tradier_live_account_id, updated_date
       FROM user_settings WHERE username = $1";
 
 const LOCK: &str = "SELECT version FROM user_settings WHERE username = $1 FOR UPDATE";
@@ -87,10 +88,12 @@ fn settings_of(row: &Row) -> Result<Settings, DbError> {
         heat_limit_pct: cells.next("heat_limit_pct")?,
         auto_refresh: cells.next("auto_refresh")?,
         tokens: StoredTokens {
+            sim: cells.next("has_sim")?,
             sandbox: cells.next("has_sandbox")?,
             live: cells.next("has_live")?,
             orats: cells.next("has_orats")?,
         },
+        sim_account_id: cells.next("tradier_sim_account_id")?,
         sandbox_account_id: cells.next("tradier_sandbox_account_id")?,
         live_account_id: cells.next("tradier_live_account_id")?,
         updated_at: cells.next("updated_date")?,

@@ -22,15 +22,17 @@ use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use crate::config::VaultConfig;
+
 /// Length of every key.
 pub(super) const KEY_BYTES: usize = 32;
-/// Name of the key in the folder of systemd's credentials.
-const CREDENTIAL: &str = "blotter-encryption-key";
 
 /// Why there is no keyring. The text of a key is in none of them.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum KeyError {
-    #[error("there is no key: run `blotterd vault keygen` and set ENCRYPTION_KEY, a key file or a credential")]
+    #[error(
+        "there is no key: run `blotterd vault keygen` and set ENCRYPTION_KEY, vault.key_file or the credential `encryption_key`"
+    )]
     Missing,
     #[error("line {line} is not a key: 32 bytes in base64, or v<number>: and that")]
     Malformed { line: usize },
@@ -47,30 +49,29 @@ pub enum KeyError {
 /// Where the keys come from, in the order in which they are looked for.
 #[derive(Clone, Debug, Default)]
 pub struct KeySource {
-    /// The value of `ENCRYPTION_KEY`.
-    pub environment: Option<SecretString>,
-    /// `vault.key_file` of the configuration.
+    /// `vault.encryption_key`: from the environment, a credential or the configuration.
+    pub given: Option<SecretString>,
+    /// `vault.key_file`.
     pub file: Option<PathBuf>,
-    /// The value of `CREDENTIALS_DIRECTORY`.
-    pub credentials: Option<PathBuf>,
 }
 
 impl KeySource {
+    #[must_use]
+    pub fn of(config: &VaultConfig) -> Self {
+        Self { given: config.encryption_key.clone(), file: config.key_file.clone() }
+    }
+
     /// Reads the first source that is set. A source that is set and bad is an error: falling back
     /// to another key would make every token unreadable.
     ///
     /// # Errors
     /// When no source is set or the one that is cannot be read.
     pub fn load(&self) -> Result<Keyring, KeyError> {
-        if let Some(text) = &self.environment {
+        if let Some(text) = &self.given {
             return Keyring::parse(text);
         }
-        if let Some(path) = &self.file {
-            return Keyring::from_file(path);
-        }
-        let credential = self.credentials.as_ref().map(|folder| folder.join(CREDENTIAL));
-        match credential.filter(|path| path.exists()) {
-            Some(path) => Keyring::from_file(&path),
+        match &self.file {
+            Some(path) => Keyring::from_file(path),
             None => Err(KeyError::Missing),
         }
     }
@@ -220,10 +221,10 @@ mod tests {
     fn a_file_that_others_can_read_is_refused() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join(CREDENTIAL);
+        let path = folder.path().join("key");
         std::fs::write(&path, key()).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
-        let source = KeySource { credentials: Some(folder.path().to_owned()), ..KeySource::default() };
+        let source = KeySource { file: Some(path.clone()), given: None };
         assert_eq!(source.load().unwrap_err(), KeyError::Open { path: path.clone(), mode: 0o640 });
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o400)).unwrap();
         assert_eq!(source.load().unwrap().versions(), [1]);
@@ -233,16 +234,10 @@ mod tests {
     fn sources_are_asked_in_order_and_a_bad_one_is_not_skipped() {
         let folder = tempfile::tempdir().unwrap();
         let missing = folder.path().join("none");
-        let source = KeySource {
-            environment: Some(SecretString::from("not a key")),
-            file: Some(missing.clone()),
-            credentials: None,
-        };
+        let source = KeySource { given: Some(SecretString::from("not a key")), file: Some(missing.clone()) };
         assert_eq!(source.load().unwrap_err(), KeyError::Malformed { line: 1 });
-        let source = KeySource { environment: None, ..source };
+        let source = KeySource { given: None, ..source };
         assert!(matches!(source.load().unwrap_err(), KeyError::Unreadable { path, .. } if path == missing));
         assert_eq!(KeySource::default().load().unwrap_err(), KeyError::Missing);
-        let empty = KeySource { credentials: Some(folder.path().to_owned()), ..KeySource::default() };
-        assert_eq!(empty.load().unwrap_err(), KeyError::Missing);
     }
 }

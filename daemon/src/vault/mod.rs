@@ -2,7 +2,7 @@
 //! installation's key, which never enters the database.
 //!
 //! Read `place` (where a secret belongs), `envelope` (how it is sealed), `key` (where the
-//! installation's keys come from), `rotate` (how they are replaced).
+//! installation's keys come from), `rotate` (how they are replaced), `store` (the rows).
 //!
 //! Invariants:
 //! * A sealed value opens only at the place that it was sealed for: table, column, user, account,
@@ -18,11 +18,13 @@ mod envelope;
 mod key;
 mod place;
 mod rotate;
+mod store;
 
 pub use envelope::{Opened, SEALED_MAGIC, Sealed, SealedError, VaultError};
 pub use key::{KeyError, KeySource, Keyring, keygen};
 pub use place::{Place, World};
 pub use rotate::{Census, Progress, RotateError, SealedRow, SecretStore, StoreError, rotate};
+pub use store::{DatabaseSecrets, place};
 
 use secrecy::SecretString;
 

@@ -25,6 +25,8 @@ pub struct Settings {
     pub auto_refresh: bool,
     /// Which secrets are stored.
     pub tokens: StoredTokens,
+    #[serde(default)]
+    pub sim_account_id: Option<String>,
     pub sandbox_account_id: Option<String>,
     pub live_account_id: Option<String>,
     pub updated_at: DateTime<Utc>,
@@ -33,6 +35,8 @@ pub struct Settings {
 /// Whether a token is stored, per world.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StoredTokens {
+    #[serde(default)]
+    pub sim: bool,
     pub sandbox: bool,
     pub live: bool,
     pub orats: bool,

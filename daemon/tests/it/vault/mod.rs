@@ -2,6 +2,7 @@
 
 mod rotation;
 mod seal;
+mod stored;
 
 use blotter_daemon::vault::{Keyring, Vault, keygen};
 use secrecy::{ExposeSecret, SecretString};
