@@ -18,6 +18,9 @@ use super::intent::{Fill, Intent, LegSeen, Op};
 use super::trade::{Bracket, Trade};
 use super::{absence, derive, evidence};
 
+/// Seconds between two notes that a trade was verified: a quiet book is not written on each pass.
+const VERIFIED_STEP: f64 = 14.0;
+
 /// What a fold looks at besides the facts.
 #[derive(Clone, Debug)]
 pub struct Context<'a> {
@@ -105,7 +108,8 @@ pub fn fold(book: &mut Book, snapshot: &Snapshot, context: &Context<'_>) -> BTre
         let view = fold_trade(trade, snapshot, &Cut { index: &index, shown: &shown, credible }, context);
         views.insert(id, view);
     }
-    book.account.seen_at = Some(context.now);
+    let fresh = book.account.seen_at.filter(|at| (0.0..VERIFIED_STEP).contains(&absence::since(*at, context.now)));
+    book.account.seen_at = fresh.or(Some(context.now));
     views
 }
 
@@ -368,7 +372,8 @@ fn settle_marks(trade: &mut Trade, view: &View, context: &Context<'_>) {
     let naked = held > 0 && i64::from(view.cover) < held && (trade.wish.stop.is_some() || trade.wish.is_flat());
     trade.marks.naked_since = naked.then(|| trade.marks.naked_since.unwrap_or(context.now));
     if view.ground.stable && view.ground.agrees && !naked && !trade.has_doubt() {
-        trade.marks.verified_at = Some(context.now);
+        let fresh = trade.marks.verified_at.filter(|at| (0.0..VERIFIED_STEP).contains(&absence::since(*at, context.now)));
+        trade.marks.verified_at = fresh.or(Some(context.now));
     }
     unsent_entry(trade, context);
     let ground = derive::Ground { stable: view.ground.stable, agrees: view.ground.agrees };
