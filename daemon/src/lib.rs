@@ -11,13 +11,17 @@
 //! * Every task has an owner, a name and an end.
 
 pub mod api;
+pub mod app;
 pub mod auth;
 pub mod calendar;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod db;
 pub mod events;
+pub mod health;
 pub mod postgres;
+pub mod schedule;
 pub mod shutdown;
 pub mod telemetry;
 pub mod trades;

@@ -1,1 +1,77 @@
-//! The socket.
+//! The socket: what clients see. The only module that knows axum.
+//!
+//! Read: `routes` is the router on one screen, the one table from which the router, the OpenAPI
+//! document, the metrics' labels and docs/PROTOCOL.md follow. `layers` is what every request goes
+//! through, `listener` and `accept` are how a connection comes to be, `wire` is what hyper does not
+//! do for us. A handler parses, makes one call, and shapes the answer.
+//!
+//! Invariants:
+//! * Every error is a problem document, whoever makes it: a handler, the router, the HTTP parser.
+//! * Who asks is decided at accept by the kernel's word; no header changes it.
+//! * One client's slowness, size or number costs the others nothing: everything it may hold is
+//!   bounded, everything it may take has a deadline.
+//! * Whatever acts needs an idempotency key, and acts once.
+
+mod accept;
+mod acting;
+mod alarms;
+mod events;
+mod extract;
+mod gate;
+mod layers;
+mod listener;
+mod market;
+mod meta;
+mod openapi;
+mod problem;
+mod routes;
+mod settings;
+mod sync;
+mod trades;
+mod wire;
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::calendar::MarketClock;
+use crate::clock::Clock;
+use crate::config::LimitsConfig;
+use crate::db::Db;
+use crate::events::Hub;
+use crate::health::HealthBoard;
+use crate::telemetry::Metrics;
+
+pub use accept::{Accept, serve};
+pub use listener::{BoundSocket, ListenerError, SocketFile};
+pub use openapi::document as openapi_document;
+pub use routes::{Access, ROUTES, Route};
+
+/// Everything that a handler may use.
+#[derive(Debug)]
+pub struct Api {
+    pub db: Db,
+    pub hub: Hub,
+    pub health: HealthBoard,
+    pub market: MarketClock,
+    pub metrics: Metrics,
+    pub clock: Clock,
+    pub limits: LimitsConfig,
+    pub policy: Policy,
+    pub stop: CancellationToken,
+}
+
+/// What the operator forbids, whatever a user's settings say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    pub live: LiveTrading,
+}
+
+/// The second lock on real money.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LiveTrading {
+    Allowed,
+    Locked,
+}
+
+type ApiState = Arc<Api>;

@@ -1,1 +1,137 @@
 //! The only module that knows tokio-postgres.
+//!
+//! Read: `Db` keeps the database reachable and says how it is; `UserTx` and `SystemTx` are the
+//! only ways to a connection; one file per table group holds the queries, as noun-first functions
+//! that take the transaction.
+//!
+//! Invariants:
+//! * Every statement runs in a transaction that has a role, and a user or the system's own narrow
+//!   policies. A statement without identity sees nothing.
+//! * Nothing is set for a session: identity is `set_config(…, true)`, the role is `SET LOCAL`.
+//! * Nothing waits for ever: the pool, the connection, a statement, a lock, an idle transaction.
+
+pub mod config;
+mod endpoint;
+mod error;
+mod status;
+
+mod bring_up;
+mod connect;
+mod migrate;
+mod pooler;
+mod supervisor;
+mod tls;
+
+mod cells;
+mod session;
+mod tx;
+
+pub mod alarms;
+pub mod audit;
+pub mod changes;
+pub mod commands;
+pub mod devices;
+pub mod installation;
+pub mod listen;
+pub mod settings;
+pub mod snapshots;
+pub mod trades;
+
+pub use config::{DatabaseConfig, DbLimits, Endpoint, EndpointError, Setup};
+pub use error::DbError;
+pub use listen::{ChangeHint, ChangeListener};
+pub use migrate::schema_version;
+pub use status::{DbState, DbStatus};
+pub use tx::{SystemTx, UserTx};
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio_util::sync::DropGuard;
+
+use crate::auth::Username;
+use crate::clock::Clock;
+use supervisor::Shared;
+
+/// A cheap handle on the database, whether it is there or not.
+#[derive(Clone, Debug)]
+pub struct Db {
+    shared: Arc<Shared>,
+    /// The last handle takes the tasks with it.
+    _end: Arc<DropGuard>,
+}
+
+/// The connections of the pool, for the metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolStats {
+    pub max: usize,
+    pub open: usize,
+    pub idle: usize,
+    pub waiting: usize,
+}
+
+impl Db {
+    /// Starts to look for the database and returns at once: when it is down, [`Db::status`] says
+    /// so and it comes up by itself. Must be called inside a tokio runtime.
+    #[must_use]
+    pub fn connect(config: DatabaseConfig, clock: &Clock) -> Self {
+        let shared = Arc::new(Shared::new(config, clock));
+        shared.tasks.tracker.spawn(supervisor::supervise(Arc::clone(&shared)));
+        let end = Arc::new(shared.tasks.stop.clone().drop_guard());
+        Self { shared, _end: end }
+    }
+
+    /// How the database is, and a way to hear when that changes.
+    #[must_use]
+    pub fn status(&self) -> watch::Receiver<DbStatus> {
+        self.shared.status.subscribe()
+    }
+
+    #[must_use]
+    pub fn pool_stats(&self) -> PoolStats {
+        let Some(status) = self.shared.pool.get().map(deadpool_postgres::Pool::status) else {
+            return PoolStats { max: self.shared.config.limits.connections, ..PoolStats::default() };
+        };
+        PoolStats { max: status.max_size, open: status.size, idle: status.available, waiting: status.waiting }
+    }
+
+    /// Begins a transaction as `username`.
+    ///
+    /// # Errors
+    /// At once when the database is known to be away; after the pool's wait when it is full.
+    pub async fn user_tx(&self, username: &Username) -> Result<UserTx, DbError> {
+        self.ready()?;
+        let session = self.shared.session("blotter_app", username.as_str()).await?;
+        Ok(UserTx::new(session, username, self.shared.clock.now()))
+    }
+
+    /// Begins a transaction of the daemon itself.
+    ///
+    /// # Errors
+    /// As [`Db::user_tx`].
+    pub async fn system_tx(&self) -> Result<SystemTx, DbError> {
+        self.ready()?;
+        self.shared.system_tx().await
+    }
+
+    /// Ends every task and connection. Transactions that are under way fail.
+    pub async fn close(&self) {
+        self.shared.tasks.stop.cancel();
+        self.shared.tasks.tracker.close();
+        if let Some(pool) = self.shared.pool.get() {
+            pool.close();
+        }
+        self.shared.tasks.tracker.wait().await;
+    }
+
+    fn ready(&self) -> Result<(), DbError> {
+        let status = self.shared.status.borrow();
+        match status.state {
+            DbState::Ready => Ok(()),
+            DbState::Starting => Err(DbError::unavailable("the database is being prepared")),
+            DbState::Unavailable | DbState::Refused => {
+                Err(DbError::unavailable(status.detail.as_deref().unwrap_or("the database is not available")))
+            }
+        }
+    }
+}

@@ -71,8 +71,12 @@ fn unverified(trade: &Trade, session: &Session, now: DateTime<Utc>, timing: &Tim
     let sent = trade.intents.iter().filter_map(|intent| intent.sent_at).min();
     let known = trade.marks.verified_at.or(sent).or((trade.marks.outside < 0).then_some(trade.spec.asked_at));
     let silent = known.map(|at| since(at.max(session.opens), now));
-    let raise = silent.is_some_and(|seconds| session.open && !trade.is_ended() && seconds > timing.unverified.as_secs_f64());
-    let message = format!("{} was last verified at the broker over a minute ago: look at the broker's own screen", trade.spec.symbol);
+    let raise =
+        silent.is_some_and(|seconds| session.open && !trade.is_ended() && seconds > timing.unverified.as_secs_f64());
+    let message = format!(
+        "{} was last verified at the broker over a minute ago: look at the broker's own screen",
+        trade.spec.symbol
+    );
     Verdict { kind: AlarmKind::Unverified, raise: raise.then_some((Severity::Page, message)) }
 }
 
@@ -85,14 +89,18 @@ fn naked(trade: &Trade, session: &Session, now: DateTime<Utc>, timing: &Timing) 
             (seconds >= timing.naked_alarm.as_secs_f64()).then_some(Severity::Warning)
         }
     });
-    let message = format!("{} of {} have no working stop: press b to place it again, or close", trade.marks.held, trade.spec.symbol);
+    let message = format!(
+        "{} of {} have no working stop: press b to place it again, or close",
+        trade.marks.held, trade.spec.symbol
+    );
     Verdict { kind: AlarmKind::Naked, raise: loud.map(|severity| (severity, message)) }
 }
 
 fn quarantined(trade: &Trade) -> Verdict {
-    let raise = trade.marks.quarantine.as_ref().map(|quarantine| {
-        (Severity::Warning, format!("{} waits for you: {}", trade.spec.symbol, quarantine.reason))
-    });
+    let raise =
+        trade.marks.quarantine.as_ref().map(|quarantine| {
+            (Severity::Warning, format!("{} waits for you: {}", trade.spec.symbol, quarantine.reason))
+        });
     Verdict { kind: AlarmKind::Quarantine, raise }
 }
 

@@ -33,5 +33,6 @@ pub mod pricing;
 pub mod risk;
 pub mod rules;
 pub mod snapshot;
+pub mod state;
 pub mod tag;
 pub mod timing;

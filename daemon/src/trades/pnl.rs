@@ -83,7 +83,8 @@ fn outside(trade: &Trade) -> Option<(Turnover, Turnover)> {
     if contracts == 0 {
         return Some((Turnover::default(), Turnover::default()));
     }
-    let unpriced = matches!(trade.marks.outside_reason, Some(CloseReason::SandboxReset | CloseReason::ExternalUnexplained));
+    let unpriced =
+        matches!(trade.marks.outside_reason, Some(CloseReason::SandboxReset | CloseReason::ExternalUnexplained));
     let value = trade.marks.outside_value.filter(|_| !unpriced)?;
     let moved = Turnover { contracts, value: value.abs() };
     Some(if trade.marks.outside > 0 { (Turnover::default(), moved) } else { (moved, Turnover::default()) })

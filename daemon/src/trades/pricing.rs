@@ -97,7 +97,9 @@ pub fn check_grid(sides: Sides, grid: TickGrid) -> Result<(), BadBracket> {
         }
     }
     match (sides.stop, sides.target) {
-        (Some(stop), Some(target)) if target.value() - stop.value() < LEG_GAP => Err(BadBracket::TooNear { stop, target }),
+        (Some(stop), Some(target)) if target.value() - stop.value() < LEG_GAP => {
+            Err(BadBracket::TooNear { stop, target })
+        }
         (_, _) => Ok(()),
     }
 }
@@ -166,9 +168,18 @@ mod tests {
         let cases = [
             (check_grid(sides("3.01", ""), grid), "the stop 3.01 is not on the price grid: the step is 0.05"),
             (check_grid(sides("0", ""), grid), "the stop must be above zero"),
-            (check_grid(sides("2.00", "2.09"), grid), "stop 2.00 and target 2.09 must be at least 0.10 apart, the stop below"),
-            (check_market(sides("4.50", ""), price("4.50")), "the stop 4.50 is not below the bid 4.50: it would sell at once"),
-            (check_market(sides("", "4.50"), price("4.50")), "the target 4.50 is not above the bid 4.50: it would sell at once"),
+            (
+                check_grid(sides("2.00", "2.09"), grid),
+                "stop 2.00 and target 2.09 must be at least 0.10 apart, the stop below",
+            ),
+            (
+                check_market(sides("4.50", ""), price("4.50")),
+                "the stop 4.50 is not below the bid 4.50: it would sell at once",
+            ),
+            (
+                check_market(sides("", "4.50"), price("4.50")),
+                "the target 4.50 is not above the bid 4.50: it would sell at once",
+            ),
         ];
         for (result, sentence) in cases {
             assert_eq!(result.unwrap_err().to_string(), sentence);

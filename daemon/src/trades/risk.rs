@@ -62,7 +62,8 @@ impl std::fmt::Display for Breach {
 #[must_use]
 pub fn breaches(limits: &Limits, standing: &Standing, asked: &Asked) -> Vec<Breach> {
     let equity = standing.equity.0;
-    let percent = |cash: Decimal| if equity.is_zero() { Decimal::ONE_HUNDRED } else { cash * Decimal::ONE_HUNDRED / equity };
+    let percent =
+        |cash: Decimal| if equity.is_zero() { Decimal::ONE_HUNDRED } else { cash * Decimal::ONE_HUNDRED / equity };
     let heat = percent(standing.heat.0 + asked.risk.0);
     let risk = percent(asked.risk.0);
     let positions = standing.open_positions.saturating_add(1);
@@ -70,9 +71,19 @@ pub fn breaches(limits: &Limits, standing: &Standing, asked: &Asked) -> Vec<Brea
     let free_at = resting.filter(|_| limits.cooldown_losses > 0).map(|at| at + limits.cooldown);
     let checks = [
         (positions > limits.max_positions, "max_positions", limits.max_positions.to_string(), positions.to_string()),
-        (-standing.day_pnl.0 >= limits.daily_loss.0, "daily_loss_limit", limits.daily_loss.to_string(), (-standing.day_pnl).to_string()),
+        (
+            -standing.day_pnl.0 >= limits.daily_loss.0,
+            "daily_loss_limit",
+            limits.daily_loss.to_string(),
+            (-standing.day_pnl).to_string(),
+        ),
         (heat > limits.heat_pct, "heat_limit_pct", limits.heat_pct.to_string(), heat.round_dp(2).to_string()),
-        (risk > limits.trade_risk_pct, "trade_risk_pct", limits.trade_risk_pct.to_string(), risk.round_dp(2).to_string()),
+        (
+            risk > limits.trade_risk_pct,
+            "trade_risk_pct",
+            limits.trade_risk_pct.to_string(),
+            risk.round_dp(2).to_string(),
+        ),
         (!asked.has_stop && !asked.stop_waived, "stop_required", "a stop".to_owned(), "none".to_owned()),
         (
             free_at.is_some_and(|free| asked.at < free),
@@ -144,9 +155,21 @@ mod tests {
         assert_eq!(breaches(&limits(), &standing(), &asked()), []);
         let beyond = [
             (Standing { open_positions: 5, ..standing() }, asked(), "max_positions is 6, the limit is 5"),
-            (Standing { day_pnl: Cash(Decimal::from(-150)), ..standing() }, asked(), "daily_loss_limit is 150, the limit is 150"),
-            (Standing { heat: Cash(Decimal::from(401)), ..standing() }, asked(), "heat_limit_pct is 6.01, the limit is 6"),
-            (Standing { heat: Cash::ZERO, ..standing() }, Asked { risk: Cash(Decimal::from(201)), ..asked() }, "trade_risk_pct is 2.01, the limit is 2"),
+            (
+                Standing { day_pnl: Cash(Decimal::from(-150)), ..standing() },
+                asked(),
+                "daily_loss_limit is 150, the limit is 150",
+            ),
+            (
+                Standing { heat: Cash(Decimal::from(401)), ..standing() },
+                asked(),
+                "heat_limit_pct is 6.01, the limit is 6",
+            ),
+            (
+                Standing { heat: Cash::ZERO, ..standing() },
+                Asked { risk: Cash(Decimal::from(201)), ..asked() },
+                "trade_risk_pct is 2.01, the limit is 2",
+            ),
             (standing(), Asked { has_stop: false, ..asked() }, "stop_required is none, the limit is a stop"),
         ];
         for (standing, asked, sentence) in beyond {

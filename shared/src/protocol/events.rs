@@ -15,7 +15,7 @@ use crate::protocol::market::Market;
 use crate::protocol::settings::Settings;
 use crate::protocol::trades::Trade;
 
-/// What an event says. The SSE `event` field is the tag, `data` is the JSON of this.
+/// What an event says. The SSE `event` field is the tag, `data` is the JSON of the content alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", content = "data", rename_all = "snake_case")]
 pub enum Event {

@@ -10,6 +10,12 @@ pub const VERSION: &str = "blotter-version";
 pub const DEVICE: &str = "blotter-device";
 /// Makes a repeated request harmless; required wherever something is done.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// Set by the daemon on an answer that was given before, to the same key.
+pub const REPLAYED: &str = "idempotency-replayed";
+/// The id of a request: in each answer, in each problem, in the daemon's log.
+pub const REQUEST_ID: &str = "blotter-request-id";
+/// `true` when the client must not act: everything but reading is then refused.
+pub const READ_ONLY: &str = "blotter-read-only";
 /// The last event a reconnecting client saw.
 pub const LAST_EVENT_ID: &str = "last-event-id";
 

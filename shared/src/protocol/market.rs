@@ -20,7 +20,7 @@ pub struct Market {
     /// Trading time: the daemon's clock, or the simulator's in SIM mode.
     pub now: DateTime<Utc>,
     pub phase: SessionPhase,
-    /// When `phase` changes next.
+    /// When `phase` changes next; by the calendar, also when it is forced open.
     pub next_change: DateTime<Utc>,
     /// The session that is open, or else the next one, as a New York date.
     pub session_date: NaiveDate,

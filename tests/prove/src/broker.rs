@@ -385,7 +385,8 @@ pub fn end(order: &mut SimOrder, state: OrderState) {
 }
 
 fn legs(id: i64, shape: Shape, now: u64) -> Vec<Leg> {
-    let leg = |at: i64, kind: Kind| Leg { id: id + at, kind, state: OrderState::Live, executed: 0, value: 0, priced_at: now };
+    let leg =
+        |at: i64, kind: Kind| Leg { id: id + at, kind, state: OrderState::Live, executed: 0, value: 0, priced_at: now };
     match shape {
         Shape::BuyMarket | Shape::SellMarket => vec![leg(0, Kind::Market)],
         Shape::BuyLimit(price) | Shape::Limit(price) => vec![leg(0, Kind::Limit(cents(price)))],

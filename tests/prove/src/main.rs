@@ -9,9 +9,19 @@ fn main() {
         let mut plan = blotter_prove::seed::Plan::of(s);
         plan.log = log;
         let r = blotter_prove::seed::run(&plan);
-        for (k, v) in &r.marks { *marks.entry(*k).or_insert(0u64) += v; }
-        if !r.violations.is_empty() { bad += 1; println!("seed {s} {:?} {:?} at {}", plan.family, r.violations, r.seconds); }
-        if log { for l in &r.log { println!("{l}"); } println!("{:?}", r.fired.len()); }
+        for (k, v) in &r.marks {
+            *marks.entry(*k).or_insert(0u64) += v;
+        }
+        if !r.violations.is_empty() {
+            bad += 1;
+            println!("seed {s} {:?} {:?} at {}", plan.family, r.violations, r.seconds);
+        }
+        if log {
+            for l in &r.log {
+                println!("{l}");
+            }
+            println!("{:?}", r.fired.len());
+        }
     }
     println!("seeds {n} bad {bad} {marks:?}");
 }

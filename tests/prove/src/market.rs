@@ -88,7 +88,9 @@ fn chance(order: &SimOrder, bid: u64, fill_rate: u32) -> Option<Chance> {
     order.legs.iter().enumerate().filter(|(_, leg)| !leg.state.is_final()).find_map(|(leg, kind)| match kind.kind {
         Kind::Market if order.buys => Some(Chance { leg, price: bid + 10, per_mille: fill_rate }),
         Kind::Market => Some(Chance { leg, price: bid, per_mille: 300 }),
-        Kind::Limit(limit) if order.buys => (bid + 10 <= limit).then_some(Chance { leg, price: bid + 10, per_mille: fill_rate }),
+        Kind::Limit(limit) if order.buys => {
+            (bid + 10 <= limit).then_some(Chance { leg, price: bid + 10, per_mille: fill_rate })
+        }
         Kind::Limit(limit) => (bid >= limit).then_some(Chance { leg, price: limit, per_mille: 700 }),
         Kind::Stop(stop) => (bid <= stop).then_some(Chance { leg, price: bid, per_mille: 700 }),
     })

@@ -99,7 +99,8 @@ fn bare(world: &mut World, at: usize) {
     let seconds = world.oracle.bare.entry(at).or_insert(0);
     *seconds = if exposed && !by_choice { *seconds + 1 } else { 0 };
     let seconds = *seconds;
-    let rough = [Class::CrashBefore, Class::CrashAfter, Class::Pause, Class::StoreDown, Class::StoreSlow, Class::CommitLost];
+    let rough =
+        [Class::CrashBefore, Class::CrashAfter, Class::Pause, Class::StoreDown, Class::StoreSlow, Class::CommitLost];
     let disturbed = rough.iter().any(|class| world.streams.rate(*class) > 0) || world.crash_at.is_some();
     let limit = if disturbed { BARE_DISTURBED } else { BARE_CALM };
     if seconds <= limit {
@@ -408,7 +409,9 @@ pub fn trade_may_move(was: TradeStatus, becomes: TradeStatus) -> bool {
 /// The judge's own table of intent transitions (I14). A commit may take several steps at once.
 #[must_use]
 pub fn intent_may_move(was: IntentState, becomes: IntentState, is_cancel: bool) -> bool {
-    use IntentState::{Absent, Acked, Canceled, Done, Expired, Filled, Lost, Prepared, Rejected, Sending, Unknown, Void, Working};
+    use IntentState::{
+        Absent, Acked, Canceled, Done, Expired, Filled, Lost, Prepared, Rejected, Sending, Unknown, Void, Working,
+    };
     if was == becomes {
         return true;
     }

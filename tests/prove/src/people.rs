@@ -24,18 +24,28 @@ pub fn command(world: &mut World, command: &Command) -> bool {
         .broker
         .positions(now)
         .iter()
-        .map(|(symbol, quantity)| Position { symbol: Symbol::new(symbol), quantity: *quantity, cost: Cash(Decimal::from(500)) })
+        .map(|(symbol, quantity)| Position {
+            symbol: Symbol::new(symbol),
+            quantity: *quantity,
+            cost: Cash(Decimal::from(500)),
+        })
         .collect();
     let book = world.store.book.clone();
     let session = crate::ports::session(world, world.wall());
     let wall = world.wall();
-    let desk = Desk { book: &book, now: wall, session, timing: Timing::PRODUCTION, quotes: &quotes, positions: &positions };
+    let desk =
+        Desk { book: &book, now: wall, session, timing: Timing::PRODUCTION, quotes: &quotes, positions: &positions };
     let answer = commands::judge(command, &desk);
     let done = match &answer {
         Ok(accepted) => world.store.write(&accepted.changes, world.now).is_ok(),
         Err(_) => false,
     };
-    world.note(|| format!("USER {command:?} -> {}", answer.as_ref().map_or_else(|no| format!("{:?}: {}", no.code, no.sentence), |_| format!("done {done}"))));
+    world.note(|| {
+        format!(
+            "USER {command:?} -> {}",
+            answer.as_ref().map_or_else(|no| format!("{:?}: {}", no.code, no.sentence), |_| format!("done {done}"))
+        )
+    });
     world.oracle.count(if done { "command" } else { "command-refused" });
     world.mark(u64::from(done));
     if done {
@@ -165,7 +175,9 @@ pub fn sell_outside(world: &mut World, at: usize, whole: bool) {
     if contract.position <= 0 || !world.broker.open {
         return;
     }
-    for order in world.broker.orders.iter_mut().filter(|order| order.symbol == at && !order.buys && !order.state.is_final()) {
+    for order in
+        world.broker.orders.iter_mut().filter(|order| order.symbol == at && !order.buys && !order.state.is_final())
+    {
         end(order, OrderState::Canceled);
     }
     let sold = if whole { contract.position } else { 1 };
@@ -202,7 +214,9 @@ pub fn sell_outside(world: &mut World, at: usize, whole: bool) {
 /// Somebody cancels what works of ours.
 pub fn cancel_outside(world: &mut World, at: usize) {
     let now = world.second();
-    for order in world.broker.orders.iter_mut().filter(|order| order.symbol == at && !order.buys && !order.state.is_final()) {
+    for order in
+        world.broker.orders.iter_mut().filter(|order| order.symbol == at && !order.buys && !order.state.is_final())
+    {
         end(order, OrderState::Canceled);
     }
     world.broker.touch(now);
@@ -214,7 +228,8 @@ pub fn cancel_outside(world: &mut World, at: usize) {
 pub fn order_outside(world: &mut World, at: usize) {
     let now = world.second();
     let day = world.broker.day;
-    let free = world.broker.contracts.get(at).map_or(0, |contract| contract.position) - i64::from(world.broker.on_sale(at));
+    let free =
+        world.broker.contracts.get(at).map_or(0, |contract| contract.position) - i64::from(world.broker.on_sale(at));
     if free <= 0 {
         return;
     }

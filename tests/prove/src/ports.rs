@@ -370,7 +370,8 @@ impl BrokerPort for Port {
                 let view = world.broker.view(world.second(), age);
                 let cost = Cash::ZERO;
                 let all = view.1.iter();
-                all.map(|(symbol, quantity)| Position { symbol: Symbol::new(symbol), quantity: *quantity, cost }).collect()
+                all.map(|(symbol, quantity)| Position { symbol: Symbol::new(symbol), quantity: *quantity, cost })
+                    .collect()
             });
         })
     }
@@ -384,10 +385,7 @@ impl BrokerPort for Port {
         })
     }
 
-    fn quotes(
-        &self,
-        symbols: &[Symbol],
-    ) -> impl Future<Output = Result<BTreeMap<Symbol, Quote>, ReadFailure>> + Send {
+    fn quotes(&self, symbols: &[Symbol]) -> impl Future<Output = Result<BTreeMap<Symbol, Quote>, ReadFailure>> + Send {
         let symbols = symbols.to_vec();
         self.call(move |world, daemon, call| {
             read(world, daemon, call, move |world, _| {
@@ -406,7 +404,9 @@ impl BrokerPort for Port {
     fn place(&self, order: &Placement) -> impl Future<Output = WriteOutcome> + Send {
         let order = order.clone();
         self.call(move |world, daemon, call| {
-            world.note(|| format!("D{daemon} SENDS {} {} x{} {:?}", order.tag, order.symbol, order.quantity, order.shape));
+            world.note(|| {
+                format!("D{daemon} SENDS {} {} x{} {:?}", order.tag, order.symbol, order.quantity, order.shape)
+            });
             crate::oracle::sent(world, daemon, &order);
             let denies_later = world.streams.chance(Class::Setup, 500);
             let refused_later = world.streams.strikes(Class::AsyncReject).is_some();

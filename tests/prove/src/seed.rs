@@ -266,7 +266,11 @@ fn gaps(streams: &mut Streams, family: Family) -> Vec<Gap> {
     if !closes {
         return Vec::new();
     }
-    let from = if family == Family::Midnight { streams.between(Class::Setup, 2, 90) } else { streams.between(Class::Setup, 60, 250) };
+    let from = if family == Family::Midnight {
+        streams.between(Class::Setup, 2, 90)
+    } else {
+        streams.between(Class::Setup, 60, 250)
+    };
     let to = (from + streams.between(Class::Setup, 40, 200)).min(STORMY - 20);
     let new_day = family == Family::Midnight || streams.chance(Class::Setup, 500);
     vec![Gap { from, to, new_day }]

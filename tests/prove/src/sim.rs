@@ -38,7 +38,8 @@ impl Sim {
     #[must_use]
     pub fn new(mut world: World, daemons: usize) -> Self {
         for daemon in 0..daemons {
-            let process = Process { life: 0, alive: false, awaits: 0, doomed: false, asleep: None, skew: 0, disturbed_at: 0 };
+            let process =
+                Process { life: 0, alive: false, awaits: 0, doomed: false, asleep: None, skew: 0, disturbed_at: 0 };
             world.processes.push(process);
             let after = world.streams.between(Class::Setup, 0, 3000);
             world.push(after, Event::Start { daemon });
@@ -82,7 +83,10 @@ impl Sim {
         };
         let port = Port { world: self.world.clone(), daemon };
         let number = u128::try_from(daemon).unwrap_or(0);
-        let holder = Holder { host: Uuid::from_u128(number + 1), process: Uuid::from_u128((number + 1) << 64 | u128::from(life)) };
+        let holder = Holder {
+            host: Uuid::from_u128(number + 1),
+            process: Uuid::from_u128((number + 1) << 64 | u128::from(life)),
+        };
         let rules = self.world.lock().rules;
         let settings = Settings { holder, installation: installation(), timing: Timing::PRODUCTION, rules };
         let ports = Ports { store: port.clone(), broker: port.clone(), clock: port.clone(), sessions: port };
@@ -97,7 +101,8 @@ impl Sim {
     fn resume(&mut self, daemon: usize, life: u64, call: u64) {
         let fate = {
             let mut world = self.world.lock();
-            let Some(process) = world.processes.get_mut(daemon).filter(|process| process.life == life && process.alive) else {
+            let Some(process) = world.processes.get_mut(daemon).filter(|process| process.life == life && process.alive)
+            else {
                 return;
             };
             process.asleep = None;
@@ -128,7 +133,8 @@ impl Sim {
         }
         let Some(Some(task)) = self.tasks.get_mut(daemon) else { return };
         let _never = task.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-        let doomed = self.world.lock().processes.get_mut(daemon).is_some_and(|process| std::mem::take(&mut process.doomed));
+        let doomed =
+            self.world.lock().processes.get_mut(daemon).is_some_and(|process| std::mem::take(&mut process.doomed));
         if doomed {
             self.crash(daemon);
         }

@@ -151,9 +151,10 @@ impl SimStore {
     /// The trade that a tag of ours belongs to.
     #[must_use]
     pub fn trade_of_tag(&self, tag: &str) -> Option<&Trade> {
-        self.book.trades.values().find(|trade| {
-            trade.intents.iter().any(|intent| intent.order().is_some_and(|order| order.tag == tag))
-        })
+        self.book
+            .trades
+            .values()
+            .find(|trade| trade.intents.iter().any(|intent| intent.order().is_some_and(|order| order.tag == tag)))
     }
 }
 

@@ -27,10 +27,20 @@ pub type Deed = Box<dyn FnOnce(&mut World) + Send>;
 pub enum Event {
     World(Deed),
     /// The answer of a call is there.
-    Resume { daemon: usize, life: u64, call: u64 },
+    Resume {
+        daemon: usize,
+        life: u64,
+        call: u64,
+    },
     /// As above, after a pause that was decided before.
-    Wake { daemon: usize, life: u64, call: u64 },
-    Start { daemon: usize },
+    Wake {
+        daemon: usize,
+        life: u64,
+        call: u64,
+    },
+    Start {
+        daemon: usize,
+    },
 }
 
 struct Queued {

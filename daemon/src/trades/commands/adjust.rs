@@ -55,7 +55,8 @@ pub(super) fn judge(trade: &Trade, adjust: &Adjust, desk: &Desk<'_>) -> Result<A
     if desk.session.open {
         pricing::check_market(sides, bid(trade, desk)?).map_err(|bad| refused(&bad))?;
     }
-    let wish = Wish { stop: sides.stop, target: sides.target, limit: None, until: deadline(desk), ..trade.wish.clone() };
+    let wish =
+        Wish { stop: sides.stop, target: sides.target, limit: None, until: deadline(desk), ..trade.wish.clone() };
     Ok(wished(trade, wish, desk.now))
 }
 

@@ -59,7 +59,10 @@ fn part_of(trade: &Trade, part: Quantity, close: &Close, desk: &Desk<'_>) -> Res
         return Err(Refused::new(RefusalCode::EntryWorking, "the entry still works: cancel its rest first"));
     }
     match held.checked_sub(part.get()) {
-        None => Err(Refused::new(RefusalCode::QuantityTooLarge, format!("{held} are held and to be kept, {part} were asked for"))),
+        None => Err(Refused::new(
+            RefusalCode::QuantityTooLarge,
+            format!("{held} are held and to be kept, {part} were asked for"),
+        )),
         Some(0) => Ok(wished(trade, flat(trade, close), desk.now)),
         Some(keep) => Ok(wished(trade, Wish { keep, at_open: close.at_open, ..trade.wish.clone() }, desk.now)),
     }
@@ -101,11 +104,17 @@ pub fn step(trade: &Trade) -> &'static str {
     let live = trade.live_exits().next();
     let sale = |state: IntentState| matches!(state, IntentState::Working | IntentState::Acked);
     match live {
-        _ if trade.entries().any(super::super::facts::Intent::is_live) => "step 1 of 5: the rest of the entry is cancelled",
-        Some(exit) if exit.role == blotter_shared::domain::IntentRole::Bracket && trade.cancel_of(exit.id).is_none() => {
+        _ if trade.entries().any(super::super::facts::Intent::is_live) => {
+            "step 1 of 5: the rest of the entry is cancelled"
+        }
+        Some(exit)
+            if exit.role == blotter_shared::domain::IntentRole::Bracket && trade.cancel_of(exit.id).is_none() =>
+        {
             "step 2 of 5: the bracket is about to be cancelled"
         }
-        Some(exit) if exit.role == blotter_shared::domain::IntentRole::Bracket => "step 3 of 5: the bracket is being cancelled",
+        Some(exit) if exit.role == blotter_shared::domain::IntentRole::Bracket => {
+            "step 3 of 5: the bracket is being cancelled"
+        }
         Some(exit) if sale(exit.state) => "step 5 of 5: the sale works",
         Some(_) => "step 5 of 5: the sale is on its way",
         None if trade.marks.held > 0 => "step 4 of 5: what is still held is counted",

@@ -35,11 +35,19 @@ pub fn drill(desk: &Desk<'_>) -> Vec<Drill> {
     let trades: Vec<&Trade> = desk.book.live_trades().collect();
     let entries = trades.iter().flat_map(|trade| {
         let live = trade.entries().filter(|intent| intent.is_live());
-        live.map(|entry| Drill::CancelEntry { trade: trade.id(), symbol: trade.spec.symbol.clone(), order: entry.broker_id })
+        live.map(|entry| Drill::CancelEntry {
+            trade: trade.id(),
+            symbol: trade.spec.symbol.clone(),
+            order: entry.broker_id,
+        })
     });
     let brackets = trades.iter().flat_map(|trade| {
         let live = trade.live_exits().filter(|intent| is_bracket(intent));
-        live.map(|exit| Drill::CancelBracket { trade: trade.id(), symbol: trade.spec.symbol.clone(), order: exit.broker_id })
+        live.map(|exit| Drill::CancelBracket {
+            trade: trade.id(),
+            symbol: trade.spec.symbol.clone(),
+            order: exit.broker_id,
+        })
     });
     let sales = trades.iter().filter(|trade| !trade.live_exits().any(|exit| !is_bracket(exit))).filter_map(|trade| {
         let quantity = u32::try_from(trade.marks.held).ok().and_then(|held| Quantity::new(held).ok())?;

@@ -156,8 +156,5 @@ fn wished(trade: &Trade, becomes: Wish, now: DateTime<Utc>) -> Accepted {
     let version = trade.wish.version + 1;
     let becomes = Box::new(Wish { version, since: now, ..becomes });
     let expect = WishStamp::of(&trade.wish);
-    Accepted {
-        changes: vec![Change::Wish { trade: trade.id(), expect, becomes }],
-        trade: Some((trade.id(), version)),
-    }
+    Accepted { changes: vec![Change::Wish { trade: trade.id(), expect, becomes }], trade: Some((trade.id(), version)) }
 }

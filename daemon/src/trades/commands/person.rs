@@ -23,7 +23,8 @@ pub(super) fn protect(trade: &Trade, seen: Versioned, desk: &Desk<'_>) -> Result
 fn accepted_position(trade: &Trade) -> Result<i64, Refused> {
     let position = trade.marks.mismatch.map_or(trade.marks.held, |mismatch| mismatch.position);
     if position > trade.marks.held {
-        let sentence = format!("the account holds {position} and the ledger {}: sell or adopt the rest", trade.marks.held);
+        let sentence =
+            format!("the account holds {position} and the ledger {}: sell or adopt the rest", trade.marks.held);
         return Err(Refused::new(RefusalCode::PositionLarger, sentence));
     }
     Ok(position)

@@ -68,8 +68,10 @@ pub(super) fn free_symbol(wanted: &NewTrade, desk: &Desk<'_>) -> Result<Symbol, 
 
 fn within_limits(wanted: &NewTrade, price: Price, desk: &Desk<'_>) -> Result<(), Refused> {
     let cost = price.times(wanted.quantity, wanted.multiplier);
-    let kept = wanted.stop.map_or(blotter_shared::domain::Cash::ZERO, |stop| stop.times(wanted.quantity, wanted.multiplier));
-    let asked = Asked { risk: cost - kept, has_stop: wanted.stop.is_some(), stop_waived: wanted.stop_waived, at: desk.now };
+    let kept =
+        wanted.stop.map_or(blotter_shared::domain::Cash::ZERO, |stop| stop.times(wanted.quantity, wanted.multiplier));
+    let asked =
+        Asked { risk: cost - kept, has_stop: wanted.stop.is_some(), stop_waived: wanted.stop_waived, at: desk.now };
     let breaches = risk::breaches(&wanted.limits, &wanted.standing, &asked);
     if breaches.is_empty() {
         return Ok(());

@@ -215,7 +215,10 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
         let wrote = self.wrote_at.is_some_and(|at| self.ports.clock.boot().saturating_sub(at) < recently);
         let mut live = book.live_trades().peekable();
         let flies = |trade: &super::facts::Trade| {
-            trade.has_doubt() || trade.wish.is_flat() || trade.marks.naked_since.is_some() || trade.marks.mismatch.is_some()
+            trade.has_doubt()
+                || trade.wish.is_flat()
+                || trade.marks.naked_since.is_some()
+                || trade.marks.mismatch.is_some()
         };
         if wrote {
             Outlook::Wrote

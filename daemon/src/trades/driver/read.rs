@@ -96,7 +96,11 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
     }
 
     /// The lists of earlier days on which something was sent whose fate is not known.
-    async fn history(&self, book: &Book, today: NaiveDate) -> Result<BTreeMap<NaiveDate, Vec<BrokerOrder>>, ReadFailure> {
+    async fn history(
+        &self,
+        book: &Book,
+        today: NaiveDate,
+    ) -> Result<BTreeMap<NaiveDate, Vec<BrokerOrder>>, ReadFailure> {
         let doubtful = |state: IntentState| matches!(state, IntentState::Unknown | IntentState::Sending);
         let days: BTreeSet<NaiveDate> = book
             .trades
@@ -127,7 +131,8 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
         positions: &[Position],
     ) -> Result<Option<Cash>, ReadFailure> {
         let empty = orders.is_empty() && positions.is_empty();
-        let suspicious = empty && book.live_trades().any(|trade| trade.intents.iter().any(|intent| intent.broker_id.is_some()));
+        let suspicious =
+            empty && book.live_trades().any(|trade| trade.intents.iter().any(|intent| intent.broker_id.is_some()));
         if suspicious { self.ports.broker.equity().await.map(Some) } else { Ok(None) }
     }
 }

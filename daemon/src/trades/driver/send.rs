@@ -10,7 +10,9 @@ use blotter_shared::domain::{IntentId, IntentRole, IntentState};
 
 use super::super::facts::{Absence, Change, FlatCause, Intent, Op, Order, Trade, Wish, WishStamp};
 use super::super::plan::{Action, Cancel, Place};
-use super::super::ports::{BrokerPort, Clock, CommitError, OrderId, Placement, RefusalKind, Sessions, Store, WriteOutcome};
+use super::super::ports::{
+    BrokerPort, Clock, CommitError, OrderId, Placement, RefusalKind, Sessions, Store, WriteOutcome,
+};
 use super::super::rules::Rule;
 use super::super::tag::{Epoch, Tag};
 use super::{Engine, Settings};
@@ -204,8 +206,6 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
         Ok(())
     }
 }
-
-
 
 /// An intent of nothing yet.
 fn blank(id: IntentId, trade: &Trade, role: IntentRole, attempt: u32, epoch: Epoch) -> Intent {

@@ -164,7 +164,8 @@ pub fn difference(before: &Book, after: &Book) -> Vec<Change> {
         if was == now {
             continue;
         }
-        let mut moved: Vec<&Intent> = now.intents.iter().filter(|intent| was.intent(intent.id) != Some(*intent)).collect();
+        let mut moved: Vec<&Intent> =
+            now.intents.iter().filter(|intent| was.intent(intent.id) != Some(*intent)).collect();
         moved.sort_by_key(|intent| intent.is_live());
         changes.extend(moved.into_iter().map(|intent| Change::Intent(Box::new(intent.clone()))));
         let fresh = now.fills.iter().filter(|fill| !was.fills.contains(fill));

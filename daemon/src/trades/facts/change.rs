@@ -27,13 +27,23 @@ pub enum Change {
     /// A new trade; by a command, or by taking up a position.
     Begin(Box<Trade>),
     /// Another wish in the place of the one that is named.
-    Wish { trade: TradeId, expect: WishStamp, becomes: Box<Wish> },
+    Wish {
+        trade: TradeId,
+        expect: WishStamp,
+        becomes: Box<Wish>,
+    },
     /// What was found out about a trade.
-    Marks { trade: TradeId, becomes: Box<Marks> },
+    Marks {
+        trade: TradeId,
+        becomes: Box<Marks>,
+    },
     /// What was found out about an intent.
     Intent(Box<Intent>),
     /// The send gate: this intent is SENDING from now on, if the wish is still the one that is named.
-    Gate { intent: Box<Intent>, expect: WishStamp },
+    Gate {
+        intent: Box<Intent>,
+        expect: WishStamp,
+    },
     /// A fill; writing it twice writes it once.
     Fill(Fill),
     Account(AccountMarks),
@@ -55,9 +65,23 @@ pub struct AlarmState {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AlarmChange {
     /// Open it, or make it louder; one that is open already stays as old as it is.
-    Raise { kind: AlarmKind, trade: Option<TradeId>, severity: Severity, message: String, at: DateTime<Utc> },
-    Clear { kind: AlarmKind, trade: Option<TradeId>, at: DateTime<Utc> },
-    Ack { kind: AlarmKind, trade: Option<TradeId>, at: DateTime<Utc> },
+    Raise {
+        kind: AlarmKind,
+        trade: Option<TradeId>,
+        severity: Severity,
+        message: String,
+        at: DateTime<Utc>,
+    },
+    Clear {
+        kind: AlarmKind,
+        trade: Option<TradeId>,
+        at: DateTime<Utc>,
+    },
+    Ack {
+        kind: AlarmKind,
+        trade: Option<TradeId>,
+        at: DateTime<Utc>,
+    },
 }
 
 /// For the log of a commit: which intent a change is about.

@@ -73,9 +73,16 @@ pub fn status(trade: &Trade, ground: Ground, rules: Rules) -> TradeStatus {
         // A position is seen before its end is.
         (TradeStatus::Pending | TradeStatus::Open, TradeStatus::Closed) => TradeStatus::Filled,
         (TradeStatus::Pending, TradeStatus::Closing) => {
-            if held(trade) > 0 { TradeStatus::Filled } else { TradeStatus::Open }
+            if held(trade) > 0 {
+                TradeStatus::Filled
+            } else {
+                TradeStatus::Open
+            }
         }
-        (TradeStatus::Filled | TradeStatus::Closing, TradeStatus::Open | TradeStatus::Partial | TradeStatus::Pending)
+        (
+            TradeStatus::Filled | TradeStatus::Closing,
+            TradeStatus::Open | TradeStatus::Partial | TradeStatus::Pending,
+        )
         | (TradeStatus::Partial, TradeStatus::Open | TradeStatus::Pending)
         | (TradeStatus::Open, TradeStatus::Pending) => was,
         (_, _) => goal,

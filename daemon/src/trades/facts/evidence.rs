@@ -152,7 +152,9 @@ fn sold_by_others(trade: &Trade, snapshot: &Snapshot, gone: i64, context: &Conte
     let foreign: Vec<&BrokerOrder> = snapshot
         .orders
         .iter()
-        .filter(|order| order.symbol == trade.spec.symbol && order.side == Side::Sell && order.state != OrderState::Live)
+        .filter(|order| {
+            order.symbol == trade.spec.symbol && order.side == Side::Sell && order.state != OrderState::Live
+        })
         .filter(|order| order.created_at >= trade.spec.asked_at && !is_ours(trade, order, context.installation))
         .collect();
     let legs = || foreign.iter().flat_map(|order| &order.legs).filter(|leg| leg.executed > 0);

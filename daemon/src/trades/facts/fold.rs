@@ -285,7 +285,11 @@ fn observed_state(intent: &Intent, order: &BrokerOrder, rules: Rules) -> IntentS
         // It was proven that no byte of it left.
         IntentState::Void | IntentState::Prepared => intent.state,
         IntentState::Canceled | IntentState::Expired | IntentState::Rejected if rules.has(Rule::FinalIsSticky) => {
-            if says == IntentState::Filled { says } else { intent.state }
+            if says == IntentState::Filled {
+                says
+            } else {
+                intent.state
+            }
         }
         IntentState::Sending
         | IntentState::Acked
@@ -332,7 +336,8 @@ fn missed(intent: &mut Intent, snapshot: &Snapshot, ground: Ground, context: &Co
 
 /// A cancel is done when its target has come to an end in the list, and for no other reason.
 fn finish_cancels(trade: &mut Trade) {
-    let live: BTreeSet<IntentId> = trade.intents.iter().filter(|intent| intent.is_live()).map(|intent| intent.id).collect();
+    let live: BTreeSet<IntentId> =
+        trade.intents.iter().filter(|intent| intent.is_live()).map(|intent| intent.id).collect();
     for intent in &mut trade.intents {
         if let Op::Cancel { target } = intent.op
             && !live.contains(&target)
@@ -372,7 +377,8 @@ fn settle_marks(trade: &mut Trade, view: &View, context: &Context<'_>) {
     let naked = held > 0 && i64::from(view.cover) < held && (trade.wish.stop.is_some() || trade.wish.is_flat());
     trade.marks.naked_since = naked.then(|| trade.marks.naked_since.unwrap_or(context.now));
     if view.ground.stable && view.ground.agrees && !naked && !trade.has_doubt() {
-        let fresh = trade.marks.verified_at.filter(|at| (0.0..VERIFIED_STEP).contains(&absence::since(*at, context.now)));
+        let fresh =
+            trade.marks.verified_at.filter(|at| (0.0..VERIFIED_STEP).contains(&absence::since(*at, context.now)));
         trade.marks.verified_at = fresh.or(Some(context.now));
     }
     unsent_entry(trade, context);
@@ -389,9 +395,11 @@ fn is_breached(trade: &Trade, view: &View, context: &Context<'_>) -> bool {
 
 /// An entry that nobody wants any more, or not at this price any more, never becomes an order.
 fn unsent_entry(trade: &mut Trade, context: &Context<'_>) {
-    let unsent = trade.marks.status == TradeStatus::Pending && trade.entries().next().is_none() && trade.marks.outside == 0;
+    let unsent =
+        trade.marks.status == TradeStatus::Pending && trade.entries().next().is_none() && trade.marks.outside == 0;
     let late = context.rules.has(Rule::EntryDeadline)
-        && absence::since(trade.wish.since.min(trade.spec.asked_at), context.now) > context.timing.entry_valid.as_secs_f64();
+        && absence::since(trade.wish.since.min(trade.spec.asked_at), context.now)
+            > context.timing.entry_valid.as_secs_f64();
     if unsent && (late || trade.wish.is_flat()) {
         set_status(trade, TradeStatus::Void, context.now);
     }
@@ -409,8 +417,12 @@ fn set_status(trade: &mut Trade, status: TradeStatus, now: DateTime<Utc>) {
 }
 
 fn working_bracket(trade: &Trade, view: &View) -> Option<Bracket> {
-    let working = trade.live_exits().filter(|intent| intent.state == IntentState::Working && view.seen.contains(&intent.id));
-    let shape = working.filter_map(Intent::order).map(|order| order.shape).find(|shape| !matches!(shape, super::Shape::SellMarket))?;
+    let working =
+        trade.live_exits().filter(|intent| intent.state == IntentState::Working && view.seen.contains(&intent.id));
+    let shape = working
+        .filter_map(Intent::order)
+        .map(|order| order.shape)
+        .find(|shape| !matches!(shape, super::Shape::SellMarket))?;
     Some(match shape {
         super::Shape::Oco { stop, target } => Bracket { stop: Some(stop), target: Some(target) },
         super::Shape::Stop(stop) => Bracket { stop: Some(stop), target: None },

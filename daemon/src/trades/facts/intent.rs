@@ -18,7 +18,10 @@ pub enum Shape {
     /// Sells to close, good till cancelled.
     Stop(Price),
     Limit(Price),
-    Oco { stop: Price, target: Price },
+    Oco {
+        stop: Price,
+        target: Price,
+    },
 }
 
 impl Shape {

@@ -1,6 +1,8 @@
 //! A trade: what it is, what is wanted of it, what was seen of it.
 
-use blotter_shared::domain::{CloseReason, IntentId, Multiplier, OptionContract, Price, Protection, Quantity, TradeId, TradeStatus};
+use blotter_shared::domain::{
+    CloseReason, IntentId, Multiplier, OptionContract, Price, Protection, Quantity, TradeId, TradeStatus,
+};
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 

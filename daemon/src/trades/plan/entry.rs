@@ -34,15 +34,16 @@ pub(super) fn next(trade: &Trade, entry: &Intent, view: &View, scene: &Scene) ->
 /// It has filled in part and the rest takes too long: what is held cannot be protected until then.
 fn is_half_done(entry: &Intent, scene: &Scene) -> bool {
     let waited = entry.first_executed_at.map(|at| since(at, scene.now));
-    scene.rules.has(Rule::PartialEntryIsCut) && waited.is_some_and(|waited| waited >= scene.timing.partial.as_secs_f64())
+    scene.rules.has(Rule::PartialEntryIsCut)
+        && waited.is_some_and(|waited| waited >= scene.timing.partial.as_secs_f64())
 }
 
 /// The one send, while it is still wanted and the account says what the ledger says.
 pub(super) fn send(trade: &Trade, prepared: Option<&Intent>, view: &View, scene: &Scene) -> Option<Action> {
     // A command from the future means that the clock was set back: then nothing is known of its age.
     let age = since(trade.spec.asked_at, scene.now);
-    let in_time = (-CLOCK_STEP..=scene.timing.entry_valid.as_secs_f64()).contains(&age)
-        || !scene.rules.has(Rule::EntryDeadline);
+    let in_time =
+        (-CLOCK_STEP..=scene.timing.entry_valid.as_secs_f64()).contains(&age) || !scene.rules.has(Rule::EntryDeadline);
     let agreed = view.ground.stable && view.position == 0 || !scene.rules.has(Rule::PlaceNeedsAgreement);
     if trade.wish.is_flat() || !in_time || !agreed || !scene.session.open || scene.entries_wait {
         return None;

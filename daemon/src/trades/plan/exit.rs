@@ -87,16 +87,17 @@ fn thin_out(trade: &Trade, live: &[&Intent], view: &View, scene: &Scene) -> Opti
         if trade.wish.is_flat() { shape == Some(Shape::SellMarket) } else { shape == trade.wish.shape() }
     };
     let best = live.iter().filter(wanted).max_by_key(|exit| exit.attempt).or(live.first())?;
-    let spare = live.iter().find(|exit| {
-        exit.id != best.id && exit.state == IntentState::Working && view.seen.contains(&exit.id)
-    })?;
+    let spare = live
+        .iter()
+        .find(|exit| exit.id != best.id && exit.state == IntentState::Working && view.seen.contains(&exit.id))?;
     if scene.rules.has(Rule::OrphanGuard) { super::cancel(trade, spare, CancelCause::Orphan, scene) } else { None }
 }
 
 /// Nothing is alive: sell what is to go, then protect what is kept.
 fn place(trade: &Trade, view: &View, scene: &Scene) -> Option<Action> {
     let stage = expiry::stage(trade.spec.contract.expiry, &scene.session, scene.now);
-    if !scene.session.open || stage == Stage::AwaitsSettlement || !may_sell(trade, view, scene) || pauses(trade, scene) {
+    if !scene.session.open || stage == Stage::AwaitsSettlement || !may_sell(trade, view, scene) || pauses(trade, scene)
+    {
         return None;
     }
     if surplus(trade) > 0 {
@@ -109,7 +110,8 @@ fn place(trade: &Trade, view: &View, scene: &Scene) -> Option<Action> {
 }
 
 fn sell(trade: &Trade, view: &View, scene: &Scene) -> Option<Action> {
-    let wanted = if scene.rules.has(Rule::PlaceNeedsAgreement) { surplus(trade).min(view.available) } else { surplus(trade) };
+    let wanted =
+        if scene.rules.has(Rule::PlaceNeedsAgreement) { surplus(trade).min(view.available) } else { surplus(trade) };
     let quantity = quantity(wanted)?;
     let role = match trade.wish.flat {
         Some(FlatCause::StopBreached | FlatCause::CannotProtect) => IntentRole::Emergency,

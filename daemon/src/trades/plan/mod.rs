@@ -13,8 +13,8 @@ use chrono::{DateTime, Utc};
 
 pub use exit::refused_in_a_row;
 
-use super::facts::fold::View;
 use super::facts::absence::since;
+use super::facts::fold::View;
 use super::facts::{FlatCause, Shape, Trade};
 use super::ports::{OrderId, Session};
 use super::rules::{Rule, Rules};
@@ -137,9 +137,8 @@ pub fn next(trade: &Trade, view: &View, scene: &Scene) -> Option<Action> {
 /// The entry of a trade that has none yet.
 #[must_use]
 pub fn first(trade: &Trade, view: &View, scene: &Scene) -> Option<Action> {
-    let fresh = trade.marks.status == TradeStatus::Pending
-        && trade.entries().next().is_none()
-        && trade.marks.outside == 0;
+    let fresh =
+        trade.marks.status == TradeStatus::Pending && trade.entries().next().is_none() && trade.marks.outside == 0;
     if scene.halted || !fresh { None } else { entry::send(trade, None, view, scene) }
 }
 
@@ -159,4 +158,3 @@ fn cancel(trade: &Trade, target: &super::facts::Intent, why: CancelCause, scene:
     let waits = asked.is_some_and(|at| since(at, scene.now) < scene.timing.cancel_again.as_secs_f64());
     (!waits).then_some(Action::Cancel(Cancel { target: target.id, order, why }))
 }
-

@@ -232,10 +232,7 @@ pub trait BrokerPort: Send + Sync {
 
     fn equity(&self) -> impl Future<Output = Result<Cash, ReadFailure>> + Send;
 
-    fn quotes(
-        &self,
-        symbols: &[Symbol],
-    ) -> impl Future<Output = Result<BTreeMap<Symbol, Quote>, ReadFailure>> + Send;
+    fn quotes(&self, symbols: &[Symbol]) -> impl Future<Output = Result<BTreeMap<Symbol, Quote>, ReadFailure>> + Send;
 
     /// Sends once. No retry, no redirect, no replay.
     fn place(&self, order: &Placement) -> impl Future<Output = WriteOutcome> + Send;

@@ -9,8 +9,8 @@ pub mod clock;
 pub mod store;
 
 pub use broker::{
-    Allowance, BrokerLeg, BrokerOrder, BrokerPort, LegKind, Lookup, OrderId, OrderPage, OrderState, Placement, Position,
-    Quote, ReadFailure, Refusal, RefusalKind, Side, Symbol, WriteOutcome,
+    Allowance, BrokerLeg, BrokerOrder, BrokerPort, LegKind, Lookup, OrderId, OrderPage, OrderState, Placement,
+    Position, Quote, ReadFailure, Refusal, RefusalKind, Side, Symbol, WriteOutcome,
 };
 pub use clock::{Clock, Session, Sessions};
 pub use store::{CommitError, Fence, Holder, LeaseAnswer, Store, StoreError};

@@ -1,0 +1,187 @@
+//! How a connection comes to be: accepted, counted, asked who it is, served, ended.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use blotter_shared::protocol::problem::{Problem, ProblemCode};
+use futures_util::FutureExt;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::Service;
+
+use super::extract::Peer;
+use super::gate::{Full, Gate, Place};
+use super::problem::raw_response;
+use super::wire::{Turn, TurnBody, Wire};
+use super::{Api, routes};
+use crate::auth::{Admission, Decision, Principal};
+
+/// How long somebody who is turned away has to take the reason.
+const FAREWELL: Duration = Duration::from_millis(500);
+/// How many of them at a time; past it they are cut off without waiting.
+const FAREWELLS: usize = 256;
+/// Pause after a failed accept: there are no descriptors left, and some must be given back first.
+const BREATH: Duration = Duration::from_millis(20);
+
+/// What the accept loop needs.
+#[derive(Debug)]
+pub struct Accept {
+    pub api: Arc<Api>,
+    pub admission: Admission,
+    /// Owns every connection.
+    pub tasks: TaskTracker,
+    /// Cuts every connection, at the end of the deadline.
+    pub kill: CancellationToken,
+}
+
+struct Server {
+    accept: Accept,
+    router: Router,
+    gate: Gate,
+    farewells: Arc<Semaphore>,
+}
+
+/// Accepts until `api.stop`; then turns away whoever still stands in the queue.
+pub async fn serve(listener: UnixListener, accept: Accept) {
+    let limits = &accept.api.limits;
+    let gate = Gate::new(limits.connections_per_user, limits.connections);
+    let router = routes::router(&accept.api);
+    let server = Arc::new(Server { router, gate, farewells: Arc::new(Semaphore::new(FAREWELLS)), accept });
+    loop {
+        tokio::select! {
+            biased;
+            () = server.accept.api.stop.cancelled() => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => server.receive(stream),
+                Err(error) => {
+                    tracing::warn!("a connection cannot be accepted: {error}");
+                    tokio::time::sleep(BREATH).await;
+                }
+            }
+        }
+    }
+    while let Some(Ok((stream, _))) = listener.accept().now_or_never() {
+        let problem = Problem::new(ProblemCode::ShuttingDown, "the daemon is stopping; connect again in a moment");
+        server.turn_away(stream, &problem, "shutting_down");
+    }
+}
+
+impl Server {
+    fn receive(self: &Arc<Self>, stream: UnixStream) {
+        let Ok(credentials) = stream.peer_cred() else {
+            let problem = Problem::new(ProblemCode::NotAdmitted, "the kernel does not say who this is");
+            return self.turn_away(stream, &problem, "not_admitted");
+        };
+        let uid = credentials.uid();
+        match self.gate.enter(uid) {
+            Ok(place) => {
+                let server = Arc::clone(self);
+                self.accept.tasks.spawn(async move { server.welcome(stream, uid, place).await });
+            }
+            Err(full) => {
+                let (what, limit) = match full {
+                    Full::Uid => ("you have too many connections open", "limits.connections_per_user"),
+                    Full::All => ("the daemon has too many connections open", "limits.connections"),
+                };
+                let problem = Problem {
+                    limit: Some(limit.to_owned()),
+                    retry_after_s: Some(1),
+                    ..Problem::new(ProblemCode::TooMany, format!("{what} ({limit})"))
+                };
+                self.turn_away(stream, &problem, "too_many");
+            }
+        }
+    }
+
+    async fn welcome(self: Arc<Self>, stream: UnixStream, uid: u32, place: Place) {
+        match self.accept.admission.decide(uid).await {
+            Decision::Admitted(principal) => {
+                let user = principal.username.to_string();
+                self.accept.api.metrics.connections(&user, self.gate.of_uid(uid));
+                self.serve(stream, principal).await;
+                drop(place);
+                self.accept.api.metrics.connections(&user, self.gate.of_uid(uid));
+            }
+            Decision::Refused(reason) => {
+                self.accept.admission.log_refusal(uid, &reason);
+                self.turn_away(stream, &Problem::new(ProblemCode::NotAdmitted, reason), "not_admitted");
+            }
+        }
+    }
+
+    async fn serve(&self, stream: UnixStream, principal: Arc<Principal>) {
+        let (turn, kill) = (Turn::default(), self.accept.kill.child_token());
+        let peer = Peer { principal, kill: kill.clone() };
+        let limits = &self.accept.api.limits;
+        let wire = Wire::new(stream, turn.clone(), limits.header_timeout_s, limits.header_bytes);
+        let answer = service_fn(|request: Request<Incoming>| self.answer(request, peer.clone(), turn.clone()));
+        let buffer = usize::try_from(limits.header_bytes).unwrap_or(usize::MAX);
+        let mut http = http1::Builder::new();
+        http.max_buf_size(buffer).half_close(false);
+        let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(wire), answer));
+        let stop = self.accept.api.stop.cancelled();
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = kill.cancelled() => return,
+            () = stop => {
+                connection.as_mut().graceful_shutdown();
+                tokio::select! {
+                    ended = connection.as_mut() => ended,
+                    () = kill.cancelled() => return,
+                }
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!("a connection ended: {error}");
+        }
+    }
+
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: Peer,
+        turn: Turn,
+    ) -> impl Future<Output = Result<Response<TurnBody>, Infallible>> + use<> {
+        turn.request_came();
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(peer);
+        // A router is always ready; the clone shares everything.
+        let answered = self.router.clone().call(request);
+        async move { answered.await.map(|response| response.map(|body| TurnBody::new(body, turn))) }
+    }
+
+    /// Says why, then lets go. Reading what the client still sends keeps the reason from being lost.
+    fn turn_away(&self, stream: UnixStream, problem: &Problem, reason: &'static str) {
+        self.accept.api.metrics.refused(reason);
+        let words = raw_response(problem);
+        // The buffer of a fresh socket is empty: this is taken whole, at once.
+        let said = stream.writable().now_or_never().is_some() && stream.try_write(&words).is_ok();
+        let Ok(permit) = Arc::clone(&self.farewells).try_acquire_owned() else { return };
+        self.accept.tasks.spawn(async move {
+            let _ = timeout(FAREWELL, part(stream, (!said).then_some(words))).await;
+            drop(permit);
+        });
+    }
+}
+
+async fn part(mut stream: UnixStream, unsaid: Option<Vec<u8>>) -> std::io::Result<()> {
+    if let Some(words) = unsaid {
+        stream.write_all(&words).await?;
+    }
+    stream.shutdown().await?;
+    let mut discarded = [0; 4096];
+    while stream.read(&mut discarded).await? > 0 {}
+    Ok(())
+}

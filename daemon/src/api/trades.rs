@@ -1,0 +1,25 @@
+//! `/v1/trades`.
+
+use axum::Json;
+use axum::extract::State;
+use blotter_shared::domain::TradeId;
+use blotter_shared::protocol::trades::{Trade, TradeList, TradeQuery};
+
+use super::ApiState;
+use super::acting::Answered;
+use super::extract::{Id, Params, Who};
+use crate::db::trades::{trade_get, trade_list};
+
+pub(super) async fn list(
+    State(api): State<ApiState>,
+    who: Who,
+    Params(query): Params<TradeQuery>,
+) -> Answered<TradeList> {
+    let tx = api.db.user_tx(&who.0.username).await?;
+    Ok(Json(trade_list(&tx, &query).await?))
+}
+
+pub(super) async fn show(State(api): State<ApiState>, who: Who, Id(id): Id<TradeId>) -> Answered<Trade> {
+    let tx = api.db.user_tx(&who.0.username).await?;
+    Ok(Json(trade_get(&tx, id).await?))
+}

@@ -1,0 +1,223 @@
+//! The composition root: the only place that puts the parts together. It starts them in order and
+//! ends them in reverse.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use nix::unistd::Uid;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::api::{Accept, Api, BoundSocket, LiveTrading, Policy, SocketFile, serve};
+use crate::auth::{Admission, SystemDirectory};
+use crate::calendar::{Calendar, Force, MarketClock};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::db::{DatabaseConfig, Db};
+use crate::events::{Hub, HubParts};
+use crate::health::HealthBoard;
+use crate::postgres::{Private, PrivateOptions};
+use crate::schedule::Upkeep;
+use crate::shutdown::{Ended, Stop};
+use crate::telemetry::Metrics;
+
+/// Time that is kept back for what must end after the connections: the database.
+const RESERVE: Duration = Duration::from_secs(5);
+
+/// Which database.
+#[derive(Clone, Debug)]
+pub enum Database {
+    /// A server of somebody else's.
+    External(Box<DatabaseConfig>),
+    /// One of our own, in the data directory.
+    Private(PrivateOptions),
+}
+
+/// What a daemon is told from outside.
+#[derive(Clone, Debug)]
+pub struct Orders {
+    /// Ends the daemon in good order.
+    pub shutdown: CancellationToken,
+    /// Cuts what is still open while it ends.
+    pub hurry: CancellationToken,
+}
+
+/// Runs a daemon until it is told to stop.
+///
+/// # Errors
+/// When a part cannot start, or the stop was not clean.
+pub async fn run(
+    config: Config,
+    database: Database,
+    socket: BoundSocket,
+    clock: Clock,
+    orders: Orders,
+) -> anyhow::Result<()> {
+    let (listener, socket_file) = socket.into_parts();
+    let (private, database) = start_database(&config, database).await?;
+    let db = Db::connect(database, &clock);
+    let parts = Parts::start(config, db, private, socket_file, clock)?;
+    let accepting = parts.accept(listener);
+    tell_systemd(&[sd_notify::NotifyState::Ready]);
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
+    pet_watchdog_until(&orders.shutdown).await;
+    tell_systemd(&[sd_notify::NotifyState::Stopping]);
+    let stopped = parts.stop(accepting, orders.hurry).await;
+    tracing::info!("stopped");
+    stopped
+}
+
+async fn start_database(config: &Config, database: Database) -> anyhow::Result<(Option<Private>, DatabaseConfig)> {
+    let (private, mut database) = match database {
+        Database::External(database) => (None, *database),
+        Database::Private(options) => {
+            let private = Private::start(&options).await?;
+            let database = private.connect_config();
+            (Some(private), database)
+        }
+    };
+    let section = &config.database;
+    database.limits.connections = usize::try_from(section.connections)?;
+    database.limits.wait = section.wait_timeout_s;
+    database.limits.connect = section.connect_timeout_s;
+    database.limits.statement = section.statement_timeout_s;
+    database.limits.lock = section.lock_timeout_s;
+    database.limits.liveness = section.check_every_s;
+    database.limits.migration = section.migration_timeout_s;
+    Ok((private, database))
+}
+
+/// Everything that runs.
+struct Parts {
+    api: Arc<Api>,
+    admission: Admission,
+    private: Option<Private>,
+    socket_file: Option<SocketFile>,
+    /// The scheduler's tasks.
+    upkeep: JoinSet<()>,
+    /// The hub's tasks, then the connections'.
+    events: TaskTracker,
+    connections: TaskTracker,
+    kill: CancellationToken,
+    stop_within: Duration,
+}
+
+impl Parts {
+    fn start(
+        config: Config,
+        db: Db,
+        private: Option<Private>,
+        socket_file: Option<SocketFile>,
+        clock: Clock,
+    ) -> anyhow::Result<Self> {
+        let (metrics, stop) = (Metrics::new()?, CancellationToken::new());
+        let health = HealthBoard::new(clock.clone(), db.status());
+        let force = if config.market.force_open { Force::Open } else { Force::No };
+        let market = MarketClock::new(Arc::new(Calendar::new()), clock.clone(), force);
+        let events = TaskTracker::new();
+        let hub = Hub::start(HubParts {
+            db: db.clone(),
+            clock: clock.clone(),
+            health: health.clone(),
+            market: market.clone(),
+            metrics: metrics.clone(),
+            config: config.events.clone(),
+            tasks: events.clone(),
+            stop: stop.clone(),
+        });
+        let upkeep = Upkeep {
+            db: db.clone(),
+            clock: clock.clone(),
+            health: health.clone(),
+            metrics: metrics.clone(),
+            stop: stop.clone(),
+        };
+        let live = if config.broker.allow_live { LiveTrading::Allowed } else { LiveTrading::Locked };
+        let admission = Admission::new(Uid::effective().as_raw(), config.auth, SystemDirectory, clock.clone());
+        let policy = Policy { live };
+        let api = Api { db, hub, health, market, metrics, clock, limits: config.limits, policy, stop };
+        let mut upkeep_tasks = JoinSet::new();
+        upkeep_tasks.spawn(upkeep.run());
+        Ok(Self {
+            api: Arc::new(api),
+            admission,
+            private,
+            socket_file,
+            upkeep: upkeep_tasks,
+            events,
+            connections: TaskTracker::new(),
+            kill: CancellationToken::new(),
+            stop_within: config.daemon.stop_timeout_s,
+        })
+    }
+
+    fn accept(&self, listener: tokio::net::UnixListener) -> JoinHandle<()> {
+        let accept = Accept {
+            api: Arc::clone(&self.api),
+            admission: self.admission.clone(),
+            tasks: self.connections.clone(),
+            kill: self.kill.clone(),
+        };
+        self.connections.spawn(serve(listener, accept))
+    }
+
+    /// Connections first, the database last.
+    async fn stop(mut self, accepting: JoinHandle<()>, hurry: CancellationToken) -> anyhow::Result<()> {
+        let mut stop = Stop::begin(self.stop_within);
+        self.api.stop.cancel();
+        stop.step("the listener", async { accepting.await.context("it ended badly") }).await;
+        drop(self.socket_file.take());
+        let mut cut = Stop::begin(self.stop_within.saturating_sub(RESERVE.min(self.stop_within / 2)));
+        self.connections.close();
+        let ended = cut.step("the connections", async {
+            tokio::select! {
+                () = self.connections.wait() => Ok(()),
+                () = hurry.cancelled() => anyhow::bail!("were cut off by a second signal"),
+            }
+        });
+        if ended.await == Ended::TooLate || hurry.is_cancelled() {
+            self.kill.cancel();
+            stop.wait("what is left of the connections", self.connections.wait()).await;
+        }
+        self.events.close();
+        stop.wait("the event streams", self.events.wait()).await;
+        stop.wait("the scheduler", drain(&mut self.upkeep)).await;
+        stop.wait("the database connections", self.api.db.close()).await;
+        if let Some(private) = self.private {
+            let left = stop.left();
+            stop.step("PostgreSQL", async { private.stop(left).await.context("it does not stop") }).await;
+        }
+        let mut failures = cut.finish().err().map(|failures| failures.0).unwrap_or_default();
+        failures.extend(stop.finish().err().map(|failures| failures.0).unwrap_or_default());
+        if failures.is_empty() { Ok(()) } else { Err(crate::shutdown::StopFailures(failures).into()) }
+    }
+}
+
+async fn drain(tasks: &mut JoinSet<()>) {
+    while tasks.join_next().await.is_some() {}
+}
+
+/// Tells the service manager that the program's loop still turns. A closed market or a missing
+/// database is no reason to be restarted.
+async fn pet_watchdog_until(shutdown: &CancellationToken) {
+    let Some(limit) = sd_notify::watchdog_enabled() else {
+        return shutdown.cancelled().await;
+    };
+    let mut tick = interval((limit / 3).max(Duration::from_millis(100)));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            _ = tick.tick() => tell_systemd(&[sd_notify::NotifyState::Watchdog]),
+        }
+    }
+}
+
+fn tell_systemd(state: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!("the service manager cannot be told: {error}");
+    }
+}

@@ -1,0 +1,105 @@
+//! `blotterd doctor`: each thing that the daemon needs, with a verdict and what to do.
+
+use std::os::unix::net::UnixStream;
+
+use anyhow::Context;
+
+use super::{database, places, prepare, print, process};
+use crate::app::Database;
+use crate::config::{Config, Environment, Faults, Places};
+use crate::postgres::{Private, PrivateOptions};
+
+/// What was found.
+struct Verdict {
+    what: &'static str,
+    found: Result<String, String>,
+}
+
+pub(super) fn run(config: Result<Config, Faults>, environment: &Environment) -> anyhow::Result<()> {
+    let config = match config {
+        Ok(config) => config,
+        Err(faults) => {
+            show(&[Verdict { what: "config", found: Err(faults.to_string().replace('\n', "\n           ")) }])?;
+            return Err(faults.into());
+        }
+    };
+    let places = places(&config, environment);
+    let verdicts = [
+        Verdict { what: "config", found: Ok("every key is sound".to_owned()) },
+        Verdict { what: "socket", found: socket(&places) },
+        Verdict { what: "vault", found: vault(&config) },
+        Verdict { what: "database", found: look_at_database(&config, &places, environment) },
+        Verdict { what: "calendar", found: calendar() },
+    ];
+    show(&verdicts)?;
+    let bad = verdicts.iter().filter(|verdict| verdict.found.is_err()).count();
+    anyhow::ensure!(bad == 0, "{bad} of {} checks failed", verdicts.len());
+    Ok(())
+}
+
+fn show(verdicts: &[Verdict]) -> anyhow::Result<()> {
+    for Verdict { what, found } in verdicts {
+        let (mark, text) = match found {
+            Ok(text) => ("ok", text),
+            Err(text) => ("BAD", text),
+        };
+        print(&format!("{what:<10} {mark:<4} {text}\n"))?;
+    }
+    Ok(())
+}
+
+fn socket(places: &Places) -> Result<String, String> {
+    let path = places.socket.display();
+    match UnixStream::connect(&places.socket) {
+        Ok(_) => Ok(format!("a daemon answers on {path}")),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(format!("{path} is free: no daemon runs")),
+        Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+            Ok(format!("{path} was left by a daemon that is gone; the next one replaces it"))
+        }
+        Err(error) => Err(format!("{path}: {error}")),
+    }
+}
+
+fn vault(config: &Config) -> Result<String, String> {
+    Ok(match config.vault.encryption_key {
+        Some(_) => "there is a key: tokens can be stored".to_owned(),
+        None => "there is no key: tokens cannot be stored (set ENCRYPTION_KEY)".to_owned(),
+    })
+}
+
+fn look_at_database(config: &Config, places: &Places, environment: &Environment) -> Result<String, String> {
+    let looked = || -> anyhow::Result<String> {
+        match database(config, places, environment)? {
+            Database::External(database) => {
+                process::runtime()?.block_on(prepare(*database, config.database.migration_timeout_s))?;
+                Ok("the server answers, is migrated, and keeps users apart".to_owned())
+            }
+            Database::Private(options) => look_at_private(&options, config),
+        }
+    };
+    looked().map_err(|error| format!("{error:#}"))
+}
+
+/// A running daemon has the private server in use, which is as good a sign as any.
+fn look_at_private(options: &PrivateOptions, config: &Config) -> anyhow::Result<String> {
+    process::runtime()?.block_on(async {
+        let private = match Private::start(options).await {
+            Ok(private) => private,
+            Err(crate::postgres::PrivateError::InUse { holder, .. }) => {
+                return Ok(format!("a daemon ({holder}) runs the private server"));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let prepared = prepare(private.connect_config(), config.database.migration_timeout_s).await;
+        private.stop(config.daemon.stop_timeout_s).await.context("PostgreSQL does not stop")?;
+        prepared?;
+        Ok("the private server starts, is migrated, and keeps users apart".to_owned())
+    })
+}
+
+fn calendar() -> Result<String, String> {
+    let now = crate::clock::Clock::system().now();
+    let phase = crate::calendar::Calendar::new().phase_at(now).map_err(|error| error.to_string())?;
+    let next = phase.next_change.format("%Y-%m-%d %H:%M UTC");
+    Ok(format!("the market is {} until {next}", phase.phase))
+}

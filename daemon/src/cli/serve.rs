@@ -1,0 +1,96 @@
+//! `blotterd run`.
+
+use std::fs;
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio_util::sync::CancellationToken;
+
+use super::{RunOptions, database, places, process};
+use crate::api::BoundSocket;
+use crate::app::{self, Orders};
+use crate::clock::Clock;
+use crate::config::{Config, Environment};
+use crate::shutdown::Signals;
+use crate::telemetry;
+
+/// Longest that threads may linger after everything has ended.
+const LINGER: Duration = Duration::from_millis(200);
+
+pub(super) fn run(mut config: Config, environment: &Environment, options: &RunOptions) -> anyhow::Result<()> {
+    if let Some(socket) = &options.socket {
+        config.daemon.socket = Some(socket.clone());
+    }
+    telemetry::install(&config.log, environment)?;
+    let places = places(&config, environment);
+    let ephemeral = options.ephemeral.then(|| Ephemeral::claim(&places.data_dir)).transpose()?;
+    let database = database(&config, &places, environment)?;
+    let runtime = process::runtime()?;
+    let ended = runtime.block_on(async {
+        let socket = match BoundSocket::activated()? {
+            Some(socket) => socket,
+            None => BoundSocket::bind(&places.socket, config.daemon.socket_group.as_deref())?,
+        };
+        let orders = Orders { shutdown: CancellationToken::new(), hurry: CancellationToken::new() };
+        let signals = Signals::install()?.obey(orders.shutdown.clone(), orders.hurry.clone());
+        if options.lifeline {
+            hold_lifeline(orders.shutdown.clone());
+        }
+        // It ends with the daemon: a signal after that finds nothing to stop.
+        tokio::select! {
+            biased;
+            ended = app::run(config, database, socket, Clock::system(), orders) => ended,
+            never = async { signals.await; std::future::pending().await } => never,
+        }
+    });
+    runtime.shutdown_timeout(LINGER);
+    ended?;
+    ephemeral.map_or(Ok(()), Ephemeral::remove)
+}
+
+/// Stops the daemon when its standard input ends. A thread of its own: reading cannot be cancelled.
+fn hold_lifeline(shutdown: CancellationToken) {
+    std::thread::spawn(move || {
+        let mut discarded = [0; 256];
+        let mut input = std::io::stdin().lock();
+        loop {
+            match input.read(&mut discarded) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => break,
+            }
+        }
+        tracing::info!("the lifeline is cut: stopping");
+        shutdown.cancel();
+    });
+}
+
+/// A data directory that goes with the daemon. Only one that was empty when it was claimed: nobody's
+/// data is ever removed by a slip of the command line.
+struct Ephemeral(PathBuf);
+
+/// Says that the directory was empty when it was claimed.
+const MARK: &str = ".ephemeral";
+
+impl Ephemeral {
+    fn claim(path: &Path) -> anyhow::Result<Self> {
+        fs::create_dir_all(path).with_context(|| format!("cannot make {}", path.display()))?;
+        let mark = path.join(MARK);
+        let mut entries = fs::read_dir(path).with_context(|| format!("cannot read {}", path.display()))?;
+        if !mark.exists() && entries.next().is_some() {
+            anyhow::bail!(
+                "--ephemeral would remove {}, which is not empty: choose another data directory",
+                path.display()
+            );
+        }
+        fs::write(&mark, "").with_context(|| format!("cannot write {}", mark.display()))?;
+        Ok(Self(path.to_owned()))
+    }
+
+    fn remove(self) -> anyhow::Result<()> {
+        fs::remove_dir_all(&self.0).with_context(|| format!("cannot remove {}", self.0.display()))
+    }
+}

@@ -1,0 +1,295 @@
+//! What a value may be: how it is read from a file or from the environment, the words for the rule,
+//! and how a value is written in the example.
+
+use std::fmt::Display;
+use std::marker::PhantomData;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use secrecy::SecretString;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use zeroize::Zeroizing;
+
+use super::sources::Raw;
+use crate::db::Endpoint;
+
+/// A rule for values of type `T`.
+pub(super) trait Rule<T> {
+    /// The rule as words that follow the key: `a whole number between 1 and 10`.
+    fn words(&self) -> String;
+    /// The value, or the rule that it breaks.
+    fn read(&self, raw: &Raw) -> Result<T, String>;
+    /// The value as TOML.
+    fn show(&self, value: &T) -> String;
+    /// Whether a fault may repeat what was written.
+    fn is_secret(&self) -> bool {
+        false
+    }
+}
+
+/// A whole number within bounds.
+pub(super) struct Whole(pub(super) RangeInclusive<u32>);
+
+impl Rule<u32> for Whole {
+    fn words(&self) -> String {
+        format!("a whole number between {} and {}", self.0.start(), self.0.end())
+    }
+
+    fn read(&self, raw: &Raw) -> Result<u32, String> {
+        let number = match raw {
+            Raw::File(toml::Value::Integer(number)) => u32::try_from(*number).ok(),
+            Raw::File(_) => None,
+            Raw::Text(text) => text.trim().parse().ok(),
+        };
+        number.filter(|number| self.0.contains(number)).ok_or_else(|| self.words())
+    }
+
+    fn show(&self, value: &u32) -> String {
+        value.to_string()
+    }
+}
+
+/// A time in whole seconds within bounds; the key's name ends in `_s`.
+pub(super) struct Seconds(pub(super) RangeInclusive<u32>);
+
+impl Rule<Duration> for Seconds {
+    fn words(&self) -> String {
+        format!("whole seconds between {} and {}", self.0.start(), self.0.end())
+    }
+
+    fn read(&self, raw: &Raw) -> Result<Duration, String> {
+        let seconds = Whole(self.0.clone()).read(raw).map_err(|_| self.words())?;
+        Ok(Duration::from_secs(seconds.into()))
+    }
+
+    fn show(&self, value: &Duration) -> String {
+        value.as_secs().to_string()
+    }
+}
+
+/// Yes or no.
+pub(super) struct Flag;
+
+impl Rule<bool> for Flag {
+    fn words(&self) -> String {
+        "true or false".to_owned()
+    }
+
+    fn read(&self, raw: &Raw) -> Result<bool, String> {
+        match raw {
+            Raw::File(toml::Value::Boolean(flag)) => Ok(*flag),
+            Raw::File(_) => Err(self.words()),
+            Raw::Text(text) => match text.trim().to_ascii_lowercase().as_str() {
+                "true" | "1" | "yes" | "on" => Ok(true),
+                "false" | "0" | "no" | "off" | "" => Ok(false),
+                _ => Err(self.words()),
+            },
+        }
+    }
+
+    fn show(&self, value: &bool) -> String {
+        value.to_string()
+    }
+}
+
+/// An absolute path.
+pub(super) struct AbsolutePath;
+
+impl Rule<PathBuf> for AbsolutePath {
+    fn words(&self) -> String {
+        "an absolute path".to_owned()
+    }
+
+    fn read(&self, raw: &Raw) -> Result<PathBuf, String> {
+        let path = PathBuf::from(raw.text().ok_or_else(|| self.words())?);
+        if path.is_absolute() { Ok(path) } else { Err(self.words()) }
+    }
+
+    fn show(&self, value: &PathBuf) -> String {
+        quoted(value.display())
+    }
+}
+
+/// The name of a user or a group.
+pub(super) struct Name;
+
+impl Rule<String> for Name {
+    fn words(&self) -> String {
+        "a name without white space".to_owned()
+    }
+
+    fn read(&self, raw: &Raw) -> Result<String, String> {
+        let name = raw.text().ok_or_else(|| self.words())?;
+        let is_name = !name.is_empty() && !name.chars().any(|c| c.is_whitespace() || c.is_control());
+        if is_name { Ok(name.to_owned()) } else { Err(self.words()) }
+    }
+
+    fn show(&self, value: &String) -> String {
+        quoted(value)
+    }
+}
+
+/// Several names; in the environment with commas between them.
+pub(super) struct Names;
+
+impl Rule<Vec<String>> for Names {
+    fn words(&self) -> String {
+        "a list of names without white space".to_owned()
+    }
+
+    fn read(&self, raw: &Raw) -> Result<Vec<String>, String> {
+        let parts: Vec<Raw> = match raw {
+            Raw::File(toml::Value::Array(values)) => values.iter().cloned().map(Raw::File).collect(),
+            Raw::File(_) => return Err(self.words()),
+            Raw::Text(text) => {
+                let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+                names.map(|name| Raw::Text(name.to_owned())).collect()
+            }
+        };
+        parts.iter().map(|part| Name.read(part).map_err(|_| self.words())).collect()
+    }
+
+    fn show(&self, value: &Vec<String>) -> String {
+        format!("[{}]", value.iter().map(quoted).collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// Which messages are logged: a level, or levels by module.
+pub(super) struct LogFilter;
+
+impl Rule<String> for LogFilter {
+    fn words(&self) -> String {
+        "off, error, warn, info, debug or trace, also by module as in `info,blotter_daemon::db=debug`".to_owned()
+    }
+
+    fn read(&self, raw: &Raw) -> Result<String, String> {
+        let text = raw.text().ok_or_else(|| self.words())?;
+        // A word alone must be a level: `loud` would be taken for a module of that name.
+        let is_level = |part: &str| part.contains('=') || part.trim().parse::<LevelFilter>().is_ok();
+        match text.parse::<Targets>() {
+            Ok(_) if text.split(',').all(is_level) => Ok(text.to_owned()),
+            Ok(_) | Err(_) => Err(self.words()),
+        }
+    }
+
+    fn show(&self, value: &String) -> String {
+        quoted(value)
+    }
+}
+
+/// Where the log goes and how it looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// The journal when systemd started us, else text.
+    Auto,
+    Text,
+    Json,
+    Journald,
+}
+
+/// One of the words of [`LogFormat`].
+pub(super) struct Format;
+
+const FORMATS: [(&str, LogFormat); 4] = [
+    ("auto", LogFormat::Auto),
+    ("text", LogFormat::Text),
+    ("json", LogFormat::Json),
+    ("journald", LogFormat::Journald),
+];
+
+impl Rule<LogFormat> for Format {
+    fn words(&self) -> String {
+        format!("one of: {}", FORMATS.map(|(word, _)| word).join(" "))
+    }
+
+    fn read(&self, raw: &Raw) -> Result<LogFormat, String> {
+        let text = raw.text().ok_or_else(|| self.words())?;
+        FORMATS.iter().find(|(word, _)| *word == text).map(|(_, format)| *format).ok_or_else(|| self.words())
+    }
+
+    fn show(&self, value: &LogFormat) -> String {
+        FORMATS.iter().find(|(_, format)| format == value).map(|(word, _)| quoted(word)).unwrap_or_default()
+    }
+}
+
+/// A server address, which may hold a password.
+pub(super) struct DatabaseAddress;
+
+impl Rule<SecretString> for DatabaseAddress {
+    fn words(&self) -> String {
+        "an address as postgres://user:password@host/database".to_owned()
+    }
+
+    fn read(&self, raw: &Raw) -> Result<SecretString, String> {
+        let text = raw.text().ok_or_else(|| self.words())?;
+        Endpoint::parse(text).map_err(|error| error.to_string())?;
+        Ok(SecretString::from(text))
+    }
+
+    fn show(&self, _value: &SecretString) -> String {
+        quoted("<secret>")
+    }
+
+    fn is_secret(&self) -> bool {
+        true
+    }
+}
+
+/// 32 bytes in base64.
+pub(super) struct Key32;
+
+impl Rule<SecretString> for Key32 {
+    fn words(&self) -> String {
+        "32 bytes in base64, as `head -c 32 /dev/urandom | base64` makes them".to_owned()
+    }
+
+    fn read(&self, raw: &Raw) -> Result<SecretString, String> {
+        let text = raw.text().ok_or_else(|| self.words())?.trim();
+        let bytes = Zeroizing::new(STANDARD.decode(text).map_err(|_| self.words())?);
+        if bytes.len() == 32 { Ok(SecretString::from(text)) } else { Err(self.words()) }
+    }
+
+    fn show(&self, _value: &SecretString) -> String {
+        quoted("<secret>")
+    }
+
+    fn is_secret(&self) -> bool {
+        true
+    }
+}
+
+/// A value that may be absent; `shown` stands for it in the example.
+pub(super) struct Maybe<T, R> {
+    rule: R,
+    shown: &'static str,
+    value: PhantomData<T>,
+}
+
+pub(super) fn maybe<T, R: Rule<T>>(rule: R, shown: &'static str) -> Maybe<T, R> {
+    Maybe { rule, shown, value: PhantomData }
+}
+
+impl<T, R: Rule<T>> Rule<Option<T>> for Maybe<T, R> {
+    fn words(&self) -> String {
+        self.rule.words()
+    }
+
+    fn read(&self, raw: &Raw) -> Result<Option<T>, String> {
+        self.rule.read(raw).map(Some)
+    }
+
+    fn show(&self, value: &Option<T>) -> String {
+        value.as_ref().map_or_else(|| quoted(self.shown), |value| self.rule.show(value))
+    }
+
+    fn is_secret(&self) -> bool {
+        self.rule.is_secret()
+    }
+}
+
+fn quoted(text: impl Display) -> String {
+    toml::Value::String(text.to_string()).to_string()
+}

@@ -1,0 +1,136 @@
+//! Alarms: at most one of a kind is open for a subject.
+
+use blotter_shared::domain::{AlarmId, AlarmKind, TradeId, TradeNumber};
+use blotter_shared::protocol::alarms::Alarm;
+use serde_json::json;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::audit::{AuditEntry, audit_append};
+use super::cells::Cells;
+use super::changes::{Changed, change_append};
+use super::{DbError, UserTx};
+
+/// What [`alarm_of`] reads, in its order.
+macro_rules! columns {
+    () => {
+        "alarm_id, kind, trade_id, trade_number, message, raised_at, acked_at, cleared_at"
+    };
+}
+
+const OPEN: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM alarm_rows WHERE username = $1 AND cleared_at IS NULL ORDER BY raised_at DESC, alarm_id DESC"
+);
+const SOME: &str = concat!("SELECT ", columns!(), " FROM alarm_rows WHERE username = $1 AND alarm_id = ANY($2)");
+
+const RAISE: &str = "
+    INSERT INTO alarms (username, alarm_id, kind, subject, trade_id, message, raised_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7)
+    ON CONFLICT (username, kind, subject) WHERE cleared_at IS NULL DO NOTHING
+    RETURNING alarm_id";
+
+const CLEAR: &str = "
+    UPDATE alarms SET cleared_at = $4
+     WHERE username = $1 AND kind = $2 AND subject = $3 AND cleared_at IS NULL RETURNING alarm_id";
+
+const ACK: &str = "
+    UPDATE alarms SET acked_at = $3, acked_by = $4 WHERE username = $1 AND alarm_id = $2 AND acked_at IS NULL";
+
+/// What an alarm is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    Trade(TradeId),
+    Account(String),
+    /// The user's whole book, or the daemon.
+    General,
+}
+
+impl Subject {
+    fn columns(&self) -> (String, Option<Uuid>) {
+        match self {
+            Self::Trade(id) => (id.to_string(), Some(id.0)),
+            Self::Account(account) => (account.clone(), None),
+            Self::General => (String::new(), None),
+        }
+    }
+}
+
+/// The open alarms, newest first.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn alarm_list(tx: &UserTx) -> Result<Vec<Alarm>, DbError> {
+    let rows = tx.session().query(OPEN, &[&tx.user()]).await?;
+    rows.iter().map(alarm_of).collect()
+}
+
+/// Raises an alarm; `None` when it is open already.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn alarm_raise(
+    tx: &UserTx,
+    kind: AlarmKind,
+    about: &Subject,
+    message: &str,
+) -> Result<Option<AlarmId>, DbError> {
+    let (subject, trade) = about.columns();
+    let params: super::session::Params<'_> =
+        &[&tx.user(), &tx.new_id(), &kind.as_str(), &subject, &trade, &message, &tx.now()];
+    let Some(row) = tx.session().query_opt(RAISE, params).await? else { return Ok(None) };
+    let id = AlarmId(row.try_get("alarm_id")?);
+    change_append(tx, Changed::Alarm(id)).await?;
+    Ok(Some(id))
+}
+
+/// Ends an alarm whose cause is gone; `None` when it was not open.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn alarm_clear(tx: &UserTx, kind: AlarmKind, about: &Subject) -> Result<Option<AlarmId>, DbError> {
+    let (subject, _) = about.columns();
+    let params: super::session::Params<'_> = &[&tx.user(), &kind.as_str(), &subject, &tx.now()];
+    let Some(row) = tx.session().query_opt(CLEAR, params).await? else { return Ok(None) };
+    let id = AlarmId(row.try_get("alarm_id")?);
+    change_append(tx, Changed::Alarm(id)).await?;
+    Ok(Some(id))
+}
+
+/// Notes that a person has seen it; a second time changes nothing.
+///
+/// # Errors
+/// [`DbError::NotFound`] when this user has no such alarm.
+pub async fn alarm_ack(tx: &UserTx, id: AlarmId, device: &str) -> Result<Alarm, DbError> {
+    let acked = tx.session().execute(ACK, &[&tx.user(), &id.0, &tx.now(), &device]).await?;
+    let alarm = alarms_by_id(tx, &[id.0]).await?.into_iter().next().ok_or(DbError::NotFound)?;
+    if acked > 0 {
+        change_append(tx, Changed::Alarm(id)).await?;
+        let detail = json!({ "kind": alarm.kind });
+        audit_append(tx, &AuditEntry { action: "alarm.ack", subject: &id.to_string(), device, detail }).await?;
+    }
+    Ok(alarm)
+}
+
+pub(super) async fn alarms_by_id(tx: &UserTx, ids: &[Uuid]) -> Result<Vec<Alarm>, DbError> {
+    let rows = tx.session().query(SOME, &[&tx.user(), &ids]).await?;
+    rows.iter().map(alarm_of).collect()
+}
+
+fn alarm_of(row: &Row) -> Result<Alarm, DbError> {
+    let mut cells = Cells::of(row);
+    let id = AlarmId(cells.next("alarm_id")?);
+    let kind: AlarmKind = cells.parsed("kind", "a kind of alarm")?;
+    Ok(Alarm {
+        id,
+        kind,
+        severity: kind.severity(),
+        trade_id: cells.next::<Option<Uuid>>("trade_id")?.map(TradeId),
+        trade_number: cells.held_opt::<i32, u32>("trade_number", "a trade number")?.map(TradeNumber),
+        message: cells.next("message")?,
+        raised_at: cells.next("raised_at")?,
+        acked_at: cells.next("acked_at")?,
+        cleared_at: cells.next("cleared_at")?,
+    })
+}

@@ -1,0 +1,165 @@
+//! The change feed: per user, one row for each change, numbered without gaps.
+//!
+//! A row says *what* changed (a trade, the settings, an alarm), not how: whoever sends the event
+//! reads the row as it is now, so that an event is never older than what a list has shown, and ten
+//! changes of one trade are one event.
+
+use std::collections::HashMap;
+
+use blotter_shared::domain::{AlarmId, TradeId};
+use blotter_shared::protocol::events::Event;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::alarms::alarms_by_id;
+use super::cells::{Cells, unreadable};
+use super::settings::settings_get;
+use super::trades::trades_by_id;
+use super::{DbError, SystemTx, UserTx};
+
+/// How long a reader may be away and still be told what it missed.
+const KEPT_DAYS: i64 = 7;
+
+/// What changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Changed {
+    Trade(TradeId),
+    Settings,
+    Alarm(AlarmId),
+}
+
+impl Changed {
+    fn columns(self) -> (&'static str, Option<Uuid>) {
+        match self {
+            Self::Trade(id) => ("TRADE", Some(id.0)),
+            Self::Settings => ("SETTINGS", None),
+            Self::Alarm(id) => ("ALARM", Some(id.0)),
+        }
+    }
+}
+
+/// What a client that stands at `after` has missed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Changes {
+    /// Ready to be sent in this order, each with its sequence. Several changes of one thing are
+    /// one event under the last of their numbers.
+    Events { events: Vec<(i64, Event)>, upto: i64 },
+    /// Some of it is no longer kept: load everything again.
+    Gap,
+    /// `after` is newer than the feed: a backup was restored.
+    TimeTravel,
+}
+
+// The counter's row is locked until the commit: the order of numbers is the order of commits. The
+// notification is a hint for other daemons; it goes out with the commit.
+const APPEND: &str = "
+    WITH head AS (
+        INSERT INTO user_heads (username, change_seq) VALUES ($1, 1)
+        ON CONFLICT (username) DO UPDATE SET change_seq = user_heads.change_seq + 1
+        RETURNING change_seq),
+    feed AS (
+        INSERT INTO change_feed (username, seq, entity, entity_id, changed_at)
+        SELECT $1, change_seq, $2, $3, $4 FROM head RETURNING seq)
+    SELECT seq, pg_notify('blotter_changes', seq || ' ' || $1)::text AS hint FROM feed";
+
+const SINCE: &str = "
+    SELECT seq, entity, entity_id FROM change_feed WHERE username = $1 AND seq > $2 ORDER BY seq LIMIT $3";
+
+/// Appends to the feed; tells the number.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn change_append(tx: &UserTx, changed: Changed) -> Result<i64, DbError> {
+    let (entity, id) = changed.columns();
+    let row = tx.session().query_one(APPEND, &[&tx.user(), &entity, &id, &tx.now()]).await?;
+    Ok(row.try_get("seq")?)
+}
+
+/// The user's newest sequence; 0 when nothing ever changed.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn change_head(tx: &UserTx) -> Result<i64, DbError> {
+    let row = tx.session().query_opt("SELECT change_seq FROM user_heads WHERE username = $1", &[&tx.user()]).await?;
+    row.map_or(Ok(0), |row| Ok(row.try_get("change_seq")?))
+}
+
+/// The oldest sequence that is still kept, if any is.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn change_oldest(tx: &UserTx) -> Result<Option<i64>, DbError> {
+    let sql = "SELECT min(seq) AS seq FROM change_feed WHERE username = $1";
+    Ok(tx.session().query_one(sql, &[&tx.user()]).await?.try_get("seq")?)
+}
+
+/// Everything after `after`, as events, from up to `limit` rows of the feed. While `upto` is below
+/// the head, ask again from there.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn changes_since(tx: &UserTx, after: i64, limit: u32) -> Result<Changes, DbError> {
+    let head = change_head(tx).await?;
+    if after > head {
+        return Ok(Changes::TimeTravel);
+    }
+    let rows = tx.session().query(SINCE, &[&tx.user(), &after, &i64::from(limit)]).await?;
+    let feed = rows.iter().map(change_of).collect::<Result<Vec<_>, _>>()?;
+    match feed.first() {
+        None if after == head => return Ok(Changes::Events { events: Vec::new(), upto: after }),
+        // Without gaps: the first one missed is the next number, or it is gone.
+        Some((first, _)) if *first == after + 1 => {}
+        None | Some(_) => return Ok(Changes::Gap),
+    }
+    let upto = feed.last().map_or(after, |(seq, _)| *seq);
+    let latest: HashMap<Changed, i64> = feed.into_iter().map(|(seq, changed)| (changed, seq)).collect();
+    Ok(Changes::Events { events: events_of(tx, &latest).await?, upto })
+}
+
+/// Removes what no reader can ask for any more; tells how much that was.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn changes_expire(tx: &SystemTx) -> Result<u64, DbError> {
+    let before = tx.now() - chrono::TimeDelta::days(KEPT_DAYS);
+    tx.session().execute("DELETE FROM change_feed WHERE changed_at < $1", &[&before]).await
+}
+
+fn change_of(row: &Row) -> Result<(i64, Changed), DbError> {
+    let mut cells = Cells::of(row);
+    let seq = cells.next("seq")?;
+    let entity: &str = cells.next("entity")?;
+    let id: Option<Uuid> = cells.next("entity_id")?;
+    let changed = match (entity, id) {
+        ("TRADE", Some(id)) => Changed::Trade(TradeId(id)),
+        ("ALARM", Some(id)) => Changed::Alarm(AlarmId(id)),
+        ("SETTINGS", None) => Changed::Settings,
+        _ => return Err(unreadable("entity", "a kind of change")),
+    };
+    Ok((seq, changed))
+}
+
+/// Reads each thing as it is now, and puts the events in the order of their last change.
+async fn events_of(tx: &UserTx, latest: &HashMap<Changed, i64>) -> Result<Vec<(i64, Event)>, DbError> {
+    let mut trades = Vec::new();
+    let mut alarms = Vec::new();
+    let mut events = Vec::new();
+    for (changed, seq) in latest {
+        match changed {
+            Changed::Trade(id) => trades.push(id.0),
+            Changed::Alarm(id) => alarms.push(id.0),
+            Changed::Settings => events.push((*seq, Event::Settings(Box::new(settings_get(tx).await?)))),
+        }
+    }
+    let seq_of = |changed: Changed| latest.get(&changed).copied().unwrap_or_default();
+    if !trades.is_empty() {
+        let rows = trades_by_id(tx, &trades).await?;
+        events.extend(rows.into_iter().map(|t| (seq_of(Changed::Trade(t.id)), Event::Trade(Box::new(t)))));
+    }
+    if !alarms.is_empty() {
+        let rows = alarms_by_id(tx, &alarms).await?;
+        events.extend(rows.into_iter().map(|a| (seq_of(Changed::Alarm(a.id)), Event::Alarm(Box::new(a)))));
+    }
+    events.sort_by_key(|(seq, _)| *seq);
+    Ok(events)
+}

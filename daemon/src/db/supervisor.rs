@@ -1,0 +1,249 @@
+//! Keeps the database reachable: connects, prepares, watches, and starts again when it is gone.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use chrono::TimeDelta;
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::config::{DatabaseConfig, Setup};
+use super::connect::{Connector, Obstacle, Patience, PoolConnect, Tasks};
+use super::session::{Guards, Session};
+use super::status::{DbState, DbStatus};
+use super::tx::SystemTx;
+use super::{DbError, bring_up, installation, snapshots};
+use crate::clock::Clock;
+
+/// First and longest pause between two tries while the database is away.
+const AWAY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// The same while somebody must do something: less hurry, so that no log fills.
+const UNFIT: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(30));
+
+/// What the handle, the supervisor and the listeners share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub config: DatabaseConfig,
+    pub clock: Clock,
+    pub status: watch::Sender<DbStatus>,
+    pub pool: OnceLock<Pool>,
+    /// Somebody met an error: look now.
+    pub doubt: Arc<Notify>,
+    pub tasks: Tasks,
+}
+
+impl Shared {
+    pub(super) fn new(config: DatabaseConfig, clock: &Clock) -> Self {
+        let now = clock.now();
+        let status = DbStatus { state: DbState::Starting, since: now, checked_at: now, detail: None, next_try: None };
+        Self {
+            config,
+            clock: clock.clone(),
+            status: watch::Sender::new(status),
+            pool: OnceLock::new(),
+            doubt: Arc::new(Notify::new()),
+            tasks: Tasks { tracker: TaskTracker::new(), stop: CancellationToken::new() },
+        }
+    }
+
+    /// A connection for daily work.
+    pub(super) fn work_connector(&self) -> Result<Connector, Obstacle> {
+        Connector::new(&self.config.work, self.config.limits, Patience::Work, &self.tasks)
+    }
+
+    fn guards(&self) -> Guards {
+        Guards { answer: self.config.limits.statement + self.config.limits.lock, doubt: Arc::clone(&self.doubt) }
+    }
+
+    pub(super) async fn system_tx(&self) -> Result<SystemTx, DbError> {
+        Ok(SystemTx::new(self.session("blotter_system", "").await?, self.clock.now()))
+    }
+
+    /// Begins on a connection of the pool. One that broke while nobody looked (a computer that was
+    /// suspended, a firewall) says so only now; nothing has happened yet, so the next one is taken.
+    pub(super) async fn session(&self, role: &str, user: &str) -> Result<Session, DbError> {
+        let give_up = Instant::now() + self.config.limits.wait;
+        loop {
+            match Session::begin(self.connection().await?, self.guards(), role, user).await {
+                Err(DbError::Unavailable { .. }) if Instant::now() < give_up => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn connection(&self) -> Result<Object, DbError> {
+        let pool = self.pool.get().ok_or_else(|| DbError::unavailable("the database is not connected yet"))?;
+        pool.get().await.map_err(|error| {
+            use deadpool_postgres::PoolError;
+            match error {
+                PoolError::Timeout(deadpool_postgres::TimeoutType::Wait) => {
+                    DbError::Busy { what: format!("all {} connections are in use", self.config.limits.connections) }
+                }
+                PoolError::Backend(error) => {
+                    self.doubt.notify_one();
+                    DbError::unavailable(format!("the database does not answer: {}", super::connect::deepest(&error)))
+                }
+                PoolError::Timeout(_)
+                | PoolError::Closed
+                | PoolError::NoRuntimeSpecified
+                | PoolError::PostCreateHook(_) => {
+                    self.doubt.notify_one();
+                    DbError::unavailable(format!("no connection to the database: {error}"))
+                }
+            }
+        })
+    }
+
+    fn say(&self, state: DbState, detail: Option<String>, retry_in: Option<Duration>) {
+        let now = self.clock.now();
+        let next_try = retry_in.and_then(|pause| TimeDelta::from_std(pause).ok()).map(|pause| now + pause);
+        self.status.send_if_modified(|status| {
+            let changed = status.state != state || status.detail != detail;
+            let since = if status.state == state { status.since } else { now };
+            *status = DbStatus { state, since, checked_at: now, detail, next_try };
+            changed
+        });
+    }
+}
+
+/// Runs until it is stopped.
+pub(super) async fn supervise(shared: Arc<Shared>) {
+    let work = async {
+        loop {
+            come_up(&shared).await;
+            tracing::info!("the database is ready");
+            shared.say(DbState::Ready, None, None);
+            let obstacle = watch_over(&shared).await;
+            tracing::warn!(reason = obstacle.sentence(), "the database went away");
+            shared.say(DbState::Unavailable, Some(obstacle.sentence().to_owned()), Some(AWAY.0));
+        }
+    };
+    shared.tasks.stop.run_until_cancelled(work).await;
+    if let Some(pool) = shared.pool.get() {
+        pool.close();
+    }
+}
+
+/// Tries until the database is prepared, with growing, jittered pauses.
+async fn come_up(shared: &Shared) {
+    let mut away = pauses(AWAY);
+    let mut unfit = pauses(UNFIT);
+    loop {
+        let obstacle = match attempt(shared).await {
+            Ok(()) => return,
+            Err(obstacle) => obstacle,
+        };
+        let (state, pause) = match &obstacle {
+            Obstacle::Away(_) => (DbState::Unavailable, away.next().unwrap_or(AWAY.1)),
+            Obstacle::Unfit(_) => (DbState::Refused, unfit.next().unwrap_or(UNFIT.1)),
+        };
+        let known = shared.status.borrow().detail.as_deref() == Some(obstacle.sentence());
+        if !known {
+            tracing::warn!(reason = obstacle.sentence(), "the database cannot be used");
+        }
+        shared.say(state, Some(obstacle.sentence().to_owned()), Some(pause));
+        tokio::time::sleep(pause).await;
+    }
+}
+
+fn pauses((first, longest): (Duration, Duration)) -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::default()
+        .with_min_delay(first)
+        .with_max_delay(longest)
+        .without_max_times()
+        .with_jitter()
+        .build()
+        .map(move |pause| pause.min(longest))
+}
+
+async fn attempt(shared: &Shared) -> Result<(), Obstacle> {
+    let limits = shared.config.limits;
+    let work = shared.work_connector()?;
+    let setup = match &shared.config.setup {
+        Setup::SameLogin => &shared.config.work,
+        Setup::Apart(endpoint) => endpoint,
+    };
+    let setup = Connector::new(setup, limits, Patience::Setup, &shared.tasks)?;
+    bring_up::prepare(&setup, &work, limits.migration).await?;
+    if let Some(pool) = shared.pool.get() {
+        // They are of the time before the outage.
+        pool.retain(|_, _| false);
+    } else {
+        let pool = pool(shared, work)?;
+        // Only this task sets it.
+        let _ = shared.pool.set(pool);
+    }
+    settle(shared).await.map_err(|error| {
+        let sentence = error.to_string();
+        if error.is_transient() { Obstacle::Away(sentence) } else { Obstacle::Unfit(sentence) }
+    })
+}
+
+fn pool(shared: &Shared, work: Connector) -> Result<Pool, Obstacle> {
+    let limits = shared.config.limits;
+    let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    let manager = Manager::from_connect(work.config().clone(), PoolConnect(work), recycling);
+    Pool::builder(manager)
+        .max_size(limits.connections)
+        .wait_timeout(Some(limits.wait))
+        .create_timeout(Some(limits.connect))
+        .recycle_timeout(Some(limits.wait))
+        .runtime(Runtime::Tokio1)
+        .build()
+        .map_err(|error| Obstacle::Unfit(format!("the connection pool cannot be made: {error}")))
+}
+
+/// What must be there before anybody works, as the role that works.
+async fn settle(shared: &Shared) -> Result<(), DbError> {
+    let tx = shared.system_tx().await?;
+    installation::installation_ensure(&tx).await?;
+    let made = snapshots::partitions_ensure(&tx).await?;
+    if made > 0 {
+        tracing::info!(partitions = made, "made the coming months' partitions of price_snapshots");
+    }
+    tx.commit().await
+}
+
+/// Looks now and then, and at once when somebody met an error; returns when it is gone.
+async fn watch_over(shared: &Shared) -> Obstacle {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(shared.config.limits.liveness) => {}
+            () = shared.doubt.notified() => {}
+        }
+        match look(shared).await {
+            // A full pool is no reason for alarm: the connections in use answer.
+            Ok(()) | Err(DbError::Busy { .. }) => shared.say(DbState::Ready, None, None),
+            Err(error) => return Obstacle::Away(error.to_string()),
+        }
+    }
+}
+
+async fn look(shared: &Shared) -> Result<(), DbError> {
+    let connection = shared.connection().await?;
+    let answer = tokio::time::timeout(shared.config.limits.statement, connection.simple_query("")).await;
+    match answer {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => {
+            drop(Object::take(connection));
+            // One dead connection is not a dead server: the next one tells.
+            if super::error::is_gone(&error) { Box::pin(look_afresh(shared)).await } else { Err(error.into()) }
+        }
+        Err(_) => {
+            drop(Object::take(connection));
+            Err(DbError::unavailable("the database did not answer in time"))
+        }
+    }
+}
+
+/// On a new connection.
+async fn look_afresh(shared: &Shared) -> Result<(), DbError> {
+    let connector = shared.work_connector().map_err(|obstacle| DbError::unavailable(obstacle.sentence()))?;
+    let client = connector.client().await.map_err(|obstacle| DbError::unavailable(obstacle.sentence()))?;
+    client.simple_query("").await?;
+    Ok(())
+}

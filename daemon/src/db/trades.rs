@@ -1,0 +1,212 @@
+//! Trades as lists show them.
+
+mod cursor;
+
+use blotter_shared::domain::{Cash, CloseReason, TradeId, TradeNumber};
+use blotter_shared::protocol::problem::FieldError;
+use blotter_shared::protocol::trades::{Book, Close, Trade, TradeList, TradeQuery};
+use chrono::{DateTime, Utc};
+use futures_util::future::try_join;
+use rust_decimal::Decimal;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::cells::Cells;
+use super::changes::change_head;
+use super::{DbError, UserTx};
+use cursor::{ClosedCursor, OpenCursor};
+
+/// Rows of a page when the query does not say, and the most it may ask for.
+const LIMIT_DEFAULT: u32 = 100;
+const LIMIT_MAX: u32 = 500;
+
+/// What [`trade_of`] reads, in its order.
+macro_rules! columns {
+    () => {
+        "id, number, version, account_id, broker_mode, ticker, option_symbol, multiplier, qty, held_qty, status, desired, \
+         protection, quarantine_reason, entry_price, entry_date, sl_price, tp_price, strategy, current_price, last_updated, \
+         unrealized_pnl, close_date, close_reason, close_price, realized_pnl, realized_pnl_pct, r_multiple, last_verified_at"
+    };
+}
+
+/// Search and outcome, for both halves of the book: $2 finds part of a ticker or a strategy, $3 is
+/// a trade number, $4 an outcome; null means any.
+macro_rules! filters {
+    () => {
+        "($2::text IS NULL OR strpos(upper(ticker), upper($2)) > 0 OR strpos(upper(strategy), upper($2)) > 0 OR number = $3::int)
+         AND ($4::text IS NULL
+              OR ($4 = 'win' AND status = 'CLOSED' AND realized_pnl > 0)
+              OR ($4 = 'loss' AND status = 'CLOSED' AND realized_pnl < 0)
+              OR ($4 = 'expired' AND close_reason IN ('EXPIRED', 'EXPIRED_UNCONFIRMED')))"
+    };
+}
+
+const OPEN: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM paper_trades
+      WHERE username = $1 AND status IN ('PENDING', 'OPEN', 'PARTIAL', 'FILLED', 'CLOSING') AND ",
+    filters!(),
+    " AND number > $5 ORDER BY number LIMIT $6"
+);
+
+const CLOSED: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM paper_trades
+      WHERE username = $1 AND status IN ('CLOSED', 'VOID', 'REJECTED', 'CANCELED') AND ",
+    filters!(),
+    " AND (close_date, id) < ($5, $6) ORDER BY close_date DESC, id DESC LIMIT $7"
+);
+
+const ONE: &str = concat!("SELECT ", columns!(), " FROM paper_trades WHERE username = $1 AND id = $2");
+const SOME: &str = concat!("SELECT ", columns!(), " FROM paper_trades WHERE username = $1 AND id = ANY($2)");
+
+/// A page of the book: open trades oldest first and all at once unless a limit is given, closed
+/// ones newest first.
+///
+/// # Errors
+/// [`DbError::Invalid`] for a cursor that is not ours or a limit out of bounds.
+pub async fn trade_list(tx: &UserTx, query: &TradeQuery) -> Result<TradeList, DbError> {
+    let limit = limit_of(query)?;
+    let search = Search::of(query);
+    match query.status.unwrap_or(Book::Open) {
+        Book::Open => open_list(tx, query, &search, limit).await,
+        Book::Closed => closed_list(tx, query, &search, limit.unwrap_or(LIMIT_DEFAULT)).await,
+    }
+}
+
+/// One trade; [`DbError::NotFound`] also when it is somebody else's.
+///
+/// # Errors
+/// When there is none, or the database does not answer.
+pub async fn trade_get(tx: &UserTx, id: TradeId) -> Result<Trade, DbError> {
+    trade_of(&tx.session().query_one(ONE, &[&tx.user(), &id.0]).await?)
+}
+
+/// Those of `ids` that there are.
+pub(super) async fn trades_by_id(tx: &UserTx, ids: &[Uuid]) -> Result<Vec<Trade>, DbError> {
+    let rows = tx.session().query(SOME, &[&tx.user(), &ids]).await?;
+    rows.iter().map(trade_of).collect()
+}
+
+struct Search<'a> {
+    text: Option<&'a str>,
+    number: Option<i32>,
+    outcome: Option<&'static str>,
+}
+
+impl<'a> Search<'a> {
+    fn of(query: &'a TradeQuery) -> Self {
+        let text = query.q.as_deref().map(str::trim).filter(|text| !text.is_empty());
+        let number = text.and_then(|text| text.strip_prefix('#').unwrap_or(text).parse().ok());
+        let outcome = query.outcome.map(blotter_shared::domain::Outcome::as_str);
+        Self { text, number, outcome }
+    }
+}
+
+async fn open_list(
+    tx: &UserTx,
+    query: &TradeQuery,
+    search: &Search<'_>,
+    limit: Option<u32>,
+) -> Result<TradeList, DbError> {
+    let after = query.cursor.as_deref().map(str::parse::<OpenCursor>).transpose()?.unwrap_or(OpenCursor::START);
+    let rows_wanted = limit.map(|limit| i64::from(limit) + 1);
+    let user = tx.user();
+    // The head first: the list is at least as new.
+    let (as_of, rows) = try_join(
+        change_head(tx),
+        tx.session().query(OPEN, &[&user, &search.text, &search.number, &search.outcome, &after.number, &rows_wanted]),
+    )
+    .await?;
+    let (items, more) = page(&rows, limit)?;
+    let next_cursor = items.last().filter(|_| more).map(|trade| OpenCursor::after(trade).to_string());
+    Ok(TradeList { items, next_cursor, as_of })
+}
+
+async fn closed_list(tx: &UserTx, query: &TradeQuery, search: &Search<'_>, limit: u32) -> Result<TradeList, DbError> {
+    let after =
+        query.cursor.as_deref().map(str::parse::<ClosedCursor>).transpose()?.unwrap_or_else(ClosedCursor::start);
+    let rows_wanted = i64::from(limit) + 1;
+    let user = tx.user();
+    let (as_of, rows) = try_join(
+        change_head(tx),
+        tx.session().query(
+            CLOSED,
+            &[&user, &search.text, &search.number, &search.outcome, &after.closed, &after.id, &rows_wanted],
+        ),
+    )
+    .await?;
+    let (items, more) = page(&rows, Some(limit))?;
+    let next_cursor = items.last().filter(|_| more).and_then(ClosedCursor::after).map(|cursor| cursor.to_string());
+    Ok(TradeList { items, next_cursor, as_of })
+}
+
+/// The rows that were asked for, and whether there is one more.
+fn page(rows: &[Row], limit: Option<u32>) -> Result<(Vec<Trade>, bool), DbError> {
+    let wanted = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(rows.len());
+    let items = rows.iter().take(wanted).map(trade_of).collect::<Result<_, _>>()?;
+    Ok((items, rows.len() > wanted))
+}
+
+fn limit_of(query: &TradeQuery) -> Result<Option<u32>, DbError> {
+    match query.limit {
+        Some(limit) if !(1..=LIMIT_MAX).contains(&limit) => Err(DbError::Invalid(FieldError {
+            field: "limit".to_owned(),
+            value: Some(limit.to_string()),
+            rule: format!("between 1 and {LIMIT_MAX}"),
+        })),
+        limit => Ok(limit),
+    }
+}
+
+fn trade_of(row: &Row) -> Result<Trade, DbError> {
+    let mut cells = Cells::of(row);
+    let id = TradeId(cells.next("id")?);
+    let number = TradeNumber(cells.held::<i32, u32>("number", "a trade number")?);
+    let version = cells.next("version")?;
+    let account_id = cells.next("account_id")?;
+    let broker_mode = cells.parsed("broker_mode", "a broker mode")?;
+    let ticker = cells.next("ticker")?;
+    let option_symbol: String = cells.next("option_symbol")?;
+    let contract = option_symbol.parse().map_err(|_| super::cells::unreadable("option_symbol", "an OCC symbol"))?;
+    let multiplier: u32 = cells.held::<i32, u32>("multiplier", "a multiplier")?;
+    Ok(Trade {
+        id,
+        number,
+        version,
+        account_id,
+        broker_mode,
+        ticker,
+        contract,
+        option_symbol,
+        multiplier: multiplier.try_into().map_err(|_| super::cells::unreadable("multiplier", "a multiplier"))?,
+        qty: cells.held::<i32, u32>("qty", "a count")?,
+        held_qty: cells.held::<i32, u32>("held_qty", "a count")?,
+        status: cells.parsed("status", "a trade status")?,
+        desired: cells.parsed("desired", "a desired state")?,
+        protection: cells.parsed("protection", "a state of protection")?,
+        needs_person: cells.next("quarantine_reason")?,
+        entry_price: cells.held_opt::<Decimal, _>("entry_price", "a price")?,
+        entry_date: cells.next("entry_date")?,
+        sl_price: cells.held_opt::<Decimal, _>("sl_price", "a price")?,
+        tp_price: cells.held_opt::<Decimal, _>("tp_price", "a price")?,
+        strategy: cells.next("strategy")?,
+        current_price: cells.held_opt::<Decimal, _>("current_price", "a price")?,
+        last_updated: cells.next("last_updated")?,
+        unrealized_pnl: cells.next::<Option<Decimal>>("unrealized_pnl")?.map(Cash),
+        close: close_of(&mut cells)?,
+        last_verified_at: cells.next("last_verified_at")?,
+    })
+}
+
+fn close_of(cells: &mut Cells<'_>) -> Result<Option<Close>, DbError> {
+    let at: Option<DateTime<Utc>> = cells.next("close_date")?;
+    let reason: Option<CloseReason> = cells.parsed_opt("close_reason", "a close reason")?;
+    let price = cells.held_opt::<Decimal, _>("close_price", "a price")?;
+    let realized_pnl = cells.next::<Option<Decimal>>("realized_pnl")?.map(Cash);
+    let realized_pnl_pct = cells.next("realized_pnl_pct")?;
+    let r_multiple = cells.next("r_multiple")?;
+    Ok(at.map(|at| Close { at, reason, price, realized_pnl, realized_pnl_pct, r_multiple }))
+}

@@ -1,1 +1,0 @@
-//! What happened, pushed to whoever listens.

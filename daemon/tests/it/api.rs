@@ -1,0 +1,14 @@
+//! The socket, with a real database behind it.
+
+mod bind;
+mod codes;
+mod daemon;
+mod documents;
+mod events;
+mod fan_out;
+mod foreign;
+mod hostile;
+mod outage;
+mod process;
+mod routes;
+mod stop;

@@ -1,0 +1,209 @@
+//! The database goes away, comes back, hangs, is full.
+
+use std::time::{Duration, Instant};
+
+use blotter_daemon::clock::Clock;
+use blotter_daemon::db::settings::settings_get;
+use blotter_daemon::db::{ChangeHint, ChangeListener, Db, DbError, DbState};
+use blotter_testkit::Cluster;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::support::{DEADLINE, TestDb, config, reach, user};
+
+#[tokio::test]
+async fn a_database_that_is_down_at_the_start_is_waited_for() {
+    let mut cluster = Cluster::start().unwrap();
+    cluster.stop_server().unwrap();
+    let begun = Instant::now();
+    let db = Db::connect(config(&cluster.url()), &Clock::system());
+    assert!(begun.elapsed() < Duration::from_millis(100), "connect() does not wait");
+    let status = reach(&db, DbState::Unavailable).await;
+    let sentence = status.detail.unwrap();
+    assert!(sentence.contains("no answer from the database at postgres@"), "{sentence}");
+    assert!(status.next_try.unwrap() >= status.checked_at);
+    let refused = db.user_tx(&user("alice")).await.unwrap_err();
+    assert!(matches!(refused, DbError::Unavailable { .. }), "{refused}");
+
+    cluster.start_server().unwrap();
+    let status = reach(&db, DbState::Ready).await;
+    assert_eq!((status.detail, status.next_try), (None, None));
+    settings_get(&db.user_tx(&user("alice")).await.unwrap()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_database_that_goes_away_comes_back_by_itself() {
+    let mut test = TestDb::start().await;
+    let tx = test.db.user_tx(&user("alice")).await.unwrap();
+    settings_get(&tx).await.unwrap();
+    for _ in 0..3 {
+        test.cluster.stop_server().unwrap();
+        reach(&test.db, DbState::Unavailable).await;
+        test.cluster.start_server().unwrap();
+        reach(&test.db, DbState::Ready).await;
+        settings_get(&test.db.user_tx(&user("bob")).await.unwrap()).await.unwrap();
+    }
+    let lost = settings_get(&tx).await.unwrap_err();
+    assert!(matches!(lost, DbError::Unavailable { .. }), "{lost}");
+    assert!(tx.commit().await.is_err(), "nothing of it was stored");
+}
+
+/// A suspended computer or a firewall ends connections that lie in the pool; nobody should notice.
+#[tokio::test]
+async fn connections_that_broke_in_the_pool_are_passed_over() {
+    let test = TestDb::start().await;
+    let admin = test.admin().await;
+    for round in 0..5 {
+        let held: Vec<_> =
+            futures_util::future::join_all((0..8).map(|_| async { test.db.user_tx(&user("alice")).await })).await;
+        assert!(held.iter().all(Result::is_ok), "round {round}");
+        drop(held);
+        let sql = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'blotterd'";
+        assert!(admin.count(sql).await >= 8);
+        let tx = test.db.user_tx(&user("alice")).await.unwrap_or_else(|error| panic!("round {round}: {error}"));
+        settings_get(&tx).await.unwrap_or_else(|error| panic!("round {round}: {error}"));
+    }
+}
+
+#[tokio::test]
+async fn the_fate_of_a_commit_whose_answer_is_lost_is_unknown() {
+    let mut test = TestDb::start().await;
+    let tx = test.db.user_tx(&user("alice")).await.unwrap();
+    settings_get(&tx).await.unwrap();
+    test.cluster.stop_server().unwrap();
+    let outcome = tx.commit().await.unwrap_err();
+    assert!(matches!(outcome, DbError::CommitUnknown), "{outcome}");
+}
+
+#[tokio::test]
+async fn a_connection_that_does_not_answer_is_given_up() {
+    let cluster = Cluster::start().unwrap();
+    let mut impatient = config(&cluster.url());
+    impatient.limits.statement = Duration::from_millis(200);
+    impatient.limits.lock = Duration::from_millis(100);
+    impatient.limits.connections = 1;
+    let db = Db::connect(impatient, &Clock::system());
+    reach(&db, DbState::Ready).await;
+    let tx = db.user_tx(&user("alice")).await.unwrap();
+    settings_get(&tx).await.unwrap();
+    let admin = crate::support::Raw::connect(&cluster.url()).await;
+    let sql = "SELECT pid::bigint FROM pg_stat_activity WHERE application_name = 'blotterd' AND state = 'idle in transaction'";
+    let backend = Pid::from_raw(i32::try_from(admin.count(sql).await).unwrap());
+    kill(backend, Signal::SIGSTOP).unwrap();
+    let begun = Instant::now();
+    let error = settings_get(&tx).await.unwrap_err();
+    assert!(matches!(error, DbError::Unavailable { .. }) && begun.elapsed() < Duration::from_secs(5), "{error}");
+    drop(tx);
+    // Its place in the pool is free again, and the next connection works.
+    let again = tokio::time::timeout(DEADLINE, async {
+        let mut status = db.status();
+        loop {
+            // Alice's row is still locked by the session that hangs.
+            if let Ok(tx) = db.user_tx(&user("bob")).await {
+                return settings_get(&tx).await;
+            }
+            let _ = status.changed().await;
+        }
+    });
+    again.await.expect("another connection").unwrap();
+    kill(backend, Signal::SIGCONT).unwrap();
+}
+
+#[tokio::test]
+async fn a_full_pool_is_busy_and_not_for_ever() {
+    let cluster = Cluster::start().unwrap();
+    let mut small = config(&cluster.url());
+    small.limits.connections = 2;
+    small.limits.wait = Duration::from_millis(100);
+    let db = Db::connect(small, &Clock::system());
+    reach(&db, DbState::Ready).await;
+    let alice = user("alice");
+    let held = [db.user_tx(&alice).await.unwrap(), db.user_tx(&alice).await.unwrap()];
+    assert_eq!(db.pool_stats().idle, 0);
+    let busy = db.user_tx(&alice).await.unwrap_err();
+    assert!(matches!(busy, DbError::Busy { .. }), "{busy}");
+    assert_eq!(db.status().borrow().state, DbState::Ready, "a full pool is no outage");
+    drop(held);
+    db.user_tx(&alice).await.unwrap();
+}
+
+#[tokio::test]
+async fn locks_statements_and_idle_transactions_have_an_end() {
+    let cluster = Cluster::start().unwrap();
+    let mut impatient = config(&cluster.url());
+    impatient.limits.lock = Duration::from_millis(150);
+    impatient.limits.idle_in_transaction = Duration::from_millis(150);
+    let db = Db::connect(impatient, &Clock::system());
+    reach(&db, DbState::Ready).await;
+    let alice = user("alice");
+    let tx = db.user_tx(&alice).await.unwrap();
+    settings_get(&tx).await.unwrap();
+    tx.commit().await.unwrap();
+
+    let admin = crate::support::Raw::connect(&cluster.url()).await;
+    admin.batch_execute("BEGIN; SELECT * FROM user_settings FOR UPDATE").await.unwrap();
+    let tx = db.user_tx(&alice).await.unwrap();
+    let update = blotter_shared::protocol::settings::SettingsUpdate { version: 1, ..Default::default() };
+    let busy = blotter_daemon::db::settings::settings_update(&tx, &update, "laptop").await.unwrap_err();
+    assert!(matches!(busy, DbError::Busy { .. }), "{busy}");
+    admin.rollback().await;
+
+    let idle = db.user_tx(&alice).await.unwrap();
+    settings_get(&idle).await.unwrap();
+    // The server ends it; the sign of that is that its process is gone.
+    let gone = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'blotterd' AND state LIKE 'idle in%'";
+    let deadline = Instant::now() + DEADLINE;
+    while admin.count(gone).await > 0 {
+        assert!(Instant::now() < deadline, "an idle transaction is ended");
+    }
+    let error = settings_get(&idle).await.unwrap_err();
+    assert!(matches!(error, DbError::Unavailable { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_listener_hears_of_changes_and_of_gaps() {
+    let mut test = TestDb::start().await;
+    let mut listener = ChangeListener::start(&test.db);
+    let mut hear = async || tokio::time::timeout(DEADLINE, listener.next()).await.expect("a hint").expect("a listener");
+    assert_eq!(hear().await, ChangeHint::Gap, "whatever happened before");
+
+    let change = async |db: &Db| {
+        let tx = db.user_tx(&user("alice")).await.unwrap();
+        let version = settings_get(&tx).await.unwrap().version;
+        let update = blotter_shared::protocol::settings::SettingsUpdate { version, ..Default::default() };
+        blotter_daemon::db::settings::settings_update(&tx, &update, "laptop").await.unwrap();
+        tx
+    };
+    // Rolled back: not told. Committed: told once.
+    drop(change(&test.db).await);
+    change(&test.db).await.commit().await.unwrap();
+    assert_eq!(hear().await, ChangeHint::Changed { username: user("alice"), seq: 1 });
+    // A stranger's notification is skipped.
+    let admin = test.admin().await;
+    admin.batch_execute("SELECT pg_notify('blotter_changes', 'nonsense')").await.unwrap();
+    drop(admin);
+
+    test.cluster.stop_server().unwrap();
+    reach(&test.db, DbState::Unavailable).await;
+    test.cluster.start_server().unwrap();
+    reach(&test.db, DbState::Ready).await;
+    assert_eq!(hear().await, ChangeHint::Gap, "it was away");
+    change(&test.db).await.commit().await.unwrap();
+    assert_eq!(hear().await, ChangeHint::Changed { username: user("alice"), seq: 2 });
+    test.db.close().await;
+    assert_eq!(listener.next().await, None);
+}
+
+#[tokio::test]
+async fn closing_ends_everything_even_under_a_transaction() {
+    let test = TestDb::start().await;
+    let tx = test.db.user_tx(&user("alice")).await.unwrap();
+    tokio::time::timeout(DEADLINE, test.db.close()).await.expect("close() ends");
+    assert!(settings_get(&tx).await.is_err());
+    let admin = test.admin().await;
+    let sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'blotterd'";
+    let deadline = Instant::now() + DEADLINE;
+    while admin.count(sessions).await > 0 {
+        assert!(Instant::now() < deadline, "no session is left");
+    }
+}

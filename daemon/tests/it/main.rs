@@ -1,0 +1,19 @@
+//! The daemon's parts against the real thing: one binary, so that the parts are linked once.
+
+#[cfg(test)]
+mod support;
+
+#[cfg(test)]
+mod api;
+#[cfg(test)]
+mod calendar;
+#[cfg(test)]
+mod config;
+#[cfg(test)]
+mod database;
+#[cfg(test)]
+mod isolation;
+#[cfg(test)]
+mod postgres;
+#[cfg(test)]
+mod schema;

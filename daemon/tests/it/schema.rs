@@ -1,0 +1,6 @@
+//! What the database itself promises: its words, its guards, its catalog, its migrations.
+
+mod catalog;
+mod guards;
+mod migrations;
+mod words;

@@ -1,0 +1,132 @@
+//! Migrations: fresh equals upgraded, two daemons at once, and a database from the future.
+
+use std::collections::BTreeMap;
+
+use blotter_daemon::clock::Clock;
+use blotter_daemon::db::{Db, DbState, schema_version};
+use blotter_testkit::Cluster;
+
+use crate::support::{Raw, config, reach};
+
+mod files {
+    refinery::embed_migrations!("../migrations");
+}
+
+/// Everything about the schema that can be asked of the catalog.
+async fn description(url: &str) -> BTreeMap<String, String> {
+    let raw = Raw::connect(url).await;
+    let sql = "
+        SELECT 'column ' || c.relname || '.' || a.attname AS what, concat_ws(' ', format_type(a.atttypid, a.atttypmod), a.attnotnull,
+               a.attgenerated, pg_get_expr(d.adbin, d.adrelid), a.attcollation, a.attacl::text) AS how
+          FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+         WHERE c.relnamespace = 'blotter'::regnamespace AND a.attnum > 0 AND c.relkind IN ('r', 'p', 'v')
+        UNION ALL SELECT 'relation ' || relname, concat_ws(' ', relkind, relacl::text, relrowsecurity, relforcerowsecurity,
+               reloptions::text, relowner::regrole) FROM pg_class WHERE relnamespace = 'blotter'::regnamespace
+        UNION ALL SELECT 'constraint ' || conrelid::regclass || '.' || conname, pg_get_constraintdef(oid) FROM pg_constraint
+         WHERE connamespace = 'blotter'::regnamespace
+        UNION ALL SELECT 'index ' || indexrelid::regclass, pg_get_indexdef(indexrelid) FROM pg_index JOIN pg_class c ON c.oid = indexrelid
+         WHERE c.relnamespace = 'blotter'::regnamespace
+        UNION ALL SELECT 'policy ' || tablename || '.' || policyname, concat_ws(' ', cmd, roles::text, qual, with_check)
+          FROM pg_policies WHERE schemaname = 'blotter'
+        UNION ALL SELECT 'trigger ' || tgrelid::regclass || '.' || tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
+        UNION ALL SELECT 'function ' || oid::regprocedure, pg_get_functiondef(oid) || coalesce(proacl::text, '') || proowner::regrole
+          FROM pg_proc WHERE pronamespace = 'blotter'::regnamespace
+        UNION ALL SELECT 'migration ' || version, name || checksum FROM refinery_schema_history";
+    raw.query(sql, &[]).await.unwrap().iter().map(|row| (row.get("what"), row.get("how"))).collect()
+}
+
+/// Brings a database up to one version, as a daemon of that time would have.
+async fn migrate_to(url: &str, version: i32) {
+    let (mut client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+    let mut driver = tokio::task::JoinSet::new();
+    driver.spawn(async move { connection.await.unwrap() });
+    client.batch_execute("SET search_path = blotter, pg_temp; SET ROLE blotter_owner").await.unwrap();
+    let runner = files::migrations::runner().set_target(refinery::Target::Version(version));
+    runner.run_async(&mut client).await.unwrap();
+}
+
+const BOOTSTRAP: &str = include_str!("../../../src/db/sql/bootstrap.sql");
+
+async fn bootstrap(url: &str) {
+    let raw = Raw::connect(url).await;
+    raw.batch_execute(&format!("SET blotter.work_role = 'postgres'; {BOOTSTRAP}")).await.unwrap();
+}
+
+#[tokio::test]
+async fn fresh_equals_upgraded_step_by_step() {
+    let (fresh, upgraded) = (Cluster::start().unwrap(), Cluster::start().unwrap());
+    let db = Db::connect(config(&fresh.url()), &Clock::system());
+    reach(&db, DbState::Ready).await;
+
+    bootstrap(&upgraded.url()).await;
+    for version in 1..=schema_version() {
+        migrate_to(&upgraded.url(), version).await;
+    }
+    let db = Db::connect(config(&upgraded.url()), &Clock::system());
+    reach(&db, DbState::Ready).await;
+
+    let (fresh, upgraded) = (description(&fresh.url()).await, description(&upgraded.url()).await);
+    assert!(fresh.len() > 500, "the description describes: {}", fresh.len());
+    for (what, how) in &fresh {
+        assert_eq!(Some(how), upgraded.get(what), "{what}");
+    }
+    assert_eq!(fresh.len(), upgraded.len());
+}
+
+/// Every state that a database can be in when two daemons meet at it.
+#[tokio::test]
+async fn two_daemons_migrate_at_once() {
+    let cluster = Cluster::start().unwrap();
+    let admin = Raw::connect(&cluster.url()).await;
+    for version in 0..=schema_version() {
+        admin.batch_execute(&format!("CREATE DATABASE at_{version}")).await.unwrap();
+        let url = cluster.url().replace("/blotter?", &format!("/at_{version}?"));
+        if version > 0 {
+            bootstrap(&url).await;
+            migrate_to(&url, version).await;
+        }
+        let daemons: Vec<Db> = (0..2).map(|_| Db::connect(config(&url), &Clock::system())).collect();
+        for db in &daemons {
+            let status = reach(db, DbState::Ready).await;
+            assert_eq!(status.detail, None, "from version {version}");
+        }
+        let raw = Raw::connect(&url).await;
+        let applied = raw.count("SELECT count(*) FROM refinery_schema_history").await;
+        assert_eq!(applied, i64::from(schema_version()), "from version {version}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_from_the_future_is_refused() {
+    let cluster = Cluster::start().unwrap();
+    let db = Db::connect(config(&cluster.url()), &Clock::system());
+    reach(&db, DbState::Ready).await;
+    db.close().await;
+    let raw = Raw::connect(&cluster.url()).await;
+    let future = schema_version() + 1;
+    let sql = format!("INSERT INTO refinery_schema_history VALUES ({future}, 'future', '2030-01-01T00:00:00Z', '1')");
+    raw.batch_execute(&sql).await.unwrap();
+
+    let db = Db::connect(config(&cluster.url()), &Clock::system());
+    let status = reach(&db, DbState::Refused).await;
+    let sentence = status.detail.unwrap();
+    assert!(
+        sentence.contains(&format!("version {future}")) && sentence.contains("install a newer blotterd"),
+        "{sentence}"
+    );
+    assert!(status.next_try.is_some());
+    assert!(db.user_tx(&crate::support::user("alice")).await.is_err());
+}
+
+#[tokio::test]
+async fn a_migration_that_was_edited_is_refused() {
+    let cluster = Cluster::start().unwrap();
+    let db = Db::connect(config(&cluster.url()), &Clock::system());
+    reach(&db, DbState::Ready).await;
+    db.close().await;
+    let raw = Raw::connect(&cluster.url()).await;
+    raw.batch_execute("UPDATE refinery_schema_history SET checksum = '1' WHERE version = 3").await.unwrap();
+    let db = Db::connect(config(&cluster.url()), &Clock::system());
+    let sentence = reach(&db, DbState::Refused).await.detail.unwrap();
+    assert!(sentence.contains("V3__commands"), "{sentence}");
+}

@@ -1,0 +1,57 @@
+//! Every goal of every finished part, in one table. A goal without a measurement in a run prints
+//! `missing` and fails the run.
+
+/// What a figure is held against.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Rule {
+    AtMost(f64),
+    /// Orientation: printed, never judged.
+    Shown,
+}
+
+/// One line of the table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Goal {
+    pub(crate) name: &'static str,
+    pub(crate) unit: &'static str,
+    pub(crate) rule: Rule,
+}
+
+const fn at_most(name: &'static str, limit: f64, unit: &'static str) -> Goal {
+    Goal { name, unit, rule: Rule::AtMost(limit) }
+}
+
+const fn shown(name: &'static str, unit: &'static str) -> Goal {
+    Goal { name, unit, rule: Rule::Shown }
+}
+
+/// `x floor` is a ratio to a floor measured in the same run.
+pub(crate) const GOALS: &[Goal] = &[
+    shown("screen.floor.first_paint.p50", "ms"),
+    shown("screen.first_paint.p50", "ms"),
+    at_most("screen.first_paint", 3.0, "x floor"),
+    at_most("screen.first_paint.mute_terminal", 3.0, "x floor"),
+    at_most("screen.first_paint.no_daemon", 3.0, "x floor"),
+    shown("screen.floor.key_to_paint.p99", "ms"),
+    shown("screen.key_to_paint.p99", "ms"),
+    at_most("screen.key_to_paint.p99.ratio", 3.0, "x floor"),
+    at_most("screen.idle.cpu", 0.02, "% of a core"),
+    at_most("screen.idle.bytes", 0.0, "bytes/s"),
+    at_most("screen.idle.wakeups", 1.0, "1/s"),
+    at_most("screen.resident", 11.0, "MB"),
+    at_most("daemon.resident", 48.0, "MiB"),
+    at_most("postgres.cold_start", 5.0, "s"),
+    at_most("postgres.warm_start", 0.5, "s"),
+    shown("daemon.cold_start_to_healthy", "s"),
+    shown("daemon.warm_start_to_healthy", "s"),
+    shown("socket.trades.floor.p50", "ms"),
+    shown("socket.trades.p50", "ms"),
+    shown("socket.trades.p99", "ms"),
+    shown("events.bare.last_of_1.p99", "ms"),
+    shown("events.bare.last_of_100.p99", "ms"),
+    shown("events.bare.last_of_1000.p99", "ms"),
+    at_most("events.last_of_1.p99", 2.0, "x bare"),
+    at_most("events.last_of_100.p99", 2.0, "x bare"),
+    at_most("events.last_of_1000.p99", 2.0, "x bare"),
+    at_most("events.beside_a_stalled_client.p99", 1.2, "x without"),
+];

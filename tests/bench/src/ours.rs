@@ -1,0 +1,77 @@
+//! The daemon's own push path in this process: hub, HTTP and socket as in production, with a real
+//! database behind it, and a knob that makes something happen.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use blotter_daemon::api::{Accept, Api, BoundSocket, LiveTrading, Policy, SocketFile, serve};
+use blotter_daemon::auth::{Admission, SystemDirectory};
+use blotter_daemon::calendar::{Calendar, Force, MarketClock};
+use blotter_daemon::clock::Clock;
+use blotter_daemon::config::Config;
+use blotter_daemon::db::{DatabaseConfig, Db, DbState};
+use blotter_daemon::events::{Hub, HubParts};
+use blotter_daemon::health::HealthBoard;
+use blotter_daemon::telemetry::Metrics;
+use blotter_shared::protocol::health::ComponentState;
+use blotter_testkit::Cluster;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+/// A running server. Dropping it ends it.
+#[derive(Debug)]
+pub(crate) struct Ours {
+    health: HealthBoard,
+    _file: Option<SocketFile>,
+    _stop: DropGuard,
+    _cluster: Cluster,
+}
+
+impl Ours {
+    pub(crate) async fn start(socket: &Path) -> Result<Self> {
+        let (clock, stop, kill, tasks) =
+            (Clock::system(), CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
+        let mut config = Config::defaults();
+        config.limits.connections_per_user = 5_000;
+        config.limits.connections = 5_000;
+        let cluster = Cluster::start()?;
+        let db = Db::connect(DatabaseConfig::external(&cluster.url())?, &clock);
+        db.status().wait_for(|status| status.state == DbState::Ready).await.context("the database never came up")?;
+        let health = HealthBoard::new(clock.clone(), db.status());
+        let market = MarketClock::new(Arc::new(Calendar::new()), clock.clone(), Force::No);
+        let metrics = Metrics::new()?;
+        let hub = Hub::start(HubParts {
+            db: db.clone(),
+            clock: clock.clone(),
+            health: health.clone(),
+            market: market.clone(),
+            metrics: metrics.clone(),
+            config: config.events.clone(),
+            tasks: tasks.clone(),
+            stop: stop.clone(),
+        });
+        let api = Arc::new(Api {
+            db,
+            hub,
+            health: health.clone(),
+            market,
+            metrics,
+            clock: clock.clone(),
+            limits: config.limits.clone(),
+            policy: Policy { live: LiveTrading::Locked },
+            stop: stop.clone(),
+        });
+        let (listener, file) = BoundSocket::bind(socket, None)?.into_parts();
+        let own_uid = nix::unistd::getuid().as_raw();
+        let admission = Admission::new(own_uid, config.auth.clone(), SystemDirectory, clock);
+        tasks.spawn(serve(listener, Accept { api, admission, tasks: tasks.clone(), kill }));
+        Ok(Self { health, _file: file, _stop: stop.drop_guard(), _cluster: cluster })
+    }
+
+    /// Makes the health say something new, about a kilobyte of it.
+    pub(crate) fn publish(&self, number: usize) {
+        let detail = format!("{number:06} {}", "x".repeat(400));
+        self.health.report_scheduler(ComponentState::Ok, Some(detail), None);
+    }
+}

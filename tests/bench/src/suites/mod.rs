@@ -1,0 +1,31 @@
+//! One suite a concern; each fills its rows of the report.
+
+mod daemon;
+mod events;
+mod postgres;
+mod screen;
+
+use anyhow::Result;
+use tokio::runtime::Runtime;
+
+use crate::report::Report;
+
+/// Runs the suites whose goals are wanted; none named means all.
+pub(crate) fn run(only: &[&str], report: &mut Report) -> Result<()> {
+    let wanted = |names: &[&str]| {
+        only.is_empty()
+            || only.iter().any(|only| names.iter().any(|name| name.starts_with(only) || only.starts_with(name)))
+    };
+    let runtime = Runtime::new()?;
+    if wanted(&["postgres."]) {
+        runtime.block_on(postgres::run(report))?;
+    }
+    if wanted(&["daemon.", "socket.", "screen."]) {
+        let daemon = runtime.block_on(daemon::run(report))?;
+        screen::run(&daemon.socket(), report)?;
+    }
+    if wanted(&["events."]) {
+        runtime.block_on(events::run(report))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,179 @@
+//! Where demos are played: a folder, and what lives in it.
+
+use std::ffi::OsStr;
+use std::fs::{self, Permissions};
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use blotter_testkit::terminal::{Setup, Terminal};
+use blotter_testkit::{programs, socket};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+/// From a cold start, with a cluster to be made, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often a condition that makes no sound is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// A folder that demos make theirs in.
+pub(crate) struct Stage {
+    pub(crate) temp: TempDir,
+}
+
+/// A process that lives in a stage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Process {
+    pub(crate) pid: i32,
+    pub(crate) name: String,
+    pub(crate) parent: i32,
+}
+
+impl Stage {
+    pub(crate) fn new() -> Self {
+        let temp = tempfile::Builder::new().prefix("bd").tempdir_in("/tmp").unwrap();
+        // As root the database runs as another user, who has to pass.
+        fs::set_permissions(temp.path(), Permissions::from_mode(0o711)).unwrap();
+        Self { temp }
+    }
+
+    pub(crate) fn headless(&self) -> Headless {
+        let mut child = Command::new(programs::path("blotter").unwrap())
+            .args(["demo", "--headless"])
+            .env("TMPDIR", self.temp.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (first, line) = mpsc::channel();
+        let stdout = child.stdout.take().unwrap();
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            BufReader::new(stdout).read_line(&mut line).map(|_| first.send(line))
+        });
+        match line.recv_timeout(PATIENCE) {
+            Ok(line) if line.ends_with('\n') => Headless { socket: PathBuf::from(line.trim_end()), child },
+            other => {
+                // It has ended or is stuck; its own words say more than ours.
+                let _ = child.kill();
+                let mut said = String::new();
+                child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+                panic!("no socket in the first line ({other:?}); it said:\n{said}");
+            }
+        }
+    }
+
+    pub(crate) fn screen(&self) -> Terminal {
+        let program = programs::path("blotter").unwrap();
+        let setup = Setup::new(program.to_string_lossy()).arg("demo").env("TMPDIR", self.temp.path().to_string_lossy());
+        let mut terminal = Terminal::start(&setup).unwrap();
+        terminal.wait_for("1 Open").unwrap();
+        terminal
+    }
+
+    /// Processes whose working folder is in this stage.
+    pub(crate) fn processes(&self) -> Vec<Process> {
+        let entries = fs::read_dir("/proc").unwrap().flatten();
+        entries.filter_map(|entry| process(&entry.path(), self.temp.path())).collect()
+    }
+
+    #[track_caller]
+    pub(crate) fn the(&self, name: &str) -> Process {
+        wait_for(&format!("one {name}"), || {
+            let found: Vec<_> = self.processes().into_iter().filter(|process| process.name == name).collect();
+            // Of a database's processes, the one that the others come from.
+            found.iter().find(|one| !found.iter().any(|other| other.pid == one.parent)).cloned()
+        })
+    }
+
+    #[track_caller]
+    pub(crate) fn kill(&self, name: &str) -> Process {
+        let process = self.the(name);
+        kill(Pid::from_raw(process.pid), Signal::SIGKILL).unwrap();
+        process
+    }
+
+    #[track_caller]
+    pub(crate) fn nothing_is_left(&self) {
+        wait_for("an empty stage", || if self.left().is_empty() { Some(()) } else { None });
+    }
+
+    pub(crate) fn left(&self) -> Vec<String> {
+        let files = fs::read_dir(self.temp.path()).unwrap().map(|entry| entry.unwrap().path().display().to_string());
+        files.chain(self.processes().iter().map(|process| format!("{process:?}"))).collect()
+    }
+}
+
+impl Drop for Stage {
+    /// A failed test leaves nothing either.
+    fn drop(&mut self) {
+        for process in self.processes() {
+            let _ = kill(Pid::from_raw(process.pid), Signal::SIGKILL);
+        }
+    }
+}
+
+fn process(entry: &Path, stage: &Path) -> Option<Process> {
+    let pid = entry.file_name()?.to_str()?.parse().ok()?;
+    let cwd = fs::read_link(entry.join("cwd")).unwrap_or_default();
+    let works_here = Path::new(cwd.to_string_lossy().trim_end_matches(" (deleted)")).starts_with(stage);
+    // The daemon hides its memory, and with it its working folder, from everyone but root.
+    let arguments = fs::read(entry.join("cmdline")).ok()?;
+    let is_told = arguments.split(|byte| *byte == 0).any(|it| Path::new(OsStr::from_bytes(it)).starts_with(stage));
+    let stat = fs::read_to_string(entry.join("stat")).ok()?;
+    let (before, after) = stat.rsplit_once(')')?;
+    let name = before.split_once('(')?.1.to_owned();
+    let parent = after.split_whitespace().nth(1)?.parse().ok()?;
+    (works_here || is_told).then_some(Process { pid, name, parent })
+}
+
+/// A demo without a terminal.
+pub(crate) struct Headless {
+    child: Child,
+    pub(crate) socket: PathBuf,
+}
+
+impl Headless {
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
+    }
+
+    #[track_caller]
+    pub(crate) fn ends(mut self) -> Option<i32> {
+        wait_for("the end of the demo", || self.child.try_wait().unwrap()).code()
+    }
+
+    #[track_caller]
+    pub(crate) fn stops(self) {
+        self.signal(Signal::SIGTERM);
+        assert_eq!(self.ends(), Some(0));
+    }
+
+    /// The daemon answers, and its database is well.
+    #[track_caller]
+    pub(crate) fn is_well(&self) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let well = socket::wait_until(&self.socket, "/v1/health", "a healthy database", |answer| {
+            answer.json().is_ok_and(|health| health.pointer("/database/state") == Some(&"ok".into()))
+        });
+        runtime.block_on(well).unwrap();
+    }
+}
+
+#[track_caller]
+pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "{what}: it did not happen within {PATIENCE:?}");
+        std::thread::park_timeout(LOOK_EVERY);
+    }
+}

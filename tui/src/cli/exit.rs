@@ -1,0 +1,90 @@
+//! Why a command failed, and the exit code that says it to scripts.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use blotter_shared::protocol::problem::ProblemCode;
+
+use crate::client::calls::CallError;
+use crate::config::ConfigErrors;
+
+const FAULT: u8 = 1;
+pub(super) const USAGE: u8 = 2;
+const REFUSED: u8 = 3;
+const CONFLICT: u8 = 4;
+const UNREACHABLE: u8 = 5;
+const BROKER: u8 = 6;
+
+/// A failure with its exit code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    code: u8,
+    message: String,
+}
+
+impl Failure {
+    pub(super) fn usage(message: impl Into<String>) -> Self {
+        Self { code: USAGE, message: message.into() }
+    }
+
+    pub(super) fn fault(message: impl Into<String>) -> Self {
+        Self { code: FAULT, message: message.into() }
+    }
+
+    pub(super) fn refused(message: impl Into<String>) -> Self {
+        Self { code: REFUSED, message: message.into() }
+    }
+
+    pub(super) fn config(errors: &ConfigErrors) -> Self {
+        let ConfigErrors(list) = errors;
+        let count = if list.len() == 1 { "a mistake".to_owned() } else { format!("{} mistakes", list.len()) };
+        Self { code: USAGE, message: format!("{count} in the configuration\n{errors}") }
+    }
+
+    /// Says it where people read failures, and gives the exit code.
+    pub fn tell(&self) -> ExitCode {
+        // A closed standard error leaves nobody to tell.
+        let _ = writeln!(io::stderr(), "blotter: {self}");
+        self.code()
+    }
+
+    #[must_use]
+    pub fn code(&self) -> ExitCode {
+        ExitCode::from(self.code)
+    }
+
+    #[must_use]
+    pub fn number(&self) -> u8 {
+        self.code
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        let code = match &error {
+            CallError::Unreachable(_) | CallError::Broken | CallError::TimedOut { .. } => UNREACHABLE,
+            CallError::Garbled(_) => FAULT,
+            CallError::Refused(problem) => code_of(problem.code),
+        };
+        Self { code, message: error.to_string() }
+    }
+}
+
+fn code_of(code: ProblemCode) -> u8 {
+    use ProblemCode as P;
+    match code {
+        P::StaleVersion | P::KeyReused => CONFLICT,
+        P::BrokerUnavailable => BROKER,
+        P::DatabaseUnavailable | P::ShuttingDown | P::TimedOut | P::ProtocolMismatch | P::TooMany => UNREACHABLE,
+        P::Malformed | P::Invalid | P::BodyTooLarge | P::NotAdmitted | P::Forbidden | P::NotFound => REFUSED,
+        P::MethodNotAllowed | P::KeyMissing => REFUSED,
+        P::Internal => FAULT,
+    }
+}

@@ -1,0 +1,235 @@
+//! Every request that this client makes, with the type of its answer: the one table of routes.
+
+use blotter_shared::domain::{Outcome, TradeId};
+use blotter_shared::protocol::alarms::AlarmList;
+use blotter_shared::protocol::health::{Health, Version};
+use blotter_shared::protocol::market::Market;
+use blotter_shared::protocol::problem::{Problem, ProblemCode};
+use blotter_shared::protocol::settings::{Settings, SettingsUpdate};
+use blotter_shared::protocol::sync::{SyncRequest, SyncStatus};
+use blotter_shared::protocol::trades::{Trade, TradeList};
+use http::Method;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use uuid::Uuid;
+
+/// Which closed trades are asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryQuery {
+    pub outcome: Option<Outcome>,
+    pub search: String,
+    pub cursor: Option<String>,
+}
+
+/// Rows of a history page.
+pub const HISTORY_PAGE: u32 = 100;
+
+/// A request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Call {
+    Version,
+    Health,
+    Market,
+    Settings,
+    OpenTrades,
+    History(HistoryQuery),
+    Trade(TradeId),
+    Alarms,
+    /// Did this device, which holds `version`, miss anything?
+    SyncStatus {
+        version: i64,
+    },
+    Sync {
+        request: SyncRequest,
+        key: Uuid,
+    },
+    PutSettings {
+        update: SettingsUpdate,
+        key: Uuid,
+    },
+}
+
+/// What came back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    Version(Version),
+    Health(Box<Health>),
+    Market(Market),
+    Settings(Box<Settings>),
+    OpenTrades(TradeList),
+    History(TradeList),
+    Trade(Box<Trade>),
+    Alarms(AlarmList),
+    SyncStatus(SyncStatus),
+    Synced(SyncStatus),
+    SettingsSaved(Box<Settings>),
+}
+
+/// Why nothing came back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Error)]
+pub enum CallError {
+    /// No connection: nothing was sent.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The connection broke after the request went out: it may have been carried out.
+    #[error("The connection to the daemon broke before the answer came.")]
+    Broken,
+    #[error("The daemon did not answer within {seconds} s.")]
+    TimedOut { seconds: u64 },
+    /// The daemon refused.
+    #[error("{}", .0.detail)]
+    Refused(Box<Problem>),
+    /// Something answered that is not a daemon of ours, or not of this version.
+    #[error("The answer could not be understood: {0}")]
+    Garbled(String),
+}
+
+impl CallError {
+    /// Whether the daemon is gone, as opposed to having said no.
+    #[must_use]
+    pub fn is_silence(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::Broken | Self::TimedOut { .. } => true,
+            Self::Refused(_) | Self::Garbled(_) => false,
+        }
+    }
+
+    #[must_use]
+    pub fn code(&self) -> Option<ProblemCode> {
+        match self {
+            Self::Refused(problem) => Some(problem.code),
+            Self::Unreachable(_) | Self::Broken | Self::TimedOut { .. } | Self::Garbled(_) => None,
+        }
+    }
+}
+
+impl Call {
+    #[must_use]
+    pub fn method(&self) -> Method {
+        match self {
+            Self::Version | Self::Health | Self::Market | Self::Settings | Self::OpenTrades => Method::GET,
+            Self::History(_) | Self::Trade(_) | Self::Alarms | Self::SyncStatus { .. } => Method::GET,
+            Self::Sync { .. } => Method::POST,
+            Self::PutSettings { .. } => Method::PUT,
+        }
+    }
+
+    /// Path and query.
+    #[must_use]
+    pub fn target(&self) -> String {
+        match self {
+            Self::Version => "/v1/version".to_owned(),
+            Self::Health => "/v1/health".to_owned(),
+            Self::Market => "/v1/market".to_owned(),
+            Self::Settings | Self::PutSettings { .. } => "/v1/settings".to_owned(),
+            Self::OpenTrades => "/v1/trades?status=open".to_owned(),
+            Self::History(query) => history_target(query),
+            Self::Trade(id) => format!("/v1/trades/{id}"),
+            Self::Alarms => "/v1/alarms".to_owned(),
+            Self::SyncStatus { version } => format!("/v1/sync-status?version={version}"),
+            Self::Sync { .. } => "/v1/sync".to_owned(),
+        }
+    }
+
+    /// The body and the key that makes a repetition harmless, for a call that does something.
+    ///
+    /// # Errors
+    /// When the body cannot be written as JSON.
+    pub fn body(&self) -> Result<Option<(Vec<u8>, Uuid)>, serde_json::Error> {
+        match self {
+            Self::Version | Self::Health | Self::Market | Self::Settings | Self::OpenTrades => Ok(None),
+            Self::History(_) | Self::Trade(_) | Self::Alarms | Self::SyncStatus { .. } => Ok(None),
+            Self::Sync { request, key } => Ok(Some((serde_json::to_vec(request)?, *key))),
+            Self::PutSettings { update, key } => Ok(Some((serde_json::to_vec(update)?, *key))),
+        }
+    }
+
+    /// Whether a user started it, so that quitting asks first while it is under way.
+    #[must_use]
+    pub fn is_action(&self) -> bool {
+        match self {
+            Self::PutSettings { .. } | Self::Sync { .. } => true,
+            Self::Version | Self::Health | Self::Market | Self::Settings | Self::OpenTrades => false,
+            Self::History(_) | Self::Trade(_) | Self::Alarms | Self::SyncStatus { .. } => false,
+        }
+    }
+
+    /// Reads the body of a successful answer.
+    ///
+    /// # Errors
+    /// When it is not what this call's answer looks like.
+    pub fn read(&self, body: &[u8]) -> Result<Answer, serde_json::Error> {
+        Ok(match self {
+            Self::Version => Answer::Version(serde_json::from_slice(body)?),
+            Self::Health => Answer::Health(serde_json::from_slice(body)?),
+            Self::Market => Answer::Market(serde_json::from_slice(body)?),
+            Self::Settings => Answer::Settings(serde_json::from_slice(body)?),
+            Self::OpenTrades => Answer::OpenTrades(serde_json::from_slice(body)?),
+            Self::History(_) => Answer::History(serde_json::from_slice(body)?),
+            Self::Trade(_) => Answer::Trade(serde_json::from_slice(body)?),
+            Self::Alarms => Answer::Alarms(serde_json::from_slice(body)?),
+            Self::SyncStatus { .. } => Answer::SyncStatus(serde_json::from_slice(body)?),
+            Self::Sync { .. } => Answer::Synced(serde_json::from_slice(body)?),
+            Self::PutSettings { .. } => Answer::SettingsSaved(serde_json::from_slice(body)?),
+        })
+    }
+}
+
+fn history_target(query: &HistoryQuery) -> String {
+    let mut target = format!("/v1/trades?status=closed&limit={HISTORY_PAGE}");
+    if let Some(outcome) = query.outcome {
+        target.push_str(&format!("&outcome={outcome}"));
+    }
+    if !query.search.is_empty() {
+        target.push_str(&format!("&q={}", percent_encoded(&query.search)));
+    }
+    if let Some(cursor) = &query.cursor {
+        target.push_str(&format!("&cursor={}", percent_encoded(cursor)));
+    }
+    target
+}
+
+fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_term_cannot_leave_its_place() {
+        let query = HistoryQuery {
+            outcome: Some(Outcome::Win),
+            search: "a b&limit=9#é".to_owned(),
+            cursor: Some("x/y=".to_owned()),
+        };
+        assert_eq!(
+            Call::History(query).target(),
+            "/v1/trades?status=closed&limit=100&outcome=win&q=a%20b%26limit%3D9%23%C3%A9&cursor=x%2Fy%3D"
+        );
+    }
+
+    #[test]
+    fn whatever_does_something_carries_a_key() {
+        let key = Uuid::from_u128(7);
+        let calls = [
+            Call::Sync { request: SyncRequest::default(), key },
+            Call::PutSettings { update: SettingsUpdate::default(), key },
+        ];
+        for call in calls {
+            assert_ne!(call.method(), Method::GET);
+            assert!(call.is_action());
+            assert_eq!(call.body().unwrap().unwrap().1, key);
+        }
+        assert_eq!(Call::Health.body().unwrap(), None);
+    }
+}

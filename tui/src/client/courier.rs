@@ -1,0 +1,110 @@
+//! Carries calls to the daemon and messages back, each in a task that this owns: dropping the
+//! courier ends them all.
+
+use std::sync::Arc;
+
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::{AbortHandle, JoinSet};
+
+use super::calls::{Call, CallError};
+use super::events::SseReader;
+use super::http::Daemon;
+use crate::msg::{Msg, StreamSaid};
+
+/// Runs calls and the event stream.
+#[derive(Debug)]
+pub struct Courier {
+    daemon: Arc<Daemon>,
+    out: UnboundedSender<Msg>,
+    tasks: JoinSet<()>,
+    stream: Option<AbortHandle>,
+}
+
+impl Courier {
+    #[must_use]
+    pub fn new(daemon: Daemon, out: UnboundedSender<Msg>) -> Self {
+        Self { daemon: Arc::new(daemon), out, tasks: JoinSet::new(), stream: None }
+    }
+
+    pub fn greet(&mut self) {
+        let (daemon, out) = (Arc::clone(&self.daemon), self.out.clone());
+        self.spawn(async move {
+            let result = daemon.ask(&Call::Version).await;
+            send(&out, Msg::Greeted(result));
+        });
+    }
+
+    pub fn call(&mut self, call: Call) {
+        let (daemon, out) = (Arc::clone(&self.daemon), self.out.clone());
+        self.spawn(async move {
+            let result = Box::new(daemon.call(&call).await);
+            send(&out, Msg::Answered { call, result });
+        });
+    }
+
+    /// Calls in turn; a daemon that is gone is not asked for the rest.
+    pub fn load(&mut self, calls: Vec<Call>) {
+        let (daemon, out) = (Arc::clone(&self.daemon), self.out.clone());
+        self.spawn(async move {
+            let mut outcome = Ok(());
+            for call in calls {
+                let result = daemon.call(&call).await;
+                let error = result.as_ref().err().cloned();
+                send(&out, Msg::Answered { call, result: Box::new(result) });
+                let Some(error) = error else { continue };
+                let is_over = error.is_silence();
+                if outcome.is_ok() || is_over {
+                    outcome = Err(error);
+                }
+                if is_over {
+                    break;
+                }
+            }
+            send(&out, Msg::Loaded(outcome));
+        });
+    }
+
+    pub fn open_stream(&mut self, generation: u64, last_event_id: Option<i64>) {
+        self.close_stream();
+        let (daemon, out) = (Arc::clone(&self.daemon), self.out.clone());
+        let read = async move {
+            let result = match daemon.open_stream(last_event_id).await {
+                Ok(body) => read_stream(body, generation, &out).await,
+                Err(error) => Err(error),
+            };
+            send(&out, Msg::Stream { generation, said: StreamSaid::Ended(result.err()) });
+        };
+        self.stream = Some(self.spawn(read));
+    }
+
+    pub fn close_stream(&mut self) {
+        if let Some(stream) = self.stream.take() {
+            stream.abort();
+        }
+    }
+
+    fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+        while self.tasks.try_join_next().is_some() {}
+        self.tasks.spawn(task)
+    }
+}
+
+async fn read_stream(mut body: Incoming, generation: u64, out: &UnboundedSender<Msg>) -> Result<(), CallError> {
+    let mut reader = SseReader::default();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| CallError::Broken)?;
+        let Some(bytes) = frame.data_ref() else { continue };
+        let items = reader.feed(bytes).map_err(|error| CallError::Garbled(error.to_string()))?;
+        for item in items {
+            send(out, Msg::Stream { generation, said: StreamSaid::Item(item) });
+        }
+    }
+    Ok(())
+}
+
+/// When nobody listens any more the client is ending, and nothing is lost.
+fn send(out: &UnboundedSender<Msg>, msg: Msg) {
+    let _ = out.send(msg);
+}

@@ -1,0 +1,10 @@
+//! The client's end of the socket: where it is ([`connect`]), what is asked ([`calls`]), how it
+//! travels ([`http`]), what is pushed ([`events`]), how long to believe it ([`session`]), and the
+//! tasks that do it ([`courier`]).
+
+pub mod calls;
+pub mod connect;
+pub mod courier;
+pub mod events;
+pub mod http;
+pub mod session;

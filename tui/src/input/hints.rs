@@ -1,0 +1,99 @@
+//! The hint line's content: the keys that do something here and now, in the order of the table.
+
+use super::keymap::{Action, Context, Entry};
+use crate::client::session::TimedRefresh;
+use crate::model::Model;
+use crate::overlays::Overlay;
+use crate::panes::Pane;
+use crate::panes::list::ListState;
+use crate::update::keys::contexts;
+
+/// A hint: key and words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hint {
+    pub action: Action,
+    pub key: String,
+    pub words: String,
+}
+
+/// The hints that make sense now, the most important first; the last two always stay.
+#[must_use]
+pub fn hints(model: &Model) -> Vec<Hint> {
+    let contexts = contexts(model);
+    let nearest = contexts.first().copied().unwrap_or(Context::Everywhere);
+    let shown = model.keymap.entries().filter(|(entry, chords)| {
+        contexts.contains(&entry.context) && !entry.hint.is_empty() && !chords.is_empty() && is_useful(model, entry)
+    });
+    shown
+        .filter_map(|(entry, chords)| {
+            // Where characters are typed, a command from further away needs a key that types none.
+            let is_far = is_modal(nearest) && entry.context != nearest;
+            let key = chords.iter().find(|chord| !is_far || chord.typed().is_none())?.to_string();
+            Some(Hint { action: entry.action, key, words: words(model, entry) })
+        })
+        .collect()
+}
+
+fn words(model: &Model, entry: &Entry) -> String {
+    match (entry.action, &model.overlays.last()) {
+        (Action::Details, Some(Overlay::Settings(_))) => "edit".to_owned(),
+        (Action::AutoRefresh, _) => match model.timed_refresh {
+            TimedRefresh::On => format!("auto:on {}s", model.session.refresh().as_secs()),
+            TimedRefresh::Off => "auto:off".to_owned(),
+        },
+        _ => entry.hint.to_owned(),
+    }
+}
+
+/// Whether the key would do something visible now. A hint for nothing is noise.
+fn is_useful(model: &Model, entry: &Entry) -> bool {
+    use Action as A;
+    let overlay = model.overlays.last();
+    let is_form = matches!(overlay, Some(Overlay::Settings(_)));
+    let is_modal = contexts(model).first().copied().is_some_and(is_modal);
+    let is_bare = overlay.is_none() && !is_modal;
+    match entry.action {
+        A::Details => is_form || (is_bare && has_selection(model)),
+        A::Copy => is_bare && has_selection(model),
+        A::Search => is_bare && list(model).is_some_and(|(_, count)| count > 0),
+        A::SaveSettings => matches!(overlay, Some(Overlay::Settings(form)) if !form.drafts.is_empty()),
+        A::RefreshForm | A::CopyWork => match (overlay, &model.data.settings) {
+            (Some(Overlay::Settings(form)), Some(settings)) => form.is_stale(settings),
+            _ => false,
+        },
+        A::NextFilter => is_bare,
+        A::Sync | A::AutoRefresh | A::Settings | A::Messages => is_bare,
+        A::Back if is_modal => false,
+        A::Back => {
+            !is_bare || model.notices.has_error() || list(model).is_some_and(|(list, _)| !list.search.text().is_empty())
+        }
+        A::Help => !is_modal && !matches!(overlay, Some(Overlay::Help { .. })),
+        A::Up | A::Down | A::Left | A::Right | A::PageUp | A::PageDown | A::Top | A::Bottom => true,
+        A::OpenPane | A::HistoryPane | A::PerformancePane | A::NextPane | A::PreviousPane => true,
+        A::Redraw | A::Suspend | A::Quit | A::NextChoice | A::PreviousChoice | A::Confirm | A::Yes | A::Keep => true,
+        A::AcceptText | A::CancelText => true,
+    }
+}
+
+fn has_selection(model: &Model) -> bool {
+    list(model).is_some_and(|(list, _)| list.selected.is_some())
+}
+
+/// The list of the pane that is shown, with its number of rows.
+#[must_use]
+pub fn list(model: &Model) -> Option<(&ListState, usize)> {
+    match model.pane {
+        Pane::Open => Some((&model.open.list, model.open_trades().len())),
+        Pane::History => Some((&model.history.list, model.history.trades().len())),
+        Pane::Performance => None,
+    }
+}
+
+/// Whether a context belongs to a line of text or a dialog, where plain characters are no commands.
+#[must_use]
+pub fn is_modal(context: Context) -> bool {
+    match context {
+        Context::Dialog | Context::Typing => true,
+        Context::Everywhere | Context::Lists | Context::History | Context::Settings => false,
+    }
+}

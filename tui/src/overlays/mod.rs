@@ -1,0 +1,27 @@
+//! What lies over the panes, as a stack: the topmost gets the keys. Toasts and banners lie beside
+//! the stack: they never take a key except that Esc dismisses an error.
+
+pub mod banners;
+pub mod confirm;
+pub mod help;
+pub mod messages;
+pub mod notices;
+
+use confirm::Confirm;
+
+use crate::panes::settings::model::SettingsForm;
+
+/// One layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Overlay {
+    /// The list of keys, scrolled by so many lines.
+    Help {
+        top: u16,
+    },
+    /// Every message of the session, scrolled likewise.
+    Messages {
+        top: u16,
+    },
+    Settings(SettingsForm),
+    Confirm(Confirm),
+}

@@ -1,0 +1,5 @@
+//! The Open pane: what is held and what works, with its protection.
+
+pub mod cards;
+pub mod model;
+pub mod view;

@@ -1,0 +1,234 @@
+//! What the daemon's answers and events make of the model.
+
+use std::time::Duration;
+
+use blotter_shared::protocol::alarms::Alarm;
+use blotter_shared::protocol::events::{Event, Hello};
+use blotter_shared::protocol::health::{ComponentState, Health};
+use blotter_shared::protocol::market::Market;
+use blotter_shared::protocol::problem::ProblemCode;
+use blotter_shared::protocol::settings::Settings;
+use blotter_shared::protocol::sync::SyncStatus;
+use blotter_shared::protocol::trades::Trade;
+
+use super::{carry_out, settings_form};
+use crate::client::calls::{Answer, Call, CallError};
+use crate::client::events::StreamItem;
+use crate::client::session::{Input, TimedRefresh};
+use crate::effect::Effect;
+use crate::model::{Heard, Model};
+use crate::overlays::Overlay;
+use crate::overlays::notices::Level;
+
+/// How long after a conflict everything is loaded again.
+pub(super) const RELOAD_AFTER: Duration = Duration::from_secs(1);
+
+/// An answer came, or did not.
+pub(super) fn answered(model: &mut Model, call: &Call, result: Result<Answer, CallError>) -> Vec<Effect> {
+    if call.is_action() {
+        model.in_flight = model.in_flight.saturating_sub(1);
+    }
+    match result {
+        Ok(answer) => {
+            model.session.note_contact(model.now);
+            take(model, call, answer)
+        }
+        Err(error) => failed(model, call, &error),
+    }
+}
+
+fn take(model: &mut Model, call: &Call, answer: Answer) -> Vec<Effect> {
+    match answer {
+        Answer::Version(version) => model.data.version = Some(version),
+        Answer::Health(health) => return health_came(model, *health),
+        Answer::Market(market) => market_came(model, market),
+        Answer::Settings(settings) => settings_came(model, *settings),
+        Answer::OpenTrades(list) => {
+            note_seq(model, list.as_of);
+            model.data.open = Some(list.items);
+        }
+        Answer::History(list) => {
+            if let Call::History(query) = call {
+                model.history.take(query, list);
+            }
+        }
+        Answer::Trade(trade) => return trade_came(model, &trade),
+        Answer::Alarms(list) => model.data.alarms = list.items,
+        Answer::SyncStatus(status) => return sync_status_came(model, status),
+        Answer::Synced(status) => {
+            model.notices.say(model.now, Level::Info, synced_sentence(&status));
+            return sync_status_came(model, status);
+        }
+        Answer::SettingsSaved(settings) => {
+            settings_form::saved(model, &settings);
+            settings_came(model, *settings);
+        }
+    }
+    vec![]
+}
+
+fn synced_sentence(status: &SyncStatus) -> String {
+    if status.needs_sync { "Synced: there was news.".to_owned() } else { "Synced: nothing was missed.".to_owned() }
+}
+
+/// The feed's sequence only grows; after a restore it may fall back, and a reload says so.
+fn note_seq(model: &mut Model, seq: i64) {
+    model.data.seq = Some(model.data.seq.map_or(seq, |known| known.max(seq)));
+}
+
+fn failed(model: &mut Model, call: &Call, error: &CallError) -> Vec<Effect> {
+    match call {
+        Call::PutSettings { .. } => settings_form::refused(model, error),
+        Call::Sync { .. } => model.notices.say(model.now, Level::Warn, format!("Not synced: {error}")),
+        Call::History(query) if query.cursor.is_some() => {
+            model.history.is_loading_more = false;
+            model.notices.say(model.now, Level::Warn, format!("The next page did not come: {error}"));
+        }
+        Call::History(_) => model.history.is_loading_more = false,
+        // A load that fails is the session's business: it is repeated and shown as a banner.
+        Call::Version | Call::Health | Call::Market | Call::Settings | Call::OpenTrades => {}
+        Call::Trade(_) | Call::Alarms | Call::SyncStatus { .. } => {}
+    }
+    vec![]
+}
+
+fn health_came(model: &mut Model, health: Health) -> Vec<Effect> {
+    let was_away = model.data.health.as_ref().is_some_and(|heard| heard.value.database.state != ComponentState::Ok);
+    let is_back = was_away && health.database.state == ComponentState::Ok;
+    model.data.health = Some(Heard { value: health, at: model.now });
+    if !is_back {
+        return vec![];
+    }
+    model.notices.say(model.now, Level::Info, "The database answers again.");
+    let orders = model.session.step(model.now, Input::MustReload);
+    carry_out(model, orders)
+}
+
+fn market_came(model: &mut Model, market: Market) {
+    model.data.market = Some(Heard { value: market, at: model.now });
+}
+
+fn settings_came(model: &mut Model, settings: Settings) {
+    if model.data.settings.as_ref().is_some_and(|known| known.version > settings.version) {
+        return;
+    }
+    if model.data.settings.is_none() && !settings.auto_refresh {
+        model.timed_refresh = TimedRefresh::Off;
+        model.session.set_timed_refresh(model.now, TimedRefresh::Off);
+    }
+    for overlay in &mut model.overlays {
+        if let Overlay::Settings(form) = overlay
+            && form.drafts.is_empty()
+        {
+            form.version = settings.version;
+        }
+    }
+    model.data.settings = Some(settings);
+}
+
+/// A trade is new or changed: into its list, or from one to the other.
+fn trade_came(model: &mut Model, trade: &Trade) -> Vec<Effect> {
+    if let Some(open) = &mut model.data.open {
+        match open.iter().position(|row| row.id == trade.id) {
+            Some(index) if trade.status.is_terminal() => {
+                open.remove(index);
+            }
+            Some(index) => {
+                if let Some(row) = open.get_mut(index).filter(|row| row.version <= trade.version) {
+                    row.clone_from(trade);
+                }
+            }
+            None if trade.status.is_terminal() => {}
+            None => {
+                let at = open.iter().position(|row| row.number > trade.number).unwrap_or(open.len());
+                open.insert(at, trade.clone());
+            }
+        }
+    }
+    model.history.note(trade)
+}
+
+fn alarm_came(model: &mut Model, alarm: Alarm) {
+    model.data.alarms.retain(|known| known.id != alarm.id);
+    if alarm.cleared_at.is_none() {
+        model.data.alarms.insert(0, alarm);
+    }
+}
+
+fn sync_status_came(model: &mut Model, status: SyncStatus) -> Vec<Effect> {
+    let missed = status.needs_sync && model.data.open.is_some() && !model.is_loading;
+    model.data.sync = Some(status);
+    if !missed {
+        return vec![];
+    }
+    let orders = model.session.step(model.now, Input::MustReload);
+    carry_out(model, orders)
+}
+
+/// The stream said something.
+pub(super) fn streamed(model: &mut Model, item: StreamItem) -> Vec<Effect> {
+    let orders = model.session.step(model.now, Input::StreamSpoke);
+    let mut effects = carry_out(model, orders);
+    effects.extend(match item {
+        StreamItem::Heartbeat => vec![],
+        StreamItem::Unknown { id, .. } => {
+            note_id(model, id);
+            vec![]
+        }
+        StreamItem::Event { id, event } => {
+            let effects = event_came(model, *event);
+            note_id(model, id);
+            effects
+        }
+    });
+    effects
+}
+
+fn note_id(model: &mut Model, id: Option<i64>) {
+    if let Some(id) = id {
+        note_seq(model, id);
+    }
+}
+
+fn event_came(model: &mut Model, event: Event) -> Vec<Effect> {
+    match event {
+        Event::Hello(Hello { heartbeat_s, .. }) => {
+            let was_lost = model.session.trouble().is_some();
+            let heartbeat = Duration::from_secs(heartbeat_s);
+            let orders = model.session.step(model.now, Input::StreamOpened { heartbeat });
+            if was_lost {
+                model.notices.say(model.now, Level::Info, "Connected again.");
+            }
+            carry_out(model, orders)
+        }
+        Event::Trade(trade) => trade_came(model, &trade),
+        Event::Settings(settings) => {
+            settings_came(model, *settings);
+            vec![]
+        }
+        Event::Alarm(alarm) => {
+            alarm_came(model, *alarm);
+            vec![]
+        }
+        Event::Health(health) => health_came(model, *health),
+        Event::Market(market) => {
+            market_came(model, market);
+            vec![]
+        }
+        Event::Reload(_) => {
+            // What is held may be from a time that is no more.
+            model.data.seq = None;
+            let orders = model.session.step(model.now, Input::MustReload);
+            carry_out(model, orders)
+        }
+        Event::Bye(_) => {
+            let orders = model.session.step(model.now, Input::StreamEnded);
+            carry_out(model, orders)
+        }
+    }
+}
+
+/// Whether an error is a conflict with another device.
+pub(super) fn is_conflict(error: &CallError) -> bool {
+    error.code() == Some(ProblemCode::StaleVersion)
+}

@@ -1,0 +1,7 @@
+//! What panes are drawn with.
+
+pub mod canvas;
+pub mod columns;
+pub mod fit;
+pub mod rail;
+pub mod text;

@@ -1,0 +1,561 @@
+//! A trader's afternoon as data: the same trades, settings and moments in every test and picture.
+
+use std::time::Duration;
+
+use blotter_shared::domain::{
+    AlarmId, AlarmKind, BrokerMode, Cash, CloseReason, Desired, Multiplier, Price, Protection, Severity, TradeId,
+    TradeNumber, TradeStatus,
+};
+use blotter_shared::protocol::PROTOCOL_VERSION;
+use blotter_shared::protocol::alarms::{Alarm, AlarmList};
+use blotter_shared::protocol::events::{Event, Hello};
+use blotter_shared::protocol::health::{Component, ComponentState, Health, Version};
+use blotter_shared::protocol::market::{Market, SessionPhase};
+use blotter_shared::protocol::settings::{Settings, StoredTokens};
+use blotter_shared::protocol::sync::SyncStatus;
+use blotter_shared::protocol::trades::{Close, Trade, TradeList};
+use blotter_tui::client::calls::{Answer, Call, CallError};
+use blotter_tui::client::events::StreamItem;
+use blotter_tui::clock::Now;
+use blotter_tui::effect::Effect;
+use blotter_tui::input::chord::Chord;
+use blotter_tui::input::decode::TerminalEvent;
+use blotter_tui::input::keymap::Keymap;
+use blotter_tui::model::{Access, Model, Motion, Parts, Surroundings};
+use blotter_tui::msg::{Msg, StreamSaid};
+use blotter_tui::theme::glyphs::Glyphs;
+use blotter_tui::theme::{ColorDepth, Theme};
+use blotter_tui::{picture, update, view};
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+pub(crate) fn utc(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+fn price(text: &str) -> Option<Price> {
+    (!text.is_empty()).then(|| text.parse().unwrap())
+}
+
+fn cash(text: &str) -> Option<Cash> {
+    (!text.is_empty()).then(|| Cash(text.parse().unwrap()))
+}
+
+/// Friday afternoon, a quarter to two in New York.
+pub(crate) fn noon() -> DateTime<Utc> {
+    utc("2026-02-20T18:46:05Z")
+}
+
+/// One trade in the words of a screen: symbol, prices, state.
+pub(crate) struct Row {
+    pub(crate) number: u32,
+    pub(crate) symbol: &'static str,
+    pub(crate) qty: u32,
+    pub(crate) entry: &'static str,
+    pub(crate) mark: &'static str,
+    pub(crate) stop: &'static str,
+    pub(crate) target: &'static str,
+    pub(crate) entered: &'static str,
+    pub(crate) status: TradeStatus,
+    pub(crate) protection: Protection,
+}
+
+impl Row {
+    pub(crate) fn trade(&self) -> Trade {
+        let contract: blotter_shared::domain::OptionContract = self.symbol.parse().unwrap();
+        let is_filled = !self.entry.is_empty();
+        let pnl = (!self.entry.is_empty() && !self.mark.is_empty()).then(|| {
+            let (entry, mark): (rust_decimal::Decimal, rust_decimal::Decimal) =
+                (self.entry.parse().unwrap(), self.mark.parse().unwrap());
+            Cash((mark - entry) * rust_decimal::Decimal::from(self.qty * 100))
+        });
+        Trade {
+            id: TradeId(Uuid::from_u128(u128::from(self.number))),
+            number: TradeNumber(self.number),
+            version: 7,
+            account_id: "VA1234567".to_owned(),
+            broker_mode: BrokerMode::Sandbox,
+            ticker: contract.root.clone(),
+            contract,
+            option_symbol: self.symbol.to_owned(),
+            multiplier: Multiplier::STANDARD,
+            qty: self.qty,
+            held_qty: if is_filled { self.qty } else { 0 },
+            status: self.status,
+            desired: if self.status == TradeStatus::Closing { Desired::Flat } else { Desired::Hold },
+            protection: self.protection,
+            needs_person: None,
+            entry_price: price(self.entry),
+            entry_date: utc(self.entered),
+            sl_price: price(self.stop),
+            tp_price: price(self.target),
+            strategy: Some("momentum".to_owned()),
+            current_price: price(self.mark),
+            last_updated: (!self.mark.is_empty()).then(noon),
+            unrealized_pnl: pnl,
+            close: None,
+            last_verified_at: (self.protection == Protection::Confirmed).then(noon),
+        }
+    }
+}
+
+pub(crate) fn open_trades() -> Vec<Trade> {
+    let held = TradeStatus::Filled;
+    let rows = [
+        Row {
+            number: 9,
+            symbol: "AAPL260320P00230000",
+            qty: 1,
+            entry: "6.10",
+            mark: "5.70",
+            stop: "4.50",
+            target: "9.00",
+            entered: "2026-02-20T14:41:00Z",
+            status: held,
+            protection: Protection::Confirmed,
+        },
+        Row {
+            number: 10,
+            symbol: "NVDA260320C00150000",
+            qty: 2,
+            entry: "4.50",
+            mark: "5.35",
+            stop: "3.00",
+            target: "8.00",
+            entered: "2026-02-18T18:40:11Z",
+            status: held,
+            protection: Protection::Confirmed,
+        },
+        Row {
+            number: 11,
+            symbol: "SPY260306C00600000",
+            qty: 3,
+            entry: "2.15",
+            mark: "",
+            stop: "1.50",
+            target: "4.00",
+            entered: "2026-02-20T18:45:00Z",
+            status: held,
+            protection: Protection::Naked,
+        },
+        Row {
+            number: 12,
+            symbol: "TSLA260227C00400000",
+            qty: 1,
+            entry: "7.20",
+            mark: "7.05",
+            stop: "5.00",
+            target: "11.00",
+            entered: "2026-02-19T15:00:00Z",
+            status: TradeStatus::Closing,
+            protection: Protection::Confirmed,
+        },
+        Row {
+            number: 13,
+            symbol: "AMD260320C00200000",
+            qty: 4,
+            entry: "",
+            mark: "",
+            stop: "1.10",
+            target: "3.40",
+            entered: "2026-02-20T18:44:10Z",
+            status: TradeStatus::Open,
+            protection: Protection::NotApplicable,
+        },
+    ];
+    let mut trades: Vec<Trade> = rows.iter().map(Row::trade).collect();
+    trades[2].needs_person = Some("bracket rejected: stop above the bid; set a lower stop".to_owned());
+    trades
+}
+
+struct Closed {
+    number: u32,
+    symbol: &'static str,
+    qty: u32,
+    entry: &'static str,
+    exit: &'static str,
+    entered: &'static str,
+    closed: &'static str,
+    reason: CloseReason,
+    pnl: &'static str,
+    percent: &'static str,
+    r: &'static str,
+    strategy: &'static str,
+}
+
+const CLOSED: &[Closed] = &[
+    Closed {
+        number: 8,
+        symbol: "NVDA260227C00145000",
+        qty: 2,
+        entry: "3.10",
+        exit: "4.65",
+        entered: "2026-02-17T16:10:00Z",
+        closed: "2026-02-18T20:12:00Z",
+        reason: CloseReason::TargetHit,
+        pnl: "310",
+        percent: "50",
+        r: "2.1",
+        strategy: "momentum",
+    },
+    Closed {
+        number: 7,
+        symbol: "AMD260220P00120000",
+        qty: 1,
+        entry: "2.40",
+        exit: "1.60",
+        entered: "2026-02-17T14:40:00Z",
+        closed: "2026-02-17T15:02:00Z",
+        reason: CloseReason::StopHit,
+        pnl: "-80",
+        percent: "-33.3",
+        r: "-1.0",
+        strategy: "reversal",
+    },
+    Closed {
+        number: 6,
+        symbol: "SPY260213C00610000",
+        qty: 5,
+        entry: "0.40",
+        exit: "0.00",
+        entered: "2026-02-10T16:00:00Z",
+        closed: "2026-02-13T21:00:00Z",
+        reason: CloseReason::Expired,
+        pnl: "-200",
+        percent: "-100",
+        r: "-1.0",
+        strategy: "lotto",
+    },
+];
+
+pub(crate) fn closed_trades() -> Vec<Trade> {
+    CLOSED
+        .iter()
+        .map(|row| {
+            let base = Row {
+                number: row.number,
+                symbol: row.symbol,
+                qty: row.qty,
+                entry: row.entry,
+                mark: "",
+                stop: "1.00",
+                target: "9.00",
+                entered: row.entered,
+                status: TradeStatus::Closed,
+                protection: Protection::NotApplicable,
+            };
+            Trade {
+                held_qty: 0,
+                strategy: Some(row.strategy.to_owned()),
+                close: Some(Close {
+                    at: utc(row.closed),
+                    reason: Some(row.reason),
+                    price: price(row.exit),
+                    realized_pnl: cash(row.pnl),
+                    realized_pnl_pct: Some(row.percent.parse().unwrap()),
+                    r_multiple: Some(row.r.parse().unwrap()),
+                }),
+                ..base.trade()
+            }
+        })
+        .collect()
+}
+
+pub(crate) fn settings() -> Settings {
+    Settings {
+        version: 7,
+        broker_mode: BrokerMode::Sandbox,
+        account_balance: Cash("25000".parse().unwrap()),
+        max_positions: 5,
+        daily_loss_limit: Cash("500".parse().unwrap()),
+        heat_limit_pct: "6".parse().unwrap(),
+        auto_refresh: true,
+        tokens: StoredTokens { sandbox: true, live: false, orats: false },
+        sandbox_account_id: Some("VA1234567".to_owned()),
+        live_account_id: None,
+        updated_at: utc("2026-02-18T15:00:00Z"),
+    }
+}
+
+pub(crate) fn component(state: ComponentState) -> Component {
+    Component {
+        state,
+        since: utc("2026-02-20T18:40:02Z"),
+        checked_at: noon(),
+        age_s: 2,
+        detail: None,
+        next_try_s: None,
+    }
+}
+
+pub(crate) fn health(broker: ComponentState) -> Health {
+    Health {
+        status: ComponentState::Ok,
+        version: "0.1.0".to_owned(),
+        now: noon(),
+        started_at: utc("2026-02-20T13:00:00Z"),
+        database: component(ComponentState::Ok),
+        broker: component(broker),
+        scheduler: component(ComponentState::Ok),
+    }
+}
+
+pub(crate) fn market(phase: SessionPhase) -> Market {
+    let next = match phase {
+        SessionPhase::Open => "2026-02-20T21:00:00Z",
+        SessionPhase::Closed => "2026-02-23T14:30:00Z",
+    };
+    Market {
+        now: noon(),
+        phase,
+        next_change: utc(next),
+        session_date: noon().date_naive(),
+        early_close: false,
+        forced_open: false,
+    }
+}
+
+pub(crate) fn version() -> Version {
+    Version { daemon: "0.1.0".to_owned(), protocol: PROTOCOL_VERSION, schema: 1, username: "sam".to_owned() }
+}
+
+pub(crate) fn alarm() -> Alarm {
+    Alarm {
+        id: AlarmId(Uuid::from_u128(77)),
+        kind: AlarmKind::Naked,
+        severity: Severity::Page,
+        trade_id: None,
+        trade_number: Some(TradeNumber(11)),
+        message: "#11 SPY 600 C is held without a stop for 41 s. Set a stop below the bid.".to_owned(),
+        raised_at: noon(),
+        acked_at: None,
+        cleared_at: None,
+    }
+}
+
+/// What a daemon answers.
+#[derive(Clone)]
+pub(crate) struct World {
+    pub(crate) open: Vec<Trade>,
+    pub(crate) closed: Vec<Trade>,
+    pub(crate) settings: Settings,
+    pub(crate) health: Health,
+    pub(crate) market: Market,
+    pub(crate) alarms: Vec<Alarm>,
+    pub(crate) next_cursor: Option<String>,
+}
+
+impl World {
+    /// A busy afternoon.
+    pub(crate) fn busy() -> Self {
+        Self { open: open_trades(), closed: closed_trades(), ..Self::fresh(ComponentState::Ok) }
+    }
+
+    /// The first start: nothing has been traded.
+    pub(crate) fn fresh(broker: ComponentState) -> Self {
+        Self {
+            open: vec![],
+            closed: vec![],
+            settings: settings(),
+            health: health(broker),
+            market: market(SessionPhase::Open),
+            alarms: vec![],
+            next_cursor: None,
+        }
+    }
+
+    pub(crate) fn answer(&self, call: &Call) -> Answer {
+        let list = |items: &[Trade], next_cursor| TradeList { items: items.to_vec(), next_cursor, as_of: 41 };
+        let status = SyncStatus {
+            needs_sync: false,
+            has_conflicts: false,
+            server_version: 41,
+            last_sync_at: Some(noon()),
+            last_sync_device: Some("laptop".to_owned()),
+        };
+        match call {
+            Call::Version => Answer::Version(version()),
+            Call::Health => Answer::Health(Box::new(self.health.clone())),
+            Call::Market => Answer::Market(self.market.clone()),
+            Call::Settings => Answer::Settings(Box::new(self.settings.clone())),
+            Call::OpenTrades => Answer::OpenTrades(list(&self.open, None)),
+            Call::History(query) => {
+                let found: Vec<_> = self
+                    .closed
+                    .iter()
+                    .filter(|trade| trade.ticker.to_lowercase().contains(&query.search.to_lowercase()))
+                    .cloned()
+                    .collect();
+                Answer::History(list(&found, self.next_cursor.clone()))
+            }
+            Call::Trade(id) => Answer::Trade(Box::new(self.open.iter().find(|trade| trade.id == *id).unwrap().clone())),
+            Call::Alarms => Answer::Alarms(AlarmList { items: self.alarms.clone() }),
+            Call::SyncStatus { .. } => Answer::SyncStatus(status),
+            Call::Sync { .. } => Answer::Synced(status),
+            Call::PutSettings { update, .. } => {
+                let mut settings = self.settings.clone();
+                settings.version += 1;
+                settings.max_positions = update.max_positions.unwrap_or(settings.max_positions);
+                Answer::SettingsSaved(Box::new(settings))
+            }
+        }
+    }
+}
+
+/// How the terminal is.
+#[derive(Clone, Copy)]
+pub(crate) struct Look {
+    pub(crate) size: (u16, u16),
+    pub(crate) theme: &'static str,
+    pub(crate) depth: ColorDepth,
+    pub(crate) glyphs: Glyphs,
+}
+
+impl Look {
+    pub(crate) fn sized(width: u16, height: u16) -> Self {
+        Self { size: (width, height), theme: "dark", depth: ColorDepth::Ansi, glyphs: Glyphs::Unicode }
+    }
+}
+
+/// A model with a clock and a daemon that answers at once, so that a test can be a script of keys.
+pub(crate) struct Desk {
+    pub(crate) model: Model,
+    pub(crate) now: Now,
+    pub(crate) world: World,
+    /// Every deed so far.
+    pub(crate) deeds: Vec<Effect>,
+    /// Calls that are not answered by themselves.
+    pub(crate) held: Vec<Call>,
+    pub(crate) holds_actions: bool,
+    pub(crate) is_gone: bool,
+}
+
+impl Desk {
+    pub(crate) fn new(look: Look, world: World) -> Self {
+        let now = Now { wall: noon(), since_start: Duration::from_secs(100) };
+        let surroundings = Surroundings {
+            depth: look.depth,
+            glyphs: look.glyphs,
+            motion: Motion::Still,
+            theme_follows: false,
+            access: Access::Full,
+            shows_title: false,
+            version: "0.1.0",
+        };
+        let parts = Parts {
+            surroundings,
+            theme: Theme::built_in(look.theme, look.depth),
+            keymap: Keymap::defaults(),
+            refresh: Duration::from_secs(15),
+        };
+        let model = Model::new(now, look.size, parts, 7);
+        Self { model, now, world, deeds: Vec::new(), held: Vec::new(), holds_actions: false, is_gone: false }
+    }
+
+    /// A desk whose session is live.
+    pub(crate) fn live(look: Look, world: World) -> Self {
+        let mut desk = Self::new(look, world);
+        let first = update::start(&desk.model);
+        desk.settle(first);
+        desk
+    }
+
+    /// Gives a message and lets everything that follows from it happen.
+    pub(crate) fn tell(&mut self, msg: Msg) {
+        let effects = update::update(&mut self.model, self.now, msg);
+        self.settle(effects);
+    }
+
+    /// The driver of the model: carries out effects until nothing follows any more.
+    fn settle(&mut self, effects: Vec<Effect>) {
+        let mut queue = effects;
+        while !queue.is_empty() {
+            let effect = queue.remove(0);
+            self.deeds.push(effect.clone());
+            for msg in self.reply(effect) {
+                queue.extend(update::update(&mut self.model, self.now, msg));
+            }
+        }
+    }
+
+    fn reply(&mut self, effect: Effect) -> Vec<Msg> {
+        let answered =
+            |call: &Call, world: &World| Msg::Answered { call: call.clone(), result: Box::new(Ok(world.answer(call))) };
+        match effect {
+            Effect::Greet if self.is_gone => {
+                let gone = "/run/blotter/blotterd.sock does not exist".to_owned();
+                vec![Msg::Greeted(Err(CallError::Unreachable(gone)))]
+            }
+            Effect::Greet => vec![Msg::Greeted(Ok(version()))],
+            Effect::Load(calls) => {
+                let answers = calls.iter().map(|call| answered(call, &self.world));
+                answers.chain([Msg::Loaded(Ok(()))]).collect()
+            }
+            Effect::Call(call) if call.is_action() && self.holds_actions => {
+                self.held.push(call);
+                vec![]
+            }
+            Effect::Call(call) => vec![answered(&call, &self.world)],
+            Effect::OpenStream { generation, .. } => {
+                let hello = Event::Hello(Hello { seq: 41, heartbeat_s: 10, now: noon() });
+                let item = StreamItem::Event { id: None, event: Box::new(hello) };
+                vec![Msg::Stream { generation, said: StreamSaid::Item(item) }]
+            }
+            Effect::CloseStream | Effect::Copy(_) | Effect::Ring { .. } | Effect::Title(_) => vec![],
+            Effect::Redraw | Effect::Suspend | Effect::Quit => vec![],
+        }
+    }
+
+    /// Answers the oldest held call.
+    pub(crate) fn answer_held(&mut self, result: Result<Answer, CallError>) {
+        let call = self.held.remove(0);
+        self.tell(Msg::Answered { call, result: Box::new(result) });
+    }
+
+    /// An event comes through the stream.
+    pub(crate) fn push(&mut self, event: Event) {
+        let item = StreamItem::Event { id: Some(50), event: Box::new(event) };
+        let generation = self.model.generation;
+        self.tell(Msg::Stream { generation, said: StreamSaid::Item(item) });
+    }
+
+    /// The daemon goes away.
+    pub(crate) fn lose_daemon(&mut self) {
+        self.is_gone = true;
+        let generation = self.model.generation;
+        self.tell(Msg::Stream { generation, said: StreamSaid::Ended(None) });
+    }
+
+    /// Presses keys, written as in the configuration, with spaces between them.
+    pub(crate) fn keys(&mut self, script: &str) -> &mut Self {
+        for key in script.split_whitespace() {
+            let chord: Chord = key.parse().unwrap();
+            self.tell(Msg::Terminal(TerminalEvent::Key(chord)));
+        }
+        self
+    }
+
+    /// Types text.
+    pub(crate) fn types(&mut self, text: &str) -> &mut Self {
+        for c in text.chars() {
+            self.tell(Msg::Terminal(TerminalEvent::Key(Chord::char(c))));
+        }
+        self
+    }
+
+    pub(crate) fn pass(&mut self, seconds: f64) -> &mut Self {
+        let passed = Duration::from_secs_f64(seconds);
+        self.now = Now { wall: self.now.wall + passed, since_start: self.now.since_start + passed };
+        self.tell(Msg::Wake);
+        self
+    }
+
+    /// The screen as text.
+    pub(crate) fn screen(&self) -> String {
+        picture::text(&view::draw(&self.model).buffer)
+    }
+
+    pub(crate) fn has_done(&self, deed: impl Fn(&Effect) -> bool) -> bool {
+        self.deeds.iter().any(deed)
+    }
+}

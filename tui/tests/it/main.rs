@@ -1,0 +1,16 @@
+//! The client from outside: whole screens, whole sessions, the command line.
+
+#[cfg(test)]
+mod client;
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod keys;
+#[cfg(test)]
+mod random;
+#[cfg(test)]
+mod screens;
+#[cfg(test)]
+mod server;
+#[cfg(test)]
+mod shots;
