@@ -126,6 +126,16 @@ pub struct Broker {
     pub checks_epochs: bool,
 }
 
+/// Contracts of one leg that trade at one price.
+#[derive(Clone, Copy, Debug)]
+pub struct Execution {
+    pub leg: usize,
+    pub contracts: u32,
+    pub price: u64,
+    /// The price is shown from this second on.
+    pub priced_at: u64,
+}
+
 /// Why a request is turned down at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Deny {
@@ -273,7 +283,8 @@ impl Broker {
     }
 
     /// Executes contracts of one leg.
-    pub fn fill(&mut self, id: i64, leg: usize, contracts: u32, price: u64, priced_at: u64, now: u64) {
+    pub fn fill(&mut self, id: i64, execution: Execution, now: u64) {
+        let Execution { leg, contracts, price, priced_at } = execution;
         let shrinks = self.temper.sibling_shrinks;
         let Some(order) = self.orders.iter_mut().find(|order| order.id == id) else { return };
         let contracts = contracts.min(order.remaining());

@@ -2,7 +2,7 @@
 
 use blotter_daemon::trades::ports::OrderState;
 
-use crate::broker::{Kind, SimOrder, end};
+use crate::broker::{Execution, Kind, SimOrder, end};
 use crate::faults::Class;
 use crate::world::World;
 
@@ -75,7 +75,8 @@ fn match_orders(world: &mut World) {
             world.oracle.count("partial-fill");
         }
         world.note(|| format!("fills {} of {id} at {}", contracts, chance.price));
-        world.broker.fill(id, chance.leg, contracts, chance.price, now + late, now);
+        let execution = Execution { leg: chance.leg, contracts, price: chance.price, priced_at: now + late };
+        world.broker.fill(id, execution, now);
         world.mark(u64::try_from(id).unwrap_or(0) ^ chance.price);
     }
 }

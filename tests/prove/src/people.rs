@@ -80,6 +80,7 @@ fn near(cents: u64, below: u64, above: u64) -> Price {
 }
 
 /// What an order for a contract of the run looks like.
+#[derive(Clone, Copy, Debug)]
 pub struct Wanted {
     pub contract: usize,
     pub quantity: u32,

@@ -9,8 +9,8 @@ use std::time::Duration;
 use blotter_daemon::trades::facts::{AlarmChange, Book, Change};
 use blotter_daemon::trades::ports::{
     Allowance, BrokerLeg, BrokerOrder, BrokerPort, Clock, CommitError, Fence, Holder, LeaseAnswer, LegKind, Lookup,
-    OrderId, OrderPage, Placement, Position, Quote, ReadFailure, Refusal, RefusalKind, Session, Sessions, Side, Store,
-    StoreError, Symbol, WriteOutcome,
+    OrderId, OrderPage, Placement, Position, Quote, ReadFailure, Refusal, RefusalKind, Rest, Session, Sessions, Side,
+    Store, StoreError, Symbol, WriteOutcome,
 };
 use blotter_shared::domain::Cash;
 use chrono::{DateTime, NaiveDate, Utc};
@@ -193,13 +193,16 @@ impl Clock for Port {
         self.world.lock().fresh_id()
     }
 
-    fn sleep(&self, span: Duration) -> impl Future<Output = ()> + Send {
+    fn sleep(&self, span: Duration) -> impl Future<Output = Rest> + Send {
         self.call(move |world, daemon, call| {
             let span = u64::try_from(span.as_millis()).unwrap_or(0).max(1);
-            if let Some(process) = world.processes.get_mut(daemon) {
-                process.asleep = Some(call);
+            let Some(process) = world.processes.get_mut(daemon) else { return };
+            if std::mem::take(&mut process.called) {
+                world.reply(daemon, call, 1, Rest::Roused);
+                return;
             }
-            world.reply(daemon, call, span, ());
+            process.asleep = Some(call);
+            world.reply(daemon, call, span, Rest::Over);
         })
     }
 }

@@ -283,6 +283,8 @@ fn schedule(world: &mut World) {
     if !world.broker.temper.cross_zero {
         world.streams.set_rate(Class::RequestVeryLate, 0);
     }
+    // The order of epochs rests on the longest delivery time, which these requests exceed.
+    world.broker.checks_epochs = world.streams.rate(Class::RequestVeryLate) == 0;
     for at in 0..world.broker.contracts.len() {
         life(world, at);
     }

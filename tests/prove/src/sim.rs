@@ -38,8 +38,16 @@ impl Sim {
     #[must_use]
     pub fn new(mut world: World, daemons: usize) -> Self {
         for daemon in 0..daemons {
-            let process =
-                Process { life: 0, alive: false, awaits: 0, doomed: false, asleep: None, skew: 0, disturbed_at: 0 };
+            let process = Process {
+                life: 0,
+                alive: false,
+                awaits: 0,
+                doomed: false,
+                asleep: None,
+                called: false,
+                skew: 0,
+                disturbed_at: 0,
+            };
             world.processes.push(process);
             let after = world.streams.between(Class::Setup, 0, 3000);
             world.push(after, Event::Start { daemon });
@@ -152,6 +160,7 @@ impl Sim {
             process.alive = false;
             process.life += 1;
             process.asleep = None;
+            process.called = false;
             process.disturbed_at = now;
         }
         world.oracle.count("crash");

@@ -9,6 +9,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use blotter_daemon::trades::ports::Rest;
 use blotter_daemon::trades::rules::Rules;
 use chrono::{DateTime, NaiveDate, Utc};
 
@@ -78,6 +79,8 @@ pub struct Process {
     pub doomed: bool,
     /// The call that it sleeps in, to be woken early.
     pub asleep: Option<u64>,
+    /// Somebody called it while it worked.
+    pub called: bool,
     /// Milliseconds by which its wall clock is off.
     pub skew: i64,
     /// It stood still until then.
@@ -93,6 +96,18 @@ pub struct Gap {
     pub new_day: bool,
 }
 
+impl std::fmt::Debug for Event {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::World(_) => f.write_str("World"),
+            Self::Resume { daemon, life, call } => write!(f, "Resume {daemon} {life} {call}"),
+            Self::Wake { daemon, life, call } => write!(f, "Wake {daemon} {life} {call}"),
+            Self::Start { daemon } => write!(f, "Start {daemon}"),
+        }
+    }
+}
+
+/// Everything there is in a run.
 pub struct World {
     pub now: Millis,
     queue: BinaryHeap<Reverse<Queued>>,
@@ -151,6 +166,12 @@ impl Shared {
     /// The world; nobody holds it across an await, and there is one thread.
     pub fn lock(&self) -> MutexGuard<'_, World> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World").field("now", &self.now).field("trace", &self.trace).finish_non_exhaustive()
     }
 }
 
@@ -261,11 +282,13 @@ impl World {
         value.downcast().ok().map(|value| *value)
     }
 
-    /// Wakes every daemon that sleeps: a command was accepted.
+    /// Calls every daemon: a command was accepted. One that works finds it out when it next sleeps.
     pub fn wake(&mut self) {
         for daemon in 0..self.processes.len() {
-            if let Some(call) = self.processes.get_mut(daemon).and_then(|process| process.asleep.take()) {
-                self.reply(daemon, call, 20, ());
+            let Some(process) = self.processes.get_mut(daemon).filter(|process| process.alive) else { continue };
+            match process.asleep.take() {
+                Some(call) => self.reply(daemon, call, 20, Rest::Roused),
+                None => process.called = true,
             }
         }
     }

@@ -152,9 +152,11 @@ fn current(trade: &Trade, version: i64) -> Result<(), Refused> {
 }
 
 /// Another wish, one version on.
-fn wished(trade: &Trade, becomes: Wish, now: DateTime<Utc>) -> Accepted {
+fn wished(trade: &Trade, mut becomes: Wish, now: DateTime<Utc>) -> Accepted {
     let version = trade.wish.version + 1;
-    let becomes = Box::new(Wish { version, since: now, ..becomes });
+    becomes.version = version;
+    becomes.since = now;
+    let becomes = Box::new(becomes);
     let expect = WishStamp::of(&trade.wish);
     Accepted { changes: vec![Change::Wish { trade: trade.id(), expect, becomes }], trade: Some((trade.id(), version)) }
 }

@@ -20,7 +20,7 @@ use super::facts::apply::difference;
 use super::facts::fold::{Context, fold};
 use super::facts::{AlarmChange, Book, Change};
 use super::plan::{Scene, account};
-use super::ports::{BrokerPort, Clock, CommitError, Fence, Holder, LeaseAnswer, Sessions, Store};
+use super::ports::{BrokerPort, Clock, CommitError, Fence, Holder, LeaseAnswer, Rest, Sessions, Store};
 use super::rules::{Rule, Rules};
 use super::snapshot::Snapshot;
 use super::tag::{Epoch, Installation};
@@ -28,6 +28,11 @@ use super::timing::{Pace, Timing};
 
 /// Seconds by which the wall clock may differ from the boot clock between two passes.
 const CLOCK_STEP: f64 = 2.0;
+
+/// Orders twice, positions, quotes.
+const SMALLEST_CUT: u32 = 4;
+/// A cut that takes more than this is begun whatever is left: waiting would not help it.
+const LARGEST_CUT: u32 = 40;
 
 /// Who this engine is and by what it acts.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +62,10 @@ pub struct Engine<S, B, C, T> {
     wrote_at: Option<Duration>,
     /// Both clocks at the last pass, and since when they have run alike.
     pulse: Option<Pulse>,
+    /// Calls that the last cut took, or had taken when it failed.
+    cut_reads: u32,
+    /// Calls that a whole cut takes, as the last one did.
+    cut_cost: u32,
 }
 
 /// Both clocks at one moment.
@@ -103,7 +112,7 @@ pub enum Outlook {
 
 impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
     pub fn new(ports: Ports<S, B, C, T>, settings: Settings) -> Self {
-        Self { ports, settings, lease: None, wrote_at: None, pulse: None }
+        Self { ports, settings, lease: None, wrote_at: None, pulse: None, cut_reads: 0, cut_cost: SMALLEST_CUT }
     }
 
     /// Runs for ever; dropping the future ends it, at any point, safely.
@@ -127,7 +136,14 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
             Ok(None) => return Pass::Standby,
             Err(Unanswered) => return Pass::Troubled,
         };
-        let Ok(snapshot) = self.read(&book).await else { return Pass::Troubled };
+        // Half a cut is worth nothing and uses up what a whole one needs.
+        if self.ports.broker.allowance().reads < self.cut_cost.min(LARGEST_CUT) {
+            return Pass::Troubled;
+        }
+        let read = self.read(&book).await;
+        self.cut_cost = self.cut_cost.max(self.cut_reads);
+        let Ok(snapshot) = read else { return Pass::Troubled };
+        self.cut_cost = self.cut_reads.max(SMALLEST_CUT);
         if self.ports.clock.boot().saturating_sub(begun) > self.settings.timing.pass {
             return Pass::Troubled;
         }
@@ -276,17 +292,19 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
         Ok(())
     }
 
-    /// Sleeps until the next pass is due, and renews the lease on the way.
+    /// Sleeps until the next pass is due or somebody calls, and renews the lease on the way.
     async fn wait(&mut self, pass: Pass) {
         let mut left = self.pause(pass);
         while left > self.settings.timing.renew {
-            self.ports.clock.sleep(self.settings.timing.renew).await;
+            if self.ports.clock.sleep(self.settings.timing.renew).await == Rest::Roused {
+                return;
+            }
             left -= self.settings.timing.renew;
             if self.lease.is_some() {
                 let _lease = self.own(self.ports.clock.boot()).await;
             }
         }
-        self.ports.clock.sleep(left).await;
+        let _rest = self.ports.clock.sleep(left).await;
     }
 
     /// The pace (ruling 1), slowed down when the reads of this minute run out.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use blotter_shared::domain::{Cash, IntentState};
 use chrono::NaiveDate;
 
-use super::super::facts::Book;
+use super::super::facts::{Book, Trade};
 use super::super::ports::{
     BrokerOrder, BrokerPort, Clock, Lookup, OrderId, Position, ReadFailure, Sessions, Store, Symbol,
 };
@@ -20,20 +20,23 @@ const PAGES: u32 = 400;
 const LOOKUPS: usize = 4;
 
 impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
-    pub(super) async fn read(&self, book: &Book) -> Result<Snapshot, ReadFailure> {
+    pub(super) async fn read(&mut self, book: &Book) -> Result<Snapshot, ReadFailure> {
         match self.cut(book).await {
             Err(_) if !self.settings.rules.has(Rule::SilenceIsNoEvidence) => Ok(self.nothing(book)),
             answer => answer,
         }
     }
 
-    async fn cut(&self, book: &Book) -> Result<Snapshot, ReadFailure> {
+    async fn cut(&mut self, book: &Book) -> Result<Snapshot, ReadFailure> {
+        self.cut_reads = 0;
         let before = self.orders().await?;
+        self.cut_reads += 1;
         let positions = self.ports.broker.positions().await?;
         let at = self.ports.clock.now();
         let orders = self.orders().await?;
         let symbols: BTreeSet<Symbol> = book.live_trades().map(|trade| trade.spec.symbol.clone()).collect();
         let symbols: Vec<Symbol> = symbols.into_iter().collect();
+        self.cut_reads += u32::from(!symbols.is_empty());
         let quotes = if symbols.is_empty() { BTreeMap::new() } else { self.ports.broker.quotes(&symbols).await? };
         let session = self.ports.sessions.at(at);
         let lookups = self.lookups(book, &orders).await?;
@@ -60,10 +63,11 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
     }
 
     /// All pages. A page without anything new ends it, whatever the broker says about more.
-    async fn orders(&self) -> Result<Vec<BrokerOrder>, ReadFailure> {
+    async fn orders(&mut self) -> Result<Vec<BrokerOrder>, ReadFailure> {
         let mut all: Vec<BrokerOrder> = Vec::new();
         let mut known = BTreeSet::new();
         for page in 1..=PAGES {
+            self.cut_reads += 1;
             let answer = self.ports.broker.orders(page).await?;
             let before = known.len();
             all.extend(answer.orders.into_iter().filter(|order| known.insert(order.id)));
@@ -76,20 +80,23 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
     }
 
     /// Asks by number for orders that should be in the list and were not, several reads in a row.
-    async fn lookups(&self, book: &Book, shown: &[BrokerOrder]) -> Result<BTreeMap<OrderId, Lookup>, ReadFailure> {
+    async fn lookups(&mut self, book: &Book, shown: &[BrokerOrder]) -> Result<BTreeMap<OrderId, Lookup>, ReadFailure> {
         let enough = self.settings.timing.missing_reads.saturating_sub(1);
+        // A position that differs makes it urgent: the order may have filled.
+        let patience = |trade: &Trade| if trade.marks.mismatch.is_some() { 1 } else { enough };
         let missing: Vec<OrderId> = book
             .trades
             .values()
-            .flat_map(|trade| &trade.intents)
-            .filter(|intent| matches!(intent.state, IntentState::Acked | IntentState::Working))
-            .filter(|intent| intent.missing_reads >= enough)
-            .filter_map(|intent| intent.broker_id)
+            .flat_map(|trade| trade.intents.iter().map(move |intent| (intent, patience(trade))))
+            .filter(|(intent, _)| matches!(intent.state, IntentState::Acked | IntentState::Working))
+            .filter(|(intent, patience)| intent.missing_reads >= *patience)
+            .filter_map(|(intent, _)| intent.broker_id)
             .filter(|id| !shown.iter().any(|order| order.id == *id))
             .take(LOOKUPS)
             .collect();
         let mut found = BTreeMap::new();
         for id in missing {
+            self.cut_reads += 1;
             found.insert(id, self.ports.broker.order(id).await?);
         }
         Ok(found)
@@ -97,7 +104,7 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
 
     /// The lists of earlier days on which something was sent whose fate is not known.
     async fn history(
-        &self,
+        &mut self,
         book: &Book,
         today: NaiveDate,
     ) -> Result<BTreeMap<NaiveDate, Vec<BrokerOrder>>, ReadFailure> {
@@ -111,6 +118,7 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
             .collect();
         let mut history = BTreeMap::new();
         for day in days {
+            self.cut_reads += 1;
             match self.ports.broker.orders_on(day).await {
                 Ok(orders) => {
                     history.insert(day, orders);

@@ -40,6 +40,11 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
     async fn place(&mut self, trade: &Trade, place: &Place, epoch: Epoch) -> Result<(), CommitError> {
         let gate_opened = self.ports.clock.boot();
         let mut intent = self.sending(trade, place, epoch);
+        // What went before it in this pass may have taken long.
+        let stale = intent.valid_until.is_some_and(|until| self.ports.clock.now() > until);
+        if stale && self.settings.rules.has(Rule::EntryDeadline) {
+            return Ok(());
+        }
         let Some(order) = intent.order().cloned() else { return Ok(()) };
         let expect = WishStamp::of(&trade.wish);
         if self.settings.rules.has(Rule::RecordBeforeSend) {
@@ -71,7 +76,10 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
             WriteOutcome::Unknown(_) if !self.settings.rules.has(Rule::NeverResend) => {
                 self.ports.broker.place(placement).await
             }
-            outcome => outcome,
+            WriteOutcome::Accepted(_)
+            | WriteOutcome::Refused(_)
+            | WriteOutcome::NotSent(_)
+            | WriteOutcome::Unknown(_) => outcome,
         }
     }
 

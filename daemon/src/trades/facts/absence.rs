@@ -4,6 +4,11 @@
 //! time have passed; several clean reads, apart from each other, did not show it; the list is of
 //! the day on which it was sent; the list shows everything else that is known to be there; the
 //! position is what the ledger says without it.
+//!
+//! An exit may be declared absent although the position differs, after as many reads as a differing
+//! position needs itself: somebody who sells in the broker's own screen must not leave our order in
+//! doubt for ever. Nothing is placed on a position that differs, and an order that turns up late is
+//! taken up again.
 
 use blotter_shared::domain::IntentState;
 use chrono::{DateTime, Utc};
@@ -18,7 +23,8 @@ pub(super) fn miss(intent: &mut Intent, ground: Ground, context: &Context<'_>) {
         intent.state = IntentState::Absent;
         return;
     }
-    if !ground.proves_absence() || !is_due(intent, context) {
+    let explained = ground.agrees || intent.is_exit();
+    if !ground.is_clean() || !explained || !is_due(intent, context) {
         return;
     }
     let now = context.now;
@@ -27,9 +33,16 @@ pub(super) fn miss(intent: &mut Intent, ground: Ground, context: &Context<'_>) {
         intent.absence.reads += 1;
         intent.absence.last = Some(now);
     }
-    let enough = if context.rules.has(Rule::AbsenceNeedsReads) { context.timing.absent_reads } else { 1 };
-    if intent.absence.reads >= enough {
+    if intent.absence.reads >= reads_needed(ground, context) {
         intent.state = IntentState::Absent;
+    }
+}
+
+fn reads_needed(ground: Ground, context: &Context<'_>) -> u32 {
+    match (context.rules.has(Rule::AbsenceNeedsReads), ground.agrees) {
+        (false, _) => 1,
+        (true, true) => context.timing.absent_reads,
+        (true, false) => context.timing.absent_reads.max(context.timing.mismatch_reads),
     }
 }
 

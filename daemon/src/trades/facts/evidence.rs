@@ -83,8 +83,29 @@ pub(super) fn position(trade: &mut Trade, snapshot: &Snapshot, ground: Ground, c
     let known = trade.marks.mismatch.filter(|mismatch| mismatch.position == position);
     let known = known.unwrap_or(Mismatch { position, reads: 0, since: context.now });
     trade.marks.mismatch = Some(Mismatch { reads: known.reads + 1, ..known });
-    if is_believed(&known, context) {
+    if is_believed(&known, context) && !misses_a_live_order(trade) {
         judge(trade, snapshot, held - position, context);
+    }
+}
+
+/// An order of ours that should work is not in the list: it may have filled, and it is asked for by
+/// its number before the difference is put down to anybody else.
+fn misses_a_live_order(trade: &Trade) -> bool {
+    trade.intents.iter().any(|intent| intent.order().is_some() && intent.is_live() && intent.missing_reads > 0)
+}
+
+/// A fill of ours that shows up after its contracts were booked as gone without a reason takes that
+/// booking back: the same contracts never leave twice.
+pub(super) fn give_back(trade: &mut Trade) {
+    let twice = -derive::held(trade);
+    let inferred = trade.marks.outside_reason == Some(CloseReason::ExternalUnexplained);
+    if twice <= 0 || !inferred || trade.marks.outside <= 0 {
+        return;
+    }
+    trade.marks.outside -= twice.min(trade.marks.outside);
+    if trade.marks.outside == 0 {
+        trade.marks.outside_reason = None;
+        trade.marks.outside_value = None;
     }
 }
 

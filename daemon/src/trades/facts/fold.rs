@@ -62,10 +62,10 @@ pub struct Ground {
 }
 
 impl Ground {
-    /// Whether a missing order is a reason to doubt that it exists.
+    /// Whether an order that the list does not show is worth counting.
     #[must_use]
-    pub fn proves_absence(self) -> bool {
-        self.stable && self.credible && self.agrees
+    pub fn is_clean(self) -> bool {
+        self.stable && self.credible
     }
 }
 
@@ -128,9 +128,26 @@ fn is_credible(book: &Book, shown: &BTreeSet<OrderId>, context: &Context<'_>) ->
     let intents = book.trades.values().flat_map(|trade| &trade.intents);
     intents.filter(|intent| intent.missing_reads < context.timing.missing_reads).all(|intent| {
         let today = intent.sent_on == Some(context.session.date);
-        let expected = intent.state == IntentState::Working || (today && !intent.is_live());
+        let listed = intent.state == IntentState::Working || (today && ended_in_the_list(intent.state));
+        let expected = listed && intent.order().is_some();
         !expected || intent.broker_id.is_none_or(|id| shown.contains(&id))
     })
+}
+
+/// States that were read off a list of orders; what is lost, absent or void is in none.
+fn ended_in_the_list(state: IntentState) -> bool {
+    match state {
+        IntentState::Filled | IntentState::Canceled | IntentState::Expired | IntentState::Rejected => true,
+        IntentState::Prepared
+        | IntentState::Sending
+        | IntentState::Acked
+        | IntentState::Unknown
+        | IntentState::Working
+        | IntentState::Void
+        | IntentState::Absent
+        | IntentState::Lost
+        | IntentState::Done => false,
+    }
 }
 
 fn fold_trade(trade: &mut Trade, snapshot: &Snapshot, cut: &Cut<'_>, context: &Context<'_>) -> View {
@@ -157,6 +174,7 @@ fn fold_trade(trade: &mut Trade, snapshot: &Snapshot, cut: &Cut<'_>, context: &C
         }
     }
     finish_cancels(trade);
+    evidence::give_back(trade);
     evidence::position(trade, snapshot, ground, context);
     let ground = Ground { agrees: position == derive::held(trade), ..ground };
     let strays = strays(trade, snapshot, context);

@@ -17,8 +17,18 @@ pub trait Clock: Send + Sync {
     /// A fresh id in the order of time.
     fn fresh_id(&self) -> Uuid;
 
-    /// Ends after `span`, or earlier when somebody wakes the loop.
-    fn sleep(&self, span: Duration) -> impl Future<Output = ()> + Send;
+    /// Ends after `span`, or earlier when somebody rouses the loop. Who rouses it while it works
+    /// is not forgotten: the next sleep ends at once.
+    fn sleep(&self, span: Duration) -> impl Future<Output = Rest> + Send;
+}
+
+/// How a sleep ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// The time is over.
+    Over,
+    /// There is something to do: a command was accepted.
+    Roused,
 }
 
 /// The session that a moment belongs to.

@@ -12,5 +12,5 @@ pub use broker::{
     Allowance, BrokerLeg, BrokerOrder, BrokerPort, LegKind, Lookup, OrderId, OrderPage, OrderState, Placement,
     Position, Quote, ReadFailure, Refusal, RefusalKind, Side, Symbol, WriteOutcome,
 };
-pub use clock::{Clock, Session, Sessions};
+pub use clock::{Clock, Rest, Session, Sessions};
 pub use store::{CommitError, Fence, Holder, LeaseAnswer, Store, StoreError};
