@@ -17,10 +17,14 @@ struct Verdict {
     raise: Option<(Severity, String)>,
 }
 
-/// The watch that needs neither lease nor broker (pass step 0).
+/// The watch that needs neither lease nor broker (pass step 0): what is durable says since when a
+/// trade is naked or unverified, also to a daemon that cannot read the broker any more.
 #[must_use]
 pub fn watchdog(book: &Book, session: &Session, now: DateTime<Utc>, timing: &Timing) -> Vec<AlarmChange> {
-    let live = book.live_trades().map(|trade| (trade.id(), unverified(trade, session, now, timing)));
+    let live = book.live_trades().flat_map(|trade| {
+        let verdicts = [unverified(trade, session, now, timing), naked(trade, session, now, timing)];
+        verdicts.map(|verdict| (trade.id(), verdict))
+    });
     changes(book, live.filter(|(_, verdict)| verdict.raise.is_some()), now)
 }
 

@@ -365,6 +365,15 @@ impl Broker {
         Arc::new((self.listed(), self.positions(now)))
     }
 
+    /// A session begins: what was taken while the market was closed goes on the book.
+    pub fn begin_session(&mut self, now: u64) {
+        self.open = true;
+        for order in self.orders.iter_mut().filter(|order| !order.doomed && !order.state.is_final()) {
+            order.open = true;
+        }
+        self.touch(now);
+    }
+
     /// The session ends: day orders run out.
     pub fn close(&mut self, now: u64) {
         self.open = false;

@@ -24,13 +24,16 @@ struct Args {
     /// Take away one rule at a time and count which mutants a seed notices
     #[arg(long)]
     mutants: bool,
+    /// With --mutants: only those whose name contains this
+    #[arg(long, default_value = "", requires = "mutants")]
+    only: String,
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
     let good = match args.replay {
         Some(seed) => replay(seed),
-        None if args.mutants => take_rules_away(),
+        None if args.mutants => take_rules_away(&args.only),
         None => run(Range { from: args.from, count: args.seeds }),
     };
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -72,15 +75,16 @@ fn words(faults: &[Fired]) -> String {
     words.join(", ")
 }
 
-fn take_rules_away() -> bool {
+fn take_rules_away(only: &str) -> bool {
     let mut killed = 0;
     let mut unexplained = 0;
-    for mutant in mutants::ALL {
+    let chosen: Vec<_> = mutants::ALL.iter().filter(|mutant| mutant.name().contains(only)).collect();
+    for mutant in &chosen {
         let verdict = mutant.hunt();
         println!("{:<28} {verdict}", mutant.name());
         killed += usize::from(verdict.is_killed());
         unexplained += usize::from(!verdict.is_killed() && mutant.shadow.is_none());
     }
-    println!("mutants {} killed {killed}", mutants::ALL.len());
+    println!("mutants {} killed {killed}", chosen.len());
     unexplained == 0
 }

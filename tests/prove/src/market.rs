@@ -30,8 +30,7 @@ fn sessions(world: &mut World) {
         }
         (None, false) => {
             world.note(|| "the market opens".to_owned());
-            world.broker.open = true;
-            world.broker.touch(now);
+            world.broker.begin_session(now);
         }
         _ => {}
     }

@@ -54,9 +54,6 @@ impl Oracle {
 /// that die and databases that fail the alarm needs somebody who is up.
 const BARE_DISTURBED: u64 = 240;
 const BARE_CALM: u64 = 90;
-/// An alarm that was open so recently counts: a bracket that the broker shows as live ends it, and
-/// the broker may refuse that bracket a moment later; then the minute of I4 begins anew.
-const JUST_TOLD: u64 = 60;
 /// After a sale by somebody else nobody can exclude a race for so long.
 const RACE: u64 = 30;
 
@@ -117,7 +114,9 @@ fn bare(world: &mut World, at: usize) {
     if world.store.book.alarms.iter().any(|alarm| alarm.trade == id && tells(alarm.kind)) {
         world.oracle.told.insert(at, now);
     }
-    let told = world.oracle.told.get(&at).is_some_and(|told| now <= told + JUST_TOLD);
+    // A bracket that the broker shows as live ends an alarm, and the broker may refuse it a moment
+    // later: the time begins anew.
+    let told = world.oracle.told.get(&at).is_some_and(|told| now <= told + limit);
     if seconds > limit && !told {
         world.oracle.fail(format!("I4 bare for {seconds} s and nobody was told"));
     }

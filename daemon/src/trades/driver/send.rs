@@ -41,8 +41,7 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
         let gate_opened = self.ports.clock.boot();
         let mut intent = self.sending(trade, place, epoch);
         // What went before it in this pass may have taken long.
-        let stale = intent.valid_until.is_some_and(|until| self.ports.clock.now() > until);
-        if stale && self.settings.rules.has(Rule::EntryDeadline) {
+        if self.is_overtaken_by_time(&intent) {
             return Ok(());
         }
         let Some(order) = intent.order().cloned() else { return Ok(()) };
@@ -68,6 +67,15 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
         let outcome = self.resend(outcome, &placement).await;
         let changes = self.answered(&mut intent, &outcome);
         overtaken_is_fine(self.commit(epoch, &changes).await)
+    }
+
+    /// An entry whose time has passed, or an order for the day when the day is over.
+    fn is_overtaken_by_time(&self, intent: &Intent) -> bool {
+        let now = self.ports.clock.now();
+        let late = intent.valid_until.is_some_and(|until| now > until);
+        let for_the_day = intent.order().is_some_and(|order| order.shape.is_for_the_day());
+        let closed = for_the_day && !self.ports.sessions.at(now).open;
+        closed || (late && self.settings.rules.has(Rule::EntryDeadline))
     }
 
     /// What the mutant does with a write whose fate is unknown.
