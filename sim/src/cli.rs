@@ -14,13 +14,13 @@ use crate::config::Given;
 #[command(name = "tradier-sim", version)]
 #[expect(clippy::struct_excessive_bools, reason = "switches of a command line")]
 pub(crate) struct Cli {
-    /// Where to listen; port 0 takes a free one [127.0.0.1:0]
+    /// Where to listen; port 0 takes a free one (default: 127.0.0.1:0)
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<String>,
-    /// Seed of market, engine and faults [1]
+    /// Seed of market, engine and faults (default: 1)
     #[arg(long)]
     seed: Option<u64>,
-    /// How time passes: real, manual, or a rate such as x60 [real]
+    /// How time passes: real, manual, or a rate such as x60 (default: real)
     #[arg(long, value_name = "PACE")]
     clock: Option<String>,
     /// Where time begins, in New York: 2026-09-10T10:30, a date (its open), or 10:30 (on the last session)

@@ -125,19 +125,19 @@ pub struct Heard {
 }
 
 impl vt100::Callbacks for Heard {
-    fn audible_bell(&mut self, _: &mut vt100::Screen) {
+    fn audible_bell(&mut self, _: &mut Screen) {
         self.bells += 1;
     }
 
-    fn set_window_title(&mut self, _: &mut vt100::Screen, title: &[u8]) {
+    fn set_window_title(&mut self, _: &mut Screen, title: &[u8]) {
         self.titles.push(String::from_utf8_lossy(title).into_owned());
     }
 
-    fn copy_to_clipboard(&mut self, _: &mut vt100::Screen, _: &[u8], data: &[u8]) {
+    fn copy_to_clipboard(&mut self, _: &mut Screen, _: &[u8], data: &[u8]) {
         self.clipboard.push(String::from_utf8_lossy(data).into_owned());
     }
 
-    fn unhandled_osc(&mut self, _: &mut vt100::Screen, parameters: &[&[u8]]) {
+    fn unhandled_osc(&mut self, _: &mut Screen, parameters: &[&[u8]]) {
         self.osc.push(parameters.iter().map(|part| String::from_utf8_lossy(part)).collect::<Vec<_>>().join(";"));
     }
 }
@@ -273,7 +273,7 @@ impl Terminal {
         self.parser.screen().contents()
     }
 
-    pub fn screen(&mut self) -> &vt100::Screen {
+    pub fn screen(&mut self) -> &Screen {
         self.parse_new();
         self.parser.screen()
     }
@@ -316,7 +316,7 @@ impl Terminal {
     ///
     /// # Errors
     /// When it does not within `PATIENCE`, with the last screen.
-    pub fn wait_until(&mut self, what: &str, condition: impl Fn(&vt100::Screen) -> bool) -> Result<()> {
+    pub fn wait_until(&mut self, what: &str, condition: impl Fn(&Screen) -> bool) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             self.parse_new();
