@@ -10,4 +10,5 @@ mod reads;
 mod secrecy;
 mod stream;
 mod support;
+mod tokens;
 mod writes;
