@@ -160,7 +160,9 @@ impl Sim {
 
     /// Headers, ledger, state.
     fn finish(&mut self, call: &Call, (mut outcome, count): (Outcome, Option<Count>), strikes: &[Strike]) -> Outcome {
-        let bare = strikes.iter().any(|s| s.kind == FaultKind::TooManyBare);
+        let has = |kind| strikes.iter().any(|s| s.kind == kind);
+        let bare = has(FaultKind::TooManyBare);
+        let count = count.map(|c| if has(FaultKind::TooMany) { c.exhausted() } else { c });
         let status = match &mut outcome.sent {
             Sent::Whole(answer) | Sent::Half(answer) => {
                 if let Some(count) = count.filter(|_| !bare) {

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use nix::unistd::Pid;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinSet;
@@ -85,6 +86,8 @@ struct App<'a> {
     answers: UnboundedReceiver<Msg>,
     chime: Chime,
     chimes: JoinSet<Result<(), Vec<u8>>>,
+    /// Whom to stop at the end of this turn: the whole job, or this process alone.
+    stops: Option<Pid>,
 }
 
 /// How it ends.
@@ -104,7 +107,8 @@ impl<'a> App<'a> {
         let (out, answers) = unbounded_channel();
         let daemon = Daemon::new(options.place.clone(), device);
         let chime = Chime::new(options.config.sound, &options.environment, helper());
-        Self { options, terminal, model, courier: Courier::new(daemon, out), answers, chime, chimes: JoinSet::new() }
+        let courier = Courier::new(daemon, out);
+        Self { options, terminal, model, courier, answers, chime, chimes: JoinSet::new(), stops: None }
     }
 
     async fn live(mut self, mut reports: UnboundedReceiver<Report>, mut signals: Signals) -> io::Result<ExitCode> {
@@ -130,6 +134,9 @@ impl<'a> App<'a> {
                         end = end.or_else(|| msg.ok().and_then(|msg| self.take(msg)));
                     }
                 }
+            }
+            if let (None, Some(whom)) = (end, self.stops.take()) {
+                end = self.stop(whom, &mut reports).await;
             }
             self.terminal.draw(self.options.clock.now(), view::draw(&self.model));
         }
@@ -197,23 +204,41 @@ impl<'a> App<'a> {
     /// Stops the whole job, as the terminal's own Ctrl-Z would. The first program of a session has
     /// no shell above it that could continue it.
     fn suspend(&mut self) {
-        let own = nix::unistd::getpid();
-        let msg = if nix::unistd::getsid(None) == Ok(own) {
-            Msg::SuspendRefused
+        if nix::unistd::getsid(None) == Ok(nix::unistd::getpid()) {
+            self.take(Msg::SuspendRefused);
         } else {
-            self.stop(nix::unistd::Pid::from_raw(0));
-            Msg::Resumed
-        };
-        let effects = update::update(&mut self.model, self.options.clock.now(), msg);
-        self.carry_out(effects);
+            self.stops = Some(Pid::from_raw(0));
+        }
     }
 
-    fn stop(&mut self, whom: nix::unistd::Pid) {
+    async fn stop(&mut self, whom: Pid, reports: &mut UnboundedReceiver<Report>) -> Option<End> {
+        let end = self.collect_owed_answer(reports).await;
+        if end.is_some() {
+            return end;
+        }
         let stop = || nix::sys::signal::kill(whom, nix::sys::signal::Signal::SIGSTOP).map_err(io::Error::from);
         // A terminal that cannot be set again reports itself gone through the reader.
         let _ = self.terminal.suspend(stop);
         let (width, height) = size();
-        self.take(Msg::Resized { width, height });
+        self.take(Msg::Resized { width, height }).or_else(|| self.take(Msg::Resumed))
+    }
+
+    /// An answer that the terminal still owes would be typed into the shell: it is waited for a moment.
+    async fn collect_owed_answer(&mut self, reports: &mut UnboundedReceiver<Report>) -> Option<End> {
+        const OWED_ANSWER: Duration = Duration::from_millis(100);
+        let collected = async {
+            while self.terminal.owes_answer() {
+                match reports.recv().await {
+                    Some(Report::Input(TerminalEvent::Ready)) => self.terminal.ready(),
+                    // What is typed meanwhile is not for a screen that is being left.
+                    Some(Report::Input(_)) => {}
+                    Some(Report::Written) => self.terminal.written(),
+                    Some(Report::Gone) | None => return Some(End::TerminalGone),
+                }
+            }
+            None
+        };
+        tokio::time::timeout(OWED_ANSWER, collected).await.unwrap_or(None)
     }
 
     fn signalled(&mut self, signal: Caught) -> Option<End> {
@@ -224,28 +249,17 @@ impl<'a> App<'a> {
                 self.take(Msg::Resized { width, height })
             }
             Caught::Stops => {
-                self.stop(nix::unistd::getpid());
+                self.stops = Some(nix::unistd::getpid());
                 None
             }
         }
     }
 
-    /// An answer that the terminal still owes would be typed into the shell: it is waited for a moment.
-    async fn leave(self, end: End, reports: &mut UnboundedReceiver<Report>) -> io::Result<ExitCode> {
-        const OWED_ANSWER: Duration = Duration::from_millis(100);
-        if end == End::TerminalGone {
+    async fn leave(mut self, end: End, reports: &mut UnboundedReceiver<Report>) -> io::Result<ExitCode> {
+        let gone = if end == End::TerminalGone { Some(end) } else { self.collect_owed_answer(reports).await };
+        if gone.is_some() {
             self.terminal.abandon();
             return Ok(ExitCode::from(HANGUP));
-        }
-        if end == End::Quit && self.terminal.owes_answer() {
-            let answered = async {
-                while let Some(report) = reports.recv().await {
-                    if matches!(report, Report::Input(TerminalEvent::Ready) | Report::Gone) {
-                        break;
-                    }
-                }
-            };
-            let _ = tokio::time::timeout(OWED_ANSWER, answered).await;
         }
         self.terminal.close();
         Ok(match end {

@@ -91,8 +91,8 @@ fn grouped(digits: &str) -> String {
 }
 
 /// How long ago, for a thing that is refreshed every `interval`: `now` until one interval has
-/// passed, then in steps of 15 seconds, then of minutes and hours, so that a screen on which
-/// nothing happens is not written to.
+/// passed, then in steps of at most 15 seconds, then of minutes and hours, so that a screen on
+/// which nothing happens is not written to.
 #[must_use]
 pub fn age(age: Duration, interval: Duration) -> String {
     if age < interval {
@@ -100,14 +100,16 @@ pub fn age(age: Duration, interval: Duration) -> String {
     }
     let seconds = age.as_secs();
     match seconds {
-        0..60 => format!("{}s ago", seconds / AGE_STEP_S * AGE_STEP_S),
+        0..60 => format!("{}s ago", seconds / age_step_s(interval) * age_step_s(interval)),
         60..3600 => format!("{}m ago", seconds / 60),
         3600..86_400 => format!("{}h ago", seconds / 3600),
         _ => format!("{}d ago", seconds / 86_400),
     }
 }
 
-const AGE_STEP_S: u64 = 15;
+fn age_step_s(interval: Duration) -> u64 {
+    interval.as_secs().clamp(1, 15)
+}
 
 /// When the text of [`age`] changes next, counted from the moment the age was zero.
 #[must_use]
@@ -115,13 +117,13 @@ pub fn next_age_change(age: Duration, interval: Duration) -> Duration {
     if age < interval {
         return interval;
     }
-    let step = match age.as_secs() {
-        0..60 => AGE_STEP_S,
-        60..3600 => 60,
-        3600..86_400 => 3600,
-        _ => 86_400,
+    let (step, until) = match age.as_secs() {
+        0..60 => (age_step_s(interval), 60),
+        60..3600 => (60, 3600),
+        3600..86_400 => (3600, 86_400),
+        _ => (86_400, u64::MAX),
     };
-    Duration::from_secs((age.as_secs() / step + 1) * step)
+    Duration::from_secs(((age.as_secs() / step + 1) * step).min(until))
 }
 
 /// How long a position has been held, in its largest unit: `4h`, `2d`.
@@ -277,6 +279,7 @@ mod tests {
         {
             assert_eq!(age(Duration::from_secs(seconds), interval), shown);
         }
+        assert_eq!(age(Duration::from_secs(44), Duration::from_secs(1)), "44s ago");
     }
 
     #[test]

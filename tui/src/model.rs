@@ -225,9 +225,13 @@ pub fn next_wake(model: &Model) -> Option<Duration> {
     candidates.into_iter().flatten().min()
 }
 
-/// The age counts from the last contact, and a live stream speaks at least once a heartbeat.
+/// The age counts from the last contact, and a live stream speaks at least once a heartbeat. While
+/// nobody is heard every second counts.
 #[must_use]
 pub fn age_interval(model: &Model) -> Duration {
+    if model.is_cut_off() {
+        return Duration::from_secs(1);
+    }
     model.session.refresh().max(Duration::from_secs(15)) + Duration::from_secs(5)
 }
 

@@ -141,6 +141,7 @@ impl Terminal {
         self.guard.give_back();
         let stopped = stop();
         self.guard.take_again()?;
+        self.pacer.starts_over();
         self.forget();
         stopped
     }

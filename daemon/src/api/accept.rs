@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -34,6 +34,8 @@ use crate::auth::{Admission, Decision, Principal};
 const HEARING: Duration = Duration::from_secs(1);
 /// How long somebody who is turned away has altogether, with the time to take the reason.
 const FAREWELL: Duration = Duration::from_millis(1500);
+/// How much more is read from a client whose answer ended the connection.
+const LEFT_OVER: u64 = 16 << 20;
 /// How many of them at a time; past it they are told at once, and cut off.
 const FAREWELLS: usize = 256;
 /// Pause after a failed accept: there are no descriptors left, and some must be given back first.
@@ -134,21 +136,26 @@ impl Server {
         let buffer = usize::try_from(limits.header_bytes).unwrap_or(usize::MAX);
         let mut http = http1::Builder::new();
         http.max_buf_size(buffer).half_close(false);
-        let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(wire), answer));
+        let mut connection = http.serve_connection(TokioIo::new(wire), answer);
         let stop = self.accept.api.stop.cancelled();
         let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
+            ended = &mut connection => ended,
             () = kill.cancelled() => return,
             () = stop => {
-                connection.as_mut().graceful_shutdown();
+                Pin::new(&mut connection).graceful_shutdown();
                 tokio::select! {
-                    ended = connection.as_mut() => ended,
+                    ended = &mut connection => ended,
                     () = kill.cancelled() => return,
                 }
             }
         };
-        if let Err(error) = ended {
-            tracing::debug!("a connection ended: {error}");
+        match ended {
+            Ok(()) if !self.accept.api.stop.is_cancelled() => {
+                let wire = connection.into_parts().io.into_inner();
+                let _ = timeout(FAREWELL, discard(wire.take(LEFT_OVER))).await;
+            }
+            Ok(()) => {}
+            Err(error) => tracing::debug!("a connection ended: {error}"),
         }
     }
 
@@ -190,7 +197,13 @@ async fn part(mut stream: UnixStream, words: &[u8]) -> std::io::Result<()> {
     let _ = timeout(HEARING, stream.readable()).await;
     stream.write_all(words).await?;
     stream.shutdown().await?;
+    discard(stream).await
+}
+
+/// Reads what nobody wants to the end. A client that still speaks when the line is cut hears of
+/// that, and not the answer that waits for it: one whose body is too large, above all.
+async fn discard(mut from: impl AsyncRead + Unpin) -> std::io::Result<()> {
     let mut discarded = [0; 4096];
-    while stream.read(&mut discarded).await? > 0 {}
+    while from.read(&mut discarded).await? > 0 {}
     Ok(())
 }

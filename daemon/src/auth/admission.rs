@@ -228,6 +228,24 @@ mod tests {
         assert_eq!(bench.asked.load(Ordering::Relaxed), 2);
     }
 
+    #[tokio::test]
+    async fn a_refused_uid_is_logged_once_a_minute() {
+        let (bench, log) = (bench(), tempfile::NamedTempFile::new().unwrap());
+        let subscriber = tracing_subscriber::fmt().with_writer(log.reopen().unwrap()).finish();
+        bench.admission.decide(1003).await;
+        bench.admission.decide(1007).await;
+        tracing::subscriber::with_default(subscriber, || {
+            for second in [0, 1, 59, 60, 61, 119] {
+                bench.seconds.store(second, Ordering::Relaxed);
+                bench.admission.log_refusal(1003, "dan is not admitted");
+            }
+            bench.admission.log_refusal(1007, "nobody knows who that is");
+        });
+        let log = std::fs::read_to_string(log.path()).unwrap();
+        assert_eq!(log.matches("dan is not admitted").count(), 2, "{log}");
+        assert_eq!(log.matches("nobody knows").count(), 1, "each uid has a minute of its own: {log}");
+    }
+
     #[test]
     fn this_process_has_a_name() {
         let uid = nix::unistd::Uid::current().as_raw();

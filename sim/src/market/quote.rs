@@ -153,13 +153,21 @@ impl Market {
     }
 
     fn year_before(&mut self, index: usize, number: i64) -> (i64, Decimal, Decimal) {
-        let (mut high, mut low) = (f64::MIN, f64::MAX);
-        for back in 1..=252 {
-            let close = self.close_of_model(index, number - back);
-            high = high.max(close);
-            low = low.min(close);
+        // Laying out a whole year costs a second. A year's extreme falls on a day that also closes near it, so only the
+        // days with the highest and the lowest closes are laid out.
+        const NEAR: usize = 10;
+        let mut closes: Vec<(f64, i64)> =
+            (1..=252).map(|back| (self.close_of_model(index, number - back), number - back)).collect();
+        closes.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let near = closes.iter().take(NEAR).chain(closes.iter().rev().take(NEAR));
+        let (mut high, mut low) = (Decimal::MIN, Decimal::MAX);
+        for (_, before) in near.copied() {
+            let close = self.days.get(before).close;
+            let bar = self.day_bar(index, before, close);
+            high = high.max(bar.high);
+            low = low.min(bar.low);
         }
-        let found = (number, to_tick(high, 10, Toward::Nearest), to_tick(low, 10, Toward::Nearest));
+        let found = (number, high, low);
         if let Some(slot) = self.year_ranges.get_mut(index) {
             *slot = Some(found);
         }

@@ -82,7 +82,8 @@ fn subscribe(app: &App, text: &str) -> Result<Subscription, &'static str> {
     let token = sim.sessions.connect(&frame.sessionid, StreamKind::Account, now).ok_or("Session not found")?;
     let mut accounts = sim.accounts_of(token);
     accounts.retain(|a| !frame.exclude_accounts.contains(a));
-    let wants_orders = frame.events.is_empty() || frame.events.iter().any(|e| e == "order");
+    // The documents say `order`; clients that were written against the broker also say `orders`.
+    let wants_orders = frame.events.is_empty() || frame.events.iter().any(|e| e == "order" || e == "orders");
     Ok(Subscription { id: frame.sessionid, accounts, wants_orders })
 }
 

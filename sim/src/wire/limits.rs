@@ -64,6 +64,11 @@ impl Count {
         self.used > self.allowed
     }
 
+    /// The same window with nothing left in it, as a fault has it.
+    pub(crate) fn exhausted(self) -> Self {
+        Self { used: self.allowed, ..self }
+    }
+
     /// The four headers.
     pub(crate) fn headers(&self) -> [(&'static str, String); 4] {
         let used = self.used.min(self.allowed);

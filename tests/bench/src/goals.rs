@@ -54,4 +54,9 @@ pub(crate) const GOALS: &[Goal] = &[
     at_most("events.last_of_100.p99", 2.0, "x bare"),
     at_most("events.last_of_1000.p99", 2.0, "x bare"),
     at_most("events.beside_a_stalled_client.p99", 1.2, "x without"),
+    at_most("simulator.ready", 300.0, "ms"),
+    at_most("simulator.quotes", 2.0, "x bare"),
+    at_most("simulator.orders", 2.0, "x bare"),
+    at_most("simulator.day", 5.0, "s"),
+    at_most("simulator.resident", 100.0, "MB"),
 ];

@@ -20,6 +20,8 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::OFlags;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
+/// What the emulator shows.
+pub use vt100::{MouseProtocolMode, Screen};
 
 /// How long a wait may take before it fails.
 pub const PATIENCE: Duration = Duration::from_secs(20);

@@ -65,6 +65,12 @@ impl Pacer {
         self.asked_at = None;
     }
 
+    /// The terminal was in other hands: a question from before may never have reached it.
+    pub fn starts_over(&mut self) {
+        self.asked_at = None;
+        self.unasked = 0;
+    }
+
     /// When a frame that waits for an answer goes out without one.
     #[must_use]
     pub fn gives_up_at(&self) -> Option<Duration> {
@@ -137,5 +143,16 @@ mod tests {
         assert_eq!(pacer.gives_up_at(), Some(START + PATIENCE));
         assert!(pacer.may_send(START + PATIENCE));
         assert_eq!(pacer.sends(START + PATIENCE, 4000), Ask::Yes, "it is asked again");
+    }
+
+    #[test]
+    fn a_question_from_before_a_suspension_holds_nothing_back() {
+        let mut pacer = Pacer::default();
+        pacer.answered();
+        assert_eq!(pacer.sends(START, 4000), Ask::Yes);
+        pacer.written();
+        assert!(!pacer.may_send(START));
+        pacer.starts_over();
+        assert!(pacer.may_send(START) && !pacer.owes_answer());
     }
 }

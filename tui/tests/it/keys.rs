@@ -275,7 +275,7 @@ fn a_lost_daemon_keeps_data_selection_and_place() {
     desk.pass(40.0);
     let screen = desk.screen();
     assert!(
-        screen.contains("STALE 30s ago") && screen.contains("The daemon does not answer since 13:46:05 ET"),
+        screen.contains("STALE 40s ago") && screen.contains("The daemon does not answer since 13:46:05 ET"),
         "{screen}"
     );
     assert!(screen.contains("TP_HIT"));

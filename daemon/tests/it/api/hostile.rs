@@ -70,7 +70,7 @@ async fn a_head_that_drips_is_cut_and_a_quiet_connection_is_not() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crowd_of_one_user_leaves_the_open_connections_alone() {
-    const CROWD: usize = 4000;
+    const CROWD: usize = 10_000;
     const ALLOWED: u32 = 64;
     let db = TestDb::start().await;
     let daemon = Daemon::start(&db.cluster.url(), |config| config.limits.connections_per_user = ALLOWED).await;

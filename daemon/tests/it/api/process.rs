@@ -135,8 +135,12 @@ fn the_private_database_the_lifeline_and_the_end_of_everything() {
     let mut daemon = Running(command.spawn().unwrap());
     wait_for("the socket", &home, || answers(&home.socket()));
     let pid_file = home.path("data").join("data/postmaster.pid");
-    wait_for("the database", &home, || pid_file.exists());
-    let postgres = fs::read_to_string(&pid_file).unwrap().lines().next().unwrap().to_owned();
+    let mut postgres = String::new();
+    wait_for("the database", &home, || {
+        let written = fs::read_to_string(&pid_file).unwrap_or_default();
+        postgres = written.split_once('\n').map(|(pid, _)| pid.to_owned()).unwrap_or_default();
+        !postgres.is_empty()
+    });
     // Whoever held the other end is gone.
     drop(daemon.0.stdin.take());
     assert!(daemon.ended(&home).success(), "{}", home.log());
@@ -237,6 +241,33 @@ fn a_second_daemon_is_refused_in_one_line() {
     assert_eq!(same_data.status.code(), Some(1));
     assert!(last_line(&err).starts_with("another blotterd (process "), "{err}");
     assert!(answers(&home.socket()), "the first one was disturbed");
+}
+
+/// A socket of somebody else's is nobody's to replace. Only root can become another user.
+#[test]
+fn a_socket_of_another_user_is_left_alone() {
+    if !nix::unistd::Uid::effective().is_root() {
+        return;
+    }
+    let home = Home::new();
+    let program = home.path("blotterd");
+    fs::copy(env!("CARGO_BIN_EXE_blotterd"), &program).unwrap();
+    let folder = home.path("shared");
+    fs::create_dir(&folder).unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o1777)).unwrap();
+    let socket = folder.join("b.sock");
+    drop(UnixListener::bind(&socket).unwrap());
+    let mut command = Command::new(program);
+    home.surround(&mut command);
+    command.env("BLOTTER_SOCKET", &socket).env("STATE_DIRECTORY", folder.join("data"));
+    std::os::unix::process::CommandExt::uid(&mut command, 65_534);
+    std::os::unix::process::CommandExt::gid(&mut command, 65_534);
+    let ended = command.status().unwrap();
+    let log = home.log();
+    assert_eq!(ended.code(), Some(1), "{log}");
+    let sentence = format!("{} belongs to uid 0, not to us: choose another path (daemon.socket)", socket.display());
+    assert_eq!(last_line(&log), sentence);
+    assert!(socket.exists());
 }
 
 fn last_line(text: &str) -> &str {

@@ -1,5 +1,9 @@
 //! The simulator over the wire: a real server on a free port, requests byte by byte, answers as the reference has them.
 
 mod accounts;
+mod faults;
+mod market;
+mod orats;
 mod orders;
+mod streams;
 mod transport;

@@ -4,6 +4,7 @@ mod daemon;
 mod events;
 mod postgres;
 mod screen;
+mod simulator;
 
 use anyhow::Result;
 use tokio::runtime::Runtime;
@@ -23,6 +24,9 @@ pub(crate) fn run(only: &[&str], report: &mut Report) -> Result<()> {
     if wanted(&["daemon.", "socket.", "screen."]) {
         let daemon = runtime.block_on(daemon::run(report))?;
         screen::run(&daemon.socket(), report)?;
+    }
+    if wanted(&["simulator."]) {
+        simulator::run(report)?;
     }
     if wanted(&["events."]) {
         runtime.block_on(events::run(report))?;

@@ -3,7 +3,7 @@
 use blotter_testkit::terminal::Terminal;
 use serde_json::Value;
 
-use crate::stage::{Desk, Said, Stage};
+use crate::stage::{Desk, Said, Stage, settles};
 
 const DONE: i32 = 0;
 const USAGE: i32 = 2;
@@ -67,6 +67,24 @@ fn doctor_says_what_to_do_while_the_daemon_is_down() {
     let said = desk.run(&["--json", "doctor"]);
     assert_eq!(said.code, Some(UNREACHABLE));
     assert_eq!(said.json().pointer("/0/verdict"), Some(&"failure".into()), "{said:?}");
+}
+
+#[test]
+fn without_its_database_the_daemon_is_diagnosed_and_nothing_is_made_up() {
+    let mut stage = Stage::live();
+    stage.cluster.stop_server().unwrap();
+    let said = settles("a database that fails", || {
+        let said = stage.desk.run(&["doctor"]);
+        if verdict(&said, "database").0 == "FAILED" { Ok(said) } else { Err(said.out) }
+    });
+    assert_eq!(said.code, Some(UNREACHABLE), "{said:?}");
+    assert_eq!(verdict(&said, "socket").0, "ok");
+    assert!(said.out.contains("journalctl -u blotterd"), "no advice: {said:?}");
+    for arguments in [&["trades"][..], &["settings"], &["sync"], &["settings", "set", "max_positions=9"]] {
+        let said = stage.desk.run(arguments);
+        assert_eq!((said.code, said.out.as_str()), (Some(UNREACHABLE), ""), "{said:?}");
+        assert!(said.err.contains("database"), "{said:?}");
+    }
 }
 
 #[test]

@@ -2,9 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use blotter_testkit::terminal::{Setup, Size, Terminal};
+use blotter_testkit::terminal::{MouseProtocolMode, Screen, Setup, Size, Terminal};
 use nix::sys::signal::Signal;
-use vt100::MouseProtocolMode;
 
 use crate::stage::{Desk, EMPTY, Stage, signal};
 
@@ -105,7 +104,7 @@ fn ctrl_z_gives_the_shell_back_and_fg_draws_everything_again() {
         assert_given_back(&mut terminal);
         assert!(!terminal.text().contains(EMPTY), "a frame was drawn over the shell:\n{}", terminal.text());
         terminal.type_keys("fg\n").unwrap();
-        let whole = |screen: &vt100::Screen| screen.contents().contains(EMPTY) && screen.contents().contains("q quit");
+        let whole = |screen: &Screen| screen.contents().contains(EMPTY) && screen.contents().contains("q quit");
         terminal.wait_until("everything drawn again", |screen| screen.alternate_screen() && whole(screen)).unwrap();
     }
     terminal.type_keys("2").unwrap();
@@ -116,7 +115,7 @@ fn ctrl_z_gives_the_shell_back_and_fg_draws_everything_again() {
     assert!(terminal.wait_exit().unwrap().success());
 }
 
-fn ends_in_prompt(screen: &vt100::Screen) -> bool {
+fn ends_in_prompt(screen: &Screen) -> bool {
     screen.contents().trim_end().ends_with("shell>")
 }
 

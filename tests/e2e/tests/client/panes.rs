@@ -1,6 +1,6 @@
 //! The first hour with Blotter: every pane at every width, and every key that the last line offers.
 
-use blotter_testkit::terminal::{Size, Terminal};
+use blotter_testkit::terminal::{Screen, Size, Terminal};
 
 use crate::stage::{EMPTY, Stage, wait_without};
 
@@ -15,7 +15,7 @@ fn every_pane_says_honestly_that_it_is_empty_at_every_width() {
             ("3", ["No figures yet", "the first close begins them", "? help", "q quit"]),
         ] {
             terminal.type_keys(key).unwrap();
-            let shows_all = |screen: &vt100::Screen| {
+            let shows_all = |screen: &Screen| {
                 let words = words_of(&screen.contents());
                 signs.iter().all(|sign| words.contains(sign))
             };
@@ -39,7 +39,7 @@ fn hints(terminal: &mut Terminal) -> Vec<(String, String)> {
     pairs.map(|(key, words)| (key.to_owned(), words.to_owned())).collect()
 }
 
-fn last_line(screen: &vt100::Screen) -> String {
+fn last_line(screen: &Screen) -> String {
     screen.contents().lines().last().unwrap_or_default().to_owned()
 }
 
@@ -51,7 +51,7 @@ fn each_hint_holds(terminal: &mut Terminal, expected: &[(&str, &str, &str, &str)
     assert_eq!(offered, known, "the hint line offers other keys than this test presses");
     for (key, words, sign, undo) in expected {
         let hint = format!(" {key} {words}");
-        let is_offered = |screen: &vt100::Screen| last_line(screen).contains(&hint);
+        let is_offered = |screen: &Screen| last_line(screen).contains(&hint);
         terminal.wait_until(&format!("the hint `{hint}`"), is_offered).unwrap();
         terminal.type_keys(if *key == "↵" { "\r" } else { key }).unwrap();
         if *key == "q" {

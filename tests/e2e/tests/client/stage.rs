@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use blotter_testkit::daemon::{Daemon, Options};
 use blotter_testkit::socket::{Answer, Connection};
-use blotter_testkit::terminal::{Setup, Size, Terminal};
+use blotter_testkit::terminal::{Screen, Setup, Size, Terminal};
 use blotter_testkit::{Cluster, book, programs};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -166,7 +166,7 @@ impl Stage {
 }
 
 /// Everything was loaded, and nothing is on its way any more.
-pub(crate) fn is_live(screen: &vt100::Screen) -> bool {
+pub(crate) fn is_live(screen: &Screen) -> bool {
     let text = screen.contents();
     let is_loaded = text.contains("1 Open ") && text.contains("synced") && text.contains("q quit");
     is_loaded && !text.contains("Waiting for") && !text.contains('⟳')

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use blotter_testkit::terminal::{Answers, Setup, Size, Terminal};
+use blotter_testkit::terminal::{Answers, Screen, Setup, Size, Terminal};
 
 use crate::stage::{Desk, EMPTY, Stage, settles, wait_without};
 
@@ -78,7 +78,7 @@ fn a_terminal_that_can_show_nothing_is_told_so() {
     for (setup, reason) in [
         (desk.client(&[]).env("TERM", "dumb"), "TERM=dumb cannot show a screen."),
         (desk.script("unset TERM; exec $blotter"), "TERM is not set"),
-        (desk.script("exec $blotter </dev/null"), "standard input and output must be a terminal"),
+        (desk.script("exec $blotter </dev/null"), "standard input is not a terminal, so no screen can open here"),
     ] {
         let mut terminal = Terminal::start(&setup).unwrap();
         assert_eq!(terminal.wait_exit().unwrap().code(), Some(2), "{reason}");
@@ -137,7 +137,7 @@ fn a_storm_of_resizes_ends_in_the_right_picture() {
     settles(&format!("the picture of a calm client:\n{}", expected.join("\n")), drawn);
 }
 
-fn is_whole(screen: &vt100::Screen) -> bool {
+fn is_whole(screen: &Screen) -> bool {
     let text = screen.contents();
     text.contains(EMPTY) && text.contains("q quit")
 }

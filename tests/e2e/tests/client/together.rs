@@ -1,6 +1,6 @@
 //! Several clients on one book: what one does the others see, and none undoes another's work.
 
-use blotter_testkit::terminal::{Size, Terminal};
+use blotter_testkit::terminal::{Screen, Size, Terminal};
 
 use crate::stage::{Stage, settles, wait_without};
 
@@ -31,7 +31,7 @@ fn what_one_saves_the_others_show_at_once() {
     later.wait_until("the saved value", |screen| line_of(screen, "Open positions, at most").ends_with("9")).unwrap();
 }
 
-fn line_of(screen: &vt100::Screen, words: &str) -> String {
+fn line_of(screen: &Screen, words: &str) -> String {
     let text = screen.contents();
     let line = text.lines().find(|line| line.contains(words)).unwrap_or_default();
     line.trim_end_matches([' ', '│']).to_owned()
@@ -78,7 +78,7 @@ fn of_two_that_save_at_once_one_is_told() {
         terminal.type_keys("s").unwrap();
     }
     let outcomes = both.each_mut().map(|terminal| {
-        let told = |screen: &vt100::Screen| ["Settings saved", "Sync alert"].map(|it| screen.contents().contains(it));
+        let told = |screen: &Screen| ["Settings saved", "Sync alert"].map(|it| screen.contents().contains(it));
         terminal.wait_until("an outcome", |screen| told(screen).contains(&true)).unwrap();
         told(terminal.screen())
     });

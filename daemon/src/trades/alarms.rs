@@ -1,0 +1,142 @@
+//! What calls for a person, worked out from the facts. Judged twice: by the owner of the account
+//! after each cut, and by anybody at all before any call to the broker, because a daemon that is
+//! blind, dead or crash-looping must not be the only one who could notice.
+
+use blotter_shared::domain::{AlarmKind, IntentState, Severity, TradeId, TradeStatus};
+use chrono::{DateTime, Utc};
+
+use super::facts::absence::since;
+use super::facts::{AlarmChange, Book, Trade};
+use super::plan::refused_in_a_row;
+use super::ports::Session;
+use super::timing::Timing;
+
+/// Whether an alarm is to be open, and with what to say.
+struct Verdict {
+    kind: AlarmKind,
+    raise: Option<(Severity, String)>,
+}
+
+/// The watch that needs neither lease nor broker (pass step 0): what is durable says since when a
+/// trade is naked or unverified, also to a daemon that cannot read the broker any more.
+#[must_use]
+pub fn watchdog(book: &Book, session: &Session, now: DateTime<Utc>, timing: &Timing) -> Vec<AlarmChange> {
+    let live = book.live_trades().flat_map(|trade| {
+        let verdicts = [unverified(trade, session, now, timing), naked(trade, session, now, timing)];
+        verdicts.map(|verdict| (trade.id(), verdict))
+    });
+    changes(book, live.filter(|(_, verdict)| verdict.raise.is_some()), now)
+}
+
+/// Everything that a fresh cut says about alarms.
+#[must_use]
+pub fn judge(book: &Book, session: &Session, now: DateTime<Utc>, timing: &Timing) -> Vec<AlarmChange> {
+    let verdicts = book.trades.iter().flat_map(|(id, trade)| {
+        let all = [
+            unverified(trade, session, now, timing),
+            naked(trade, session, now, timing),
+            quarantined(trade),
+            late(trade),
+            filled_after_end(trade),
+            refused(trade, timing),
+            slow_close(trade, session, now, timing),
+        ];
+        all.map(|verdict| (*id, verdict))
+    });
+    changes(book, verdicts, now)
+}
+
+/// Only what differs from what is open.
+fn changes(book: &Book, verdicts: impl Iterator<Item = (TradeId, Verdict)>, at: DateTime<Utc>) -> Vec<AlarmChange> {
+    verdicts
+        .filter_map(|(id, Verdict { kind, raise })| {
+            let open = book.alarms.iter().find(|alarm| alarm.kind == kind && alarm.trade == Some(id));
+            match (raise, open) {
+                (Some((severity, message)), None) => {
+                    Some(AlarmChange::Raise { kind, trade: Some(id), severity, message, at })
+                }
+                (Some((severity, message)), Some(open)) if open.severity < severity => {
+                    Some(AlarmChange::Raise { kind, trade: Some(id), severity, message, at })
+                }
+                (None, Some(_)) if clears_itself(kind) => Some(AlarmChange::Clear { kind, trade: Some(id), at }),
+                (_, _) => None,
+            }
+        })
+        .collect()
+}
+
+/// A notice of something that happened stays until a person has seen it; a state that is over is over.
+fn clears_itself(kind: AlarmKind) -> bool {
+    !matches!(kind, AlarmKind::LateArrival | AlarmKind::FillAfterTerminal)
+}
+
+/// Not positively verified for too long: whatever the reason, nobody knows that it is safe.
+fn unverified(trade: &Trade, session: &Session, now: DateTime<Utc>, timing: &Timing) -> Verdict {
+    let sent = trade.intents.iter().filter_map(|intent| intent.sent_at).min();
+    let known = trade.marks.verified_at.or(sent).or((trade.marks.outside < 0).then_some(trade.spec.asked_at));
+    let silent = known.map(|at| since(at.max(session.opens), now));
+    let raise =
+        silent.is_some_and(|seconds| session.open && !trade.is_ended() && seconds > timing.unverified.as_secs_f64());
+    let message = format!(
+        "{} was last verified at the broker over a minute ago: look at the broker's own screen",
+        trade.spec.symbol
+    );
+    Verdict { kind: AlarmKind::Unverified, raise: raise.then_some((Severity::Page, message)) }
+}
+
+fn naked(trade: &Trade, session: &Session, now: DateTime<Utc>, timing: &Timing) -> Verdict {
+    let bare = trade.marks.naked_since.filter(|_| session.open).map(|at| since(at.max(session.opens), now));
+    let loud = bare.and_then(|seconds| {
+        if seconds >= timing.naked_page.as_secs_f64() {
+            Some(Severity::Page)
+        } else {
+            (seconds >= timing.naked_alarm.as_secs_f64()).then_some(Severity::Warning)
+        }
+    });
+    let message = format!(
+        "{} of {} have no working stop: press b to place it again, or close",
+        trade.marks.held, trade.spec.symbol
+    );
+    Verdict { kind: AlarmKind::Naked, raise: loud.map(|severity| (severity, message)) }
+}
+
+fn quarantined(trade: &Trade) -> Verdict {
+    let raise =
+        trade.marks.quarantine.as_ref().map(|quarantine| {
+            (Severity::Warning, format!("{} waits for you: {}", trade.spec.symbol, quarantine.reason))
+        });
+    Verdict { kind: AlarmKind::Quarantine, raise }
+}
+
+fn late(trade: &Trade) -> Verdict {
+    let late = trade.intents.iter().any(|intent| intent.late);
+    let message = format!("an order for {} arrived after it was believed lost; it was taken up", trade.spec.symbol);
+    Verdict { kind: AlarmKind::LateArrival, raise: late.then_some((Severity::Notice, message)) }
+}
+
+fn filled_after_end(trade: &Trade) -> Verdict {
+    let reopened = trade.marks.status == TradeStatus::Filled
+        && trade.entries().any(|entry| matches!(entry.state, IntentState::Absent | IntentState::Void));
+    let message = format!("{} filled after its end", trade.spec.symbol);
+    Verdict { kind: AlarmKind::FillAfterTerminal, raise: reopened.then_some((Severity::Notice, message)) }
+}
+
+fn refused(trade: &Trade, timing: &Timing) -> Verdict {
+    let held = trade.marks.held > 0 && !trade.is_ended();
+    let raise = held && refused_in_a_row(trade) >= timing.refusals.min(2);
+    let why = trade.exits().rev().find_map(|exit| exit.refusal.as_deref()).unwrap_or("no reason given");
+    let message = format!("the broker refuses exits for {}: {why}", trade.spec.symbol);
+    Verdict { kind: AlarmKind::CannotProtect, raise: raise.then_some((Severity::Page, message)) }
+}
+
+fn slow_close(trade: &Trade, session: &Session, now: DateTime<Utc>, timing: &Timing) -> Verdict {
+    let waits = trade.wish.is_flat() && !trade.is_ended() && session.open;
+    let long = since(trade.wish.since.max(session.opens), now) > timing.close_slow.as_secs_f64();
+    let broken = trade.marks.held < 0;
+    let message = if broken {
+        format!("the ledger of {} is below zero: more was sold than bought", trade.spec.symbol)
+    } else {
+        format!("the close of {} is not done after a minute", trade.spec.symbol)
+    };
+    Verdict { kind: AlarmKind::NeedsPerson, raise: (broken || (waits && long)).then_some((Severity::Page, message)) }
+}

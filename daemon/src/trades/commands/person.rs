@@ -1,0 +1,60 @@
+//! What only a person can settle: an alarm that was seen, a position that differs, a position
+//! that no trade of ours holds.
+
+use blotter_shared::domain::{AlarmKind, TradeId};
+use rust_decimal::Decimal;
+
+use super::super::facts::{AlarmChange, Change, Trade, Wish};
+use super::place::{NewTrade, begin, free_symbol};
+use super::{Accepted, Desk, RefusalCode, Refused, Versioned, current, wished};
+
+/// Tries the bracket again, with the count of refusals at zero. For a trade in quarantine it says
+/// that the position is what the broker shows: contracts that are missing are booked as having
+/// left; contracts that are too many are not ours to explain. The next cut that agrees releases it.
+pub(super) fn protect(trade: &Trade, seen: Versioned, desk: &Desk<'_>) -> Result<Accepted, Refused> {
+    current(trade, seen.version)?;
+    if trade.marks.held <= 0 {
+        return Err(Refused::new(RefusalCode::NothingHeld, "nothing is held of this trade"));
+    }
+    let accepts = trade.marks.quarantine.is_some().then(|| accepted_position(trade)).transpose()?;
+    Ok(wished(trade, Wish { until: None, accepts, ..trade.wish.clone() }, desk.now))
+}
+
+fn accepted_position(trade: &Trade) -> Result<i64, Refused> {
+    let position = trade.marks.mismatch.map_or(trade.marks.held, |mismatch| mismatch.position);
+    if position > trade.marks.held {
+        let sentence =
+            format!("the account holds {position} and the ledger {}: sell or adopt the rest", trade.marks.held);
+        return Err(Refused::new(RefusalCode::PositionLarger, sentence));
+    }
+    Ok(position)
+}
+
+pub(super) fn ack(kind: AlarmKind, trade: Option<TradeId>, desk: &Desk<'_>) -> Result<Accepted, Refused> {
+    let open = desk.book.alarms.iter().any(|alarm| alarm.kind == kind && alarm.trade == trade);
+    if !open {
+        return Err(Refused::new(RefusalCode::NotFound, "there is no such alarm"));
+    }
+    Ok(Accepted { changes: vec![Change::Alarm(AlarmChange::Ack { kind, trade, at: desk.now })], trade: None })
+}
+
+/// A position that is there already becomes a trade, at the cost that the broker says.
+pub(super) fn adopt(wanted: &NewTrade, desk: &Desk<'_>) -> Result<Accepted, Refused> {
+    let symbol = free_symbol(wanted, desk)?;
+    let found = desk.positions.iter().find(|position| position.symbol == symbol && position.quantity > 0);
+    let Some(position) = found else {
+        return Err(Refused::new(RefusalCode::NoPosition, format!("the account holds no {symbol}")));
+    };
+    if position.quantity != i64::from(wanted.quantity.get()) {
+        let sentence = format!("the account holds {}, {} were asked for", position.quantity, wanted.quantity);
+        return Err(Refused::new(RefusalCode::QuantityTooLarge, sentence));
+    }
+    let mut accepted = begin(wanted, symbol, -position.quantity, desk);
+    let multiplier = Decimal::from(wanted.multiplier.get());
+    for change in &mut accepted.changes {
+        if let Change::Begin(trade) = change {
+            trade.marks.outside_value = Some(-(position.cost.0 / multiplier));
+        }
+    }
+    Ok(accepted)
+}

@@ -1,0 +1,331 @@
+//! The loop, one pass at a time: the only place that writes to the broker.
+//!
+//! A pass reads a consistent cut, folds it into the facts, records what it learnt, derives at most
+//! one action for each trade, and acts: record, send, record. Recovery after a crash is the next
+//! pass. It takes no input: a command changes what is wanted, and the loop finds it.
+//!
+//! Order matters here and is proven in `tests/prove`: the watchdog before any call to the broker,
+//! the lease before the facts, the facts before the cut.
+
+pub mod read;
+pub mod send;
+
+use std::time::Duration;
+
+use blotter_shared::domain::IntentId;
+use chrono::{DateTime, Utc};
+
+use super::alarms;
+use super::facts::apply::difference;
+use super::facts::fold::{Context, fold};
+use super::facts::{AlarmChange, Book, Change};
+use super::plan::{Scene, account};
+use super::ports::{BrokerPort, Clock, CommitError, Fence, Holder, LeaseAnswer, Rest, Sessions, Store};
+use super::rules::{Rule, Rules};
+use super::snapshot::Snapshot;
+use super::tag::{Epoch, Installation};
+use super::timing::{Pace, Timing};
+
+/// Seconds by which the wall clock may differ from the boot clock between two passes.
+const CLOCK_STEP: f64 = 2.0;
+
+/// Orders twice, positions, quotes.
+const SMALLEST_CUT: u32 = 4;
+/// A cut that takes more than this is begun whatever is left: waiting would not help it.
+const LARGEST_CUT: u32 = 40;
+
+/// Who this engine is and by what it acts.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    pub holder: Holder,
+    pub installation: Installation,
+    pub timing: Timing,
+    pub rules: Rules,
+}
+
+/// What an engine works with.
+#[derive(Debug)]
+pub struct Ports<S, B, C, T> {
+    pub store: S,
+    pub broker: B,
+    pub clock: C,
+    pub sessions: T,
+}
+
+/// The engine of one account in one process.
+#[derive(Debug)]
+pub struct Engine<S, B, C, T> {
+    pub ports: Ports<S, B, C, T>,
+    pub settings: Settings,
+    lease: Option<Lease>,
+    /// When this process last wrote to the broker, on the boot clock.
+    wrote_at: Option<Duration>,
+    /// Both clocks at the last pass, and since when they have run alike.
+    pulse: Option<Pulse>,
+    /// Calls that the last cut took, or had taken when it failed.
+    cut_reads: u32,
+    /// Calls that a whole cut takes, as the last one did.
+    cut_cost: u32,
+}
+
+/// Both clocks at one moment.
+#[derive(Clone, Copy, Debug)]
+struct Pulse {
+    wall: DateTime<Utc>,
+    boot: Duration,
+    /// When the wall clock was last seen to jump, on the boot clock.
+    jumped_at: Option<Duration>,
+}
+
+/// The lease as this process knows it, on the boot clock.
+#[derive(Clone, Copy, Debug)]
+struct Lease {
+    epoch: Epoch,
+    /// Measured from before the renewal was asked for.
+    until: Duration,
+    /// No entry before this: the owner before may have requests under way.
+    quiet_until: Duration,
+}
+
+/// How a pass ended, for pace and metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pass {
+    /// Somebody else owns the account.
+    Standby,
+    /// The broker or the database did not answer.
+    Troubled,
+    /// The lease was lost on the way.
+    Deposed,
+    Done(Outlook),
+}
+
+/// What the next pass has to expect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outlook {
+    /// Something was just sent.
+    Wrote,
+    /// Something is under way.
+    Flying,
+    Holding,
+    Flat,
+}
+
+impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
+    pub fn new(ports: Ports<S, B, C, T>, settings: Settings) -> Self {
+        Self { ports, settings, lease: None, wrote_at: None, pulse: None, cut_reads: 0, cut_cost: SMALLEST_CUT }
+    }
+
+    /// Runs for ever; dropping the future ends it, at any point, safely.
+    pub async fn run(&mut self) {
+        loop {
+            let pass = self.pass().await;
+            self.wait(pass).await;
+        }
+    }
+
+    /// One pass.
+    pub async fn pass(&mut self) -> Pass {
+        let begun = self.ports.clock.boot();
+        let owned = self.own(begun).await;
+        let Ok(book) = self.ports.store.load().await else { return Pass::Troubled };
+        if self.settings.rules.has(Rule::Watchdog) {
+            self.watch(&book).await;
+        }
+        let lease = match owned {
+            Ok(Some(lease)) => lease,
+            Ok(None) => return Pass::Standby,
+            Err(Unanswered) => return Pass::Troubled,
+        };
+        // Half a cut is worth nothing and uses up what a whole one needs.
+        if self.ports.broker.allowance().reads < self.cut_cost.min(LARGEST_CUT) {
+            return Pass::Troubled;
+        }
+        let read = self.read(&book).await;
+        self.cut_cost = self.cut_cost.max(self.cut_reads);
+        let Ok(snapshot) = read else { return Pass::Troubled };
+        self.cut_cost = self.cut_reads.max(SMALLEST_CUT);
+        if self.ports.clock.boot().saturating_sub(begun) > self.settings.timing.pass {
+            return Pass::Troubled;
+        }
+        self.decide(book, &snapshot, lease, begun).await
+    }
+
+    /// Gives the lease back: nothing of this process is under way.
+    pub async fn release(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            let _answer = self.ports.store.release(&self.fence(lease.epoch)).await;
+        }
+    }
+
+    /// Folds, records, plans, acts.
+    async fn decide(&mut self, before: Book, snapshot: &Snapshot, lease: Lease, begun: Duration) -> Pass {
+        let settings = self.settings;
+        let now = self.ports.clock.now();
+        let context = Context {
+            now,
+            session: snapshot.session,
+            epoch: lease.epoch,
+            installation: settings.installation,
+            rules: settings.rules,
+            timing: settings.timing,
+            steady: self.is_steady(now),
+            history: &snapshot.history,
+        };
+        let mut book = before.clone();
+        let views = fold(&mut book, snapshot, &context);
+        let alarms = alarms::judge(&book, &snapshot.session, now, &settings.timing);
+        let mut changes = difference(&before, &book);
+        changes.extend(alarms.into_iter().map(Change::Alarm));
+        if let Err(error) = self.commit(lease.epoch, &changes).await {
+            return self.stopped(&error);
+        }
+        let scene = Scene {
+            now,
+            session: snapshot.session,
+            rules: settings.rules,
+            timing: settings.timing,
+            entries_wait: settings.rules.has(Rule::QuietForEntries) && self.ports.clock.boot() < lease.quiet_until,
+            halted: false,
+        };
+        let writes = self.ports.broker.allowance().writes;
+        let actions = account::pass(&book, &views, &scene, writes);
+        for (trade, action) in actions {
+            // A cut that has grown old decides nothing: what is left waits for the next pass.
+            if self.ports.clock.boot().saturating_sub(begun) > settings.timing.pass {
+                break;
+            }
+            let Some(trade) = book.trades.get(&trade) else { continue };
+            match self.act(trade, &action, lease.epoch).await {
+                Ok(()) => {}
+                Err(error) => return self.stopped(&error),
+            }
+        }
+        Pass::Done(self.outlook(&book, snapshot))
+    }
+
+    /// Whether the wall clock has run like the boot clock for as long as an absence is measured.
+    fn is_steady(&mut self, wall: DateTime<Utc>) -> bool {
+        let boot = self.ports.clock.boot();
+        let was = self.pulse.unwrap_or(Pulse { wall, boot, jumped_at: None });
+        let drift = (wall - was.wall).as_seconds_f64() - boot.saturating_sub(was.boot).as_secs_f64();
+        let jumped_at = if drift.abs() > CLOCK_STEP { Some(boot) } else { was.jumped_at };
+        self.pulse = Some(Pulse { wall, boot, jumped_at });
+        let wait = self.settings.timing.delivery + self.settings.timing.settle;
+        jumped_at.is_none_or(|at| boot.saturating_sub(at) >= wait)
+    }
+
+    /// What becomes of a pass whose commit failed.
+    fn stopped(&mut self, error: &CommitError) -> Pass {
+        match error {
+            CommitError::LeaseLost => {
+                self.lease = None;
+                Pass::Deposed
+            }
+            CommitError::Overtaken(_) => Pass::Done(Outlook::Flying),
+            CommitError::Illegal(_) | CommitError::Unknown(_) | CommitError::Unavailable(_) => Pass::Troubled,
+        }
+    }
+
+    fn outlook(&self, book: &Book, snapshot: &Snapshot) -> Outlook {
+        let recently = Duration::from_secs(3);
+        let wrote = self.wrote_at.is_some_and(|at| self.ports.clock.boot().saturating_sub(at) < recently);
+        let mut live = book.live_trades().peekable();
+        let flies = |trade: &super::facts::Trade| {
+            trade.has_doubt()
+                || trade.wish.is_flat()
+                || trade.marks.naked_since.is_some()
+                || trade.marks.mismatch.is_some()
+        };
+        if wrote {
+            Outlook::Wrote
+        } else if live.peek().is_none() {
+            Outlook::Flat
+        } else if snapshot.session.open && book.live_trades().any(flies) {
+            Outlook::Flying
+        } else if snapshot.session.open {
+            Outlook::Holding
+        } else {
+            Outlook::Flat
+        }
+    }
+
+    /// Raises what anybody must raise; that it cannot be stored is noticed by the next pass.
+    async fn watch(&self, book: &Book) {
+        let now = self.ports.clock.now();
+        let session = self.ports.sessions.at(now);
+        let alarms: Vec<AlarmChange> = alarms::watchdog(book, &session, now, &self.settings.timing);
+        if !alarms.is_empty() {
+            let _answer = self.ports.store.alarm(&alarms).await;
+        }
+    }
+
+    /// Takes or renews the lease. Deadlines count from before it was asked for.
+    async fn own(&mut self, asked: Duration) -> Result<Option<Lease>, Unanswered> {
+        let Settings { holder, timing, .. } = self.settings;
+        let answer = self.ports.store.lease(holder, timing.lease).await.map_err(|_| Unanswered)?;
+        let quiet = |span: Duration| self.lease.map_or(asked + span, |lease| lease.quiet_until);
+        let until = asked + timing.lease;
+        self.lease = match answer {
+            LeaseAnswer::Renewed(epoch) => Some(Lease { epoch, until, quiet_until: quiet(Duration::ZERO) }),
+            LeaseAnswer::Taken(epoch) => Some(Lease { epoch, until, quiet_until: asked }),
+            LeaseAnswer::TakenOver(epoch) => Some(Lease { epoch, until, quiet_until: asked + timing.delivery }),
+            LeaseAnswer::Held => None,
+        };
+        Ok(self.lease)
+    }
+
+    fn fence(&self, epoch: Epoch) -> Fence {
+        Fence { holder: self.settings.holder, epoch, ttl: self.settings.timing.lease }
+    }
+
+    /// Records; a commit of the owner renews the lease.
+    async fn commit(&mut self, epoch: Epoch, changes: &[Change]) -> Result<(), CommitError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let asked = self.ports.clock.boot();
+        let fence = self.fence(epoch);
+        self.ports.store.commit(&fence, changes).await?;
+        if let Some(lease) = self.lease.as_mut().filter(|_| self.settings.rules.has(Rule::CommitRenewsLease)) {
+            lease.until = asked + self.settings.timing.lease;
+        }
+        Ok(())
+    }
+
+    /// Sleeps until the next pass is due or somebody calls, and renews the lease on the way.
+    async fn wait(&mut self, pass: Pass) {
+        let mut left = self.pause(pass);
+        while left > self.settings.timing.renew {
+            if self.ports.clock.sleep(self.settings.timing.renew).await == Rest::Roused {
+                return;
+            }
+            left -= self.settings.timing.renew;
+            if self.lease.is_some() {
+                let _lease = self.own(self.ports.clock.boot()).await;
+            }
+        }
+        let _rest = self.ports.clock.sleep(left).await;
+    }
+
+    /// The pace (ruling 1), slowed down when the reads of this minute run out.
+    fn pause(&self, pass: Pass) -> Duration {
+        let plenty = self.ports.broker.allowance().reads >= 25;
+        match pass {
+            Pass::Standby | Pass::Deposed => Pace::STANDBY,
+            Pass::Troubled => Pace::TROUBLED,
+            Pass::Done(Outlook::Wrote) if plenty => Pace::AT_ONCE,
+            Pass::Done(Outlook::Wrote | Outlook::Flying) if plenty => Pace::FLYING,
+            Pass::Done(Outlook::Wrote | Outlook::Flying) => Pace::FLYING_SLOW,
+            Pass::Done(Outlook::Holding) => Pace::HOLDING,
+            Pass::Done(Outlook::Flat) => Pace::FLAT,
+        }
+    }
+
+    fn new_intent_id(&self) -> IntentId {
+        IntentId(self.ports.clock.fresh_id())
+    }
+}
+
+/// The store did not answer.
+#[derive(Clone, Copy, Debug)]
+struct Unanswered;

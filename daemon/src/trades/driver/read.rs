@@ -1,0 +1,146 @@
+//! Reading the cut: orders to the last page, positions, orders again, quotes. One failed read and
+//! there is no cut; nothing is ever decided on half of one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use blotter_shared::domain::{Cash, IntentState};
+use chrono::NaiveDate;
+
+use super::super::facts::{Book, Trade};
+use super::super::ports::{
+    BrokerOrder, BrokerPort, Clock, Lookup, OrderId, Position, ReadFailure, Sessions, Store, Symbol,
+};
+use super::super::rules::Rule;
+use super::super::snapshot::Snapshot;
+use super::Engine;
+
+/// More pages than any account has; the list then has no end.
+const PAGES: u32 = 400;
+/// Orders asked for by number in one pass.
+const LOOKUPS: usize = 4;
+
+impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
+    pub(super) async fn read(&mut self, book: &Book) -> Result<Snapshot, ReadFailure> {
+        match self.cut(book).await {
+            Err(_) if !self.settings.rules.has(Rule::SilenceIsNoEvidence) => Ok(self.nothing(book)),
+            answer => answer,
+        }
+    }
+
+    async fn cut(&mut self, book: &Book) -> Result<Snapshot, ReadFailure> {
+        self.cut_reads = 0;
+        let before = self.orders().await?;
+        self.cut_reads += 1;
+        let positions = self.ports.broker.positions().await?;
+        let at = self.ports.clock.now();
+        let orders = self.orders().await?;
+        let symbols: BTreeSet<Symbol> = book.live_trades().map(|trade| trade.spec.symbol.clone()).collect();
+        let symbols: Vec<Symbol> = symbols.into_iter().collect();
+        self.cut_reads += u32::from(!symbols.is_empty());
+        let quotes = if symbols.is_empty() { BTreeMap::new() } else { self.ports.broker.quotes(&symbols).await? };
+        let session = self.ports.sessions.at(at);
+        let lookups = self.lookups(book, &orders).await?;
+        let history = self.history(book, session.date).await?;
+        let equity = self.equity(book, &orders, &positions).await?;
+        Ok(Snapshot { mode: book.mode, at, session, before, orders, positions, quotes, lookups, history, equity })
+    }
+
+    /// What the mutant makes of a read that failed.
+    fn nothing(&self, book: &Book) -> Snapshot {
+        let at = self.ports.clock.now();
+        Snapshot {
+            mode: book.mode,
+            at,
+            session: self.ports.sessions.at(at),
+            before: Vec::new(),
+            orders: Vec::new(),
+            positions: Vec::new(),
+            quotes: BTreeMap::new(),
+            lookups: BTreeMap::new(),
+            history: BTreeMap::new(),
+            equity: None,
+        }
+    }
+
+    /// All pages. A page without anything new ends it, whatever the broker says about more.
+    async fn orders(&mut self) -> Result<Vec<BrokerOrder>, ReadFailure> {
+        let mut all: Vec<BrokerOrder> = Vec::new();
+        let mut known = BTreeSet::new();
+        for page in 1..=PAGES {
+            self.cut_reads += 1;
+            let answer = self.ports.broker.orders(page).await?;
+            let before = known.len();
+            all.extend(answer.orders.into_iter().filter(|order| known.insert(order.id)));
+            let last = !answer.more || known.len() == before || !self.settings.rules.has(Rule::AllPages);
+            if last {
+                return Ok(all);
+            }
+        }
+        Err(ReadFailure::Unavailable("the list of orders has no end".to_owned()))
+    }
+
+    /// Asks by number for orders that should be in the list and were not, several reads in a row.
+    async fn lookups(&mut self, book: &Book, shown: &[BrokerOrder]) -> Result<BTreeMap<OrderId, Lookup>, ReadFailure> {
+        let enough = self.settings.timing.missing_reads.saturating_sub(1);
+        // A position that differs makes it urgent: the order may have filled.
+        let patience = |trade: &Trade| if trade.marks.mismatch.is_some() { 1 } else { enough };
+        let missing: Vec<OrderId> = book
+            .trades
+            .values()
+            .flat_map(|trade| trade.intents.iter().map(move |intent| (intent, patience(trade))))
+            .filter(|(intent, _)| matches!(intent.state, IntentState::Acked | IntentState::Working))
+            .filter(|(intent, patience)| intent.missing_reads >= *patience)
+            .filter_map(|(intent, _)| intent.broker_id)
+            .filter(|id| !shown.iter().any(|order| order.id == *id))
+            .take(LOOKUPS)
+            .collect();
+        let mut found = BTreeMap::new();
+        for id in missing {
+            self.cut_reads += 1;
+            found.insert(id, self.ports.broker.order(id).await?);
+        }
+        Ok(found)
+    }
+
+    /// The lists of earlier days on which something was sent whose fate is not known.
+    async fn history(
+        &mut self,
+        book: &Book,
+        today: NaiveDate,
+    ) -> Result<BTreeMap<NaiveDate, Vec<BrokerOrder>>, ReadFailure> {
+        let doubtful = |state: IntentState| matches!(state, IntentState::Unknown | IntentState::Sending);
+        let days: BTreeSet<NaiveDate> = book
+            .trades
+            .values()
+            .flat_map(|trade| &trade.intents)
+            .filter(|intent| intent.order().is_some() && doubtful(intent.state))
+            .filter_map(|intent| intent.sent_on.filter(|day| *day < today))
+            .collect();
+        let mut history = BTreeMap::new();
+        for day in days {
+            self.cut_reads += 1;
+            match self.ports.broker.orders_on(day).await {
+                Ok(orders) => {
+                    history.insert(day, orders);
+                }
+                // Then it stays in doubt, and the alarm stays open.
+                Err(ReadFailure::Unsupported) => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(history)
+    }
+
+    /// Only an account that looks empty is asked what it is worth.
+    async fn equity(
+        &self,
+        book: &Book,
+        orders: &[BrokerOrder],
+        positions: &[Position],
+    ) -> Result<Option<Cash>, ReadFailure> {
+        let empty = orders.is_empty() && positions.is_empty();
+        let suspicious =
+            empty && book.live_trades().any(|trade| trade.intents.iter().any(|intent| intent.broker_id.is_some()));
+        if suspicious { self.ports.broker.equity().await.map(Some) } else { Ok(None) }
+    }
+}

@@ -1,0 +1,66 @@
+//! The absence proof: when an order whose fate is unknown may be taken for not sent.
+//!
+//! Not finding it proves nothing until all of it holds: the longest delivery time and a settling
+//! time have passed; several clean reads, apart from each other, did not show it; the list is of
+//! the day on which it was sent; the list shows everything else that is known to be there; the
+//! position is what the ledger says without it.
+//!
+//! An exit may be declared absent although the position differs, after as many reads as a differing
+//! position needs itself: somebody who sells in the broker's own screen must not leave our order in
+//! doubt for ever. Nothing is placed on a position that differs, and an order that turns up late is
+//! taken up again.
+
+use blotter_shared::domain::IntentState;
+use chrono::{DateTime, Utc};
+
+use super::super::rules::Rule;
+use super::fold::{Context, Ground};
+use super::intent::Intent;
+
+/// What one clean read without the order does to an intent in doubt.
+pub(super) fn miss(intent: &mut Intent, ground: Ground, context: &Context<'_>) {
+    if !context.rules.has(Rule::UnknownIsNotFailed) {
+        intent.state = IntentState::Absent;
+        return;
+    }
+    let explained = ground.agrees || intent.is_exit();
+    if !ground.is_clean() || !explained || !is_due(intent, context) {
+        return;
+    }
+    let now = context.now;
+    let apart = intent.absence.last.is_none_or(|last| since(last, now) >= context.timing.absent_gap.as_secs_f64());
+    if apart {
+        intent.absence.reads += 1;
+        intent.absence.last = Some(now);
+    }
+    if intent.absence.reads >= reads_needed(ground, context) {
+        intent.state = IntentState::Absent;
+    }
+}
+
+fn reads_needed(ground: Ground, context: &Context<'_>) -> u32 {
+    match (context.rules.has(Rule::AbsenceNeedsReads), ground.agrees) {
+        (false, _) => 1,
+        (true, true) => context.timing.absent_reads,
+        (true, false) => context.timing.absent_reads.max(context.timing.mismatch_reads),
+    }
+}
+
+/// Whether the order could not arrive any more, and the list is about its day.
+fn is_due(intent: &Intent, context: &Context<'_>) -> bool {
+    let Some(sent_at) = intent.sent_at else { return true };
+    let same_day = intent.sent_on == Some(context.session.date);
+    let known_day = same_day || intent.sent_on.is_some_and(|day| context.history.contains_key(&day));
+    if context.rules.has(Rule::AbsenceNeedsItsDay) && !known_day {
+        return false;
+    }
+    let wait = context.timing.delivery + context.timing.settle;
+    let passed = context.steady && since(sent_at, context.now) >= wait.as_secs_f64();
+    passed || !context.rules.has(Rule::AbsenceNeedsTime)
+}
+
+/// Seconds from one moment to another.
+#[must_use]
+pub fn since(from: DateTime<Utc>, to: DateTime<Utc>) -> f64 {
+    (to - from).as_seconds_f64()
+}

@@ -1,0 +1,45 @@
+//! What is known about the account as a whole.
+
+use std::collections::BTreeMap;
+
+use blotter_shared::domain::{BrokerMode, Cash, TradeId};
+use chrono::{DateTime, Utc};
+
+use super::change::AlarmState;
+use super::trade::Trade;
+
+/// What belongs to no single trade.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccountMarks {
+    /// Clean reads in a row of an account that is as empty as on its first day.
+    pub wiped_reads: u32,
+    /// Sends stop until a person has looked; reading goes on.
+    pub halted: Option<String>,
+    /// The kill switch: no entries; exits are left alone.
+    pub entries_stopped: bool,
+    /// When a pass last read everything.
+    pub seen_at: Option<DateTime<Utc>>,
+}
+
+/// Everything that one pass decides by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Book {
+    pub mode: BrokerMode,
+    /// What an empty account of this mode is worth.
+    pub starting_equity: Cash,
+    pub account: AccountMarks,
+    pub trades: BTreeMap<TradeId, Trade>,
+    /// Open alarms.
+    pub alarms: Vec<AlarmState>,
+}
+
+impl Book {
+    #[must_use]
+    pub fn new(mode: BrokerMode, starting_equity: Cash) -> Self {
+        Self { mode, starting_equity, account: AccountMarks::default(), trades: BTreeMap::new(), alarms: Vec::new() }
+    }
+
+    pub fn live_trades(&self) -> impl Iterator<Item = &Trade> {
+        self.trades.values().filter(|trade| !trade.is_ended())
+    }
+}

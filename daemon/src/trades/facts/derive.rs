@@ -1,0 +1,163 @@
+//! What follows from the facts of a trade: what is held, how far it got, whether it is covered.
+//! Nothing here is remembered; it is worked out anew on each pass and then stored for readers.
+
+use std::collections::BTreeSet;
+
+use blotter_shared::domain::{CloseReason, IntentId, IntentRole, IntentState, Protection, TradeStatus};
+
+use super::super::rules::{Rule, Rules};
+use super::trade::{FlatCause, Trade};
+
+/// Contracts that the ledger says are held. Below zero is a broken ledger.
+#[must_use]
+pub fn held(trade: &Trade) -> i64 {
+    let sum = |executed: u32| i64::from(executed);
+    let bought: i64 = trade.entries().map(|intent| sum(intent.executed)).sum();
+    let sold: i64 = trade.exits().map(|intent| sum(intent.executed)).sum();
+    bought - sold - trade.marks.outside
+}
+
+/// Contracts covered by exits that were seen working in this cut and limit the loss, where a stop
+/// is wanted at all.
+#[must_use]
+pub fn cover(trade: &Trade, seen: &BTreeSet<IntentId>, rules: Rules) -> u32 {
+    trade
+        .live_exits()
+        .filter(|intent| {
+            !rules.has(Rule::UnknownIsNoCover) || (intent.state == IntentState::Working && seen.contains(&intent.id))
+        })
+        .filter(|intent| {
+            let protects = intent.order().is_some_and(|order| order.shape.protects());
+            protects || trade.wish.stop.is_none()
+        })
+        .map(super::Intent::remaining)
+        .sum()
+}
+
+/// The protection that is shown.
+#[must_use]
+pub fn protection(trade: &Trade, held: i64, cover: u32) -> Protection {
+    if held <= 0 {
+        Protection::NotApplicable
+    } else if i64::from(cover) >= held && trade.wish.stop.is_some() {
+        Protection::Confirmed
+    } else if trade.exits().any(super::Intent::is_in_doubt) {
+        Protection::Unknown
+    } else {
+        Protection::Naked
+    }
+}
+
+/// What the end of a trade is allowed to rest on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ground {
+    /// Two equal lists around the position.
+    pub stable: bool,
+    /// Ledger and position agree in that cut.
+    pub agrees: bool,
+}
+
+/// The status that the facts speak for, one legal step from the one that is stored.
+#[must_use]
+pub fn status(trade: &Trade, ground: Ground, rules: Rules) -> TradeStatus {
+    let was = trade.marks.status;
+    let goal = goal(trade, ground, rules).unwrap_or(was);
+    if was == goal {
+        return was;
+    }
+    match (was, goal) {
+        // An end leads nowhere but back to a position.
+        (TradeStatus::Closed | TradeStatus::Void | TradeStatus::Rejected | TradeStatus::Canceled, _) => {
+            if held(trade) > 0 { TradeStatus::Filled } else { was }
+        }
+        // A position is seen before its end is.
+        (TradeStatus::Pending | TradeStatus::Open, TradeStatus::Closed) => TradeStatus::Filled,
+        (TradeStatus::Pending, TradeStatus::Closing) => {
+            if held(trade) > 0 {
+                TradeStatus::Filled
+            } else {
+                TradeStatus::Open
+            }
+        }
+        (
+            TradeStatus::Filled | TradeStatus::Closing,
+            TradeStatus::Open | TradeStatus::Partial | TradeStatus::Pending,
+        )
+        | (TradeStatus::Partial, TradeStatus::Open | TradeStatus::Pending)
+        | (TradeStatus::Open, TradeStatus::Pending) => was,
+        (_, _) => goal,
+    }
+}
+
+fn goal(trade: &Trade, ground: Ground, rules: Rules) -> Option<TradeStatus> {
+    let held = held(trade);
+    let bought: u32 = trade.entries().map(|intent| intent.executed).sum();
+    let outside_came = trade.marks.outside < 0;
+    let entry = trade.entries().last();
+    let proven = ground.stable && ground.agrees && !trade.has_doubt();
+    let may_end = proven || !rules.has(Rule::EndNeedsProof);
+    let exit_alive = trade.live_exits().next().is_some();
+    if let Some(entry) = trade.entries().find(|intent| intent.is_live()) {
+        return Some(match (entry.state, bought) {
+            (IntentState::Working, _) if trade.wish.is_flat() && held > 0 => TradeStatus::Closing,
+            (_, 1..) => TradeStatus::Partial,
+            (IntentState::Working, 0) if trade.wish.is_flat() => TradeStatus::Closing,
+            (IntentState::Working, 0) => TradeStatus::Open,
+            (_, 0) => TradeStatus::Pending,
+        });
+    }
+    if held > 0 {
+        return Some(if trade.wish.is_flat() || leaves(trade) { TradeStatus::Closing } else { TradeStatus::Filled });
+    }
+    if bought > 0 || outside_came {
+        return (held == 0 && !exit_alive && may_end).then_some(TradeStatus::Closed);
+    }
+    entry.and_then(|entry| end_without_position(entry.state, may_end))
+}
+
+/// An exit is under way that has executed a part.
+fn leaves(trade: &Trade) -> bool {
+    trade.live_exits().any(|exit| exit.executed > 0 && exit.state == IntentState::Working)
+}
+
+fn end_without_position(entry: IntentState, may_end: bool) -> Option<TradeStatus> {
+    match entry {
+        IntentState::Rejected => may_end.then_some(TradeStatus::Rejected),
+        IntentState::Canceled | IntentState::Expired | IntentState::Lost => may_end.then_some(TradeStatus::Canceled),
+        IntentState::Void | IntentState::Absent => may_end.then_some(TradeStatus::Void),
+        IntentState::Prepared
+        | IntentState::Sending
+        | IntentState::Acked
+        | IntentState::Unknown
+        | IntentState::Working
+        | IntentState::Filled
+        | IntentState::Done => None,
+    }
+}
+
+/// Why the position is gone: the last exit that executed anything, unless it left by another door.
+#[must_use]
+pub fn close_reason(trade: &Trade) -> CloseReason {
+    if let Some(outside) = trade.marks.outside_reason {
+        return outside;
+    }
+    let Some(exit) = trade.exits().rev().find(|exit| exit.executed > 0) else {
+        return CloseReason::ExternalUnexplained;
+    };
+    match exit.role {
+        IntentRole::Bracket => {
+            let stopped: u32 = exit.legs.iter().filter(|leg| leg.is_stop).map(|leg| leg.executed).sum();
+            let limit_close = trade.wish.limit.is_some();
+            match (stopped * 2 >= exit.executed, limit_close) {
+                (true, _) => CloseReason::StopHit,
+                (false, true) => CloseReason::Manual,
+                (false, false) => CloseReason::TargetHit,
+            }
+        }
+        IntentRole::Emergency => CloseReason::Emergency,
+        IntentRole::Close | IntentRole::Entry => match trade.wish.flat {
+            Some(FlatCause::StopBreached | FlatCause::CannotProtect) => CloseReason::Emergency,
+            Some(FlatCause::User | FlatCause::Expiry) | None => CloseReason::Manual,
+        },
+    }
+}

@@ -1,0 +1,205 @@
+//! A trade: what it is, what is wanted of it, what was seen of it.
+
+use blotter_shared::domain::{
+    CloseReason, IntentId, Multiplier, OptionContract, Price, Protection, Quantity, TradeId, TradeStatus,
+};
+use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
+
+use super::super::ports::Symbol;
+use super::intent::{Fill, Intent, Shape};
+
+/// What never changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spec {
+    pub id: TradeId,
+    pub symbol: Symbol,
+    pub contract: OptionContract,
+    pub multiplier: Multiplier,
+    /// What was asked for; for an adopted position what was there.
+    pub quantity: Quantity,
+    /// The limit of the entry; absent for a market order.
+    pub limit: Option<Price>,
+    pub initial_stop: Option<Price>,
+    pub initial_target: Option<Price>,
+    pub asked_at: DateTime<Utc>,
+}
+
+/// Why a position is to be gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlatCause {
+    User,
+    /// The stop would have been hit while nothing worked.
+    StopBreached,
+    /// The broker refuses every bracket.
+    CannotProtect,
+    /// The contract expires today and policy wants it out.
+    Expiry,
+}
+
+/// What is wanted. Commands own it; the engine itself only ever makes it stricter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// Grows with each accepted command and with nothing else.
+    pub version: i64,
+    /// Contracts to keep; zero exactly when `flat` is set.
+    pub keep: u32,
+    pub stop: Option<Price>,
+    pub target: Option<Price>,
+    /// A limit close: rests in the place of the target.
+    pub limit: Option<Price>,
+    pub flat: Option<FlatCause>,
+    /// A close that was asked for outside the session.
+    pub at_open: bool,
+    /// A change of the bracket that is not begun by then is dropped.
+    pub until: Option<DateTime<Utc>>,
+    /// A person has seen that the position is this, and takes it for the truth.
+    pub accepts: Option<i64>,
+    /// When the command was accepted.
+    pub since: DateTime<Utc>,
+}
+
+impl Wish {
+    #[must_use]
+    pub fn is_flat(&self) -> bool {
+        self.flat.is_some()
+    }
+
+    /// The exit that is wanted over a position that is kept.
+    #[must_use]
+    pub fn shape(&self) -> Option<Shape> {
+        match (self.stop, self.limit.or(self.target)) {
+            (Some(stop), Some(target)) => Some(Shape::Oco { stop, target }),
+            (Some(stop), None) => Some(Shape::Stop(stop)),
+            (None, Some(target)) => Some(Shape::Limit(target)),
+            (None, None) => None,
+        }
+    }
+}
+
+/// A stop and a target that belong together; either may be absent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bracket {
+    pub stop: Option<Price>,
+    pub target: Option<Price>,
+}
+
+/// Reads in a row in which the position was not what the ledger says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mismatch {
+    pub position: i64,
+    pub reads: u32,
+    pub since: DateTime<Utc>,
+}
+
+/// The trade waits for a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quarantine {
+    pub reason: String,
+    pub at: DateTime<Utc>,
+    /// What the position was when it was put here.
+    pub position: i64,
+}
+
+/// What the owner of the lease has found out; nobody else writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Marks {
+    pub status: TradeStatus,
+    pub close_reason: Option<CloseReason>,
+    pub closed_at: Option<DateTime<Utc>>,
+    /// Σ entry − Σ exits − outside. Below zero is a broken ledger.
+    pub held: i64,
+    pub protection: Protection,
+    /// The bracket that was last seen working.
+    pub good: Option<Bracket>,
+    pub naked_since: Option<DateTime<Utc>>,
+    pub verified_at: Option<DateTime<Utc>>,
+    pub quarantine: Option<Quarantine>,
+    /// Contracts that left (or, below zero, came) without an order of ours, and what they brought.
+    pub outside: i64,
+    pub outside_value: Option<Decimal>,
+    pub outside_reason: Option<CloseReason>,
+    pub mismatch: Option<Mismatch>,
+    /// Passes in a row in which the stop was breached with nothing working.
+    pub breaches: u32,
+}
+
+impl Marks {
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            status: TradeStatus::Pending,
+            close_reason: None,
+            closed_at: None,
+            held: 0,
+            protection: Protection::NotApplicable,
+            good: None,
+            naked_since: None,
+            verified_at: None,
+            quarantine: None,
+            outside: 0,
+            outside_value: None,
+            outside_reason: None,
+            mismatch: None,
+            breaches: 0,
+        }
+    }
+}
+
+impl Default for Marks {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A trade with its whole ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trade {
+    pub spec: Spec,
+    pub wish: Wish,
+    pub marks: Marks,
+    /// In the order in which they were decided.
+    pub intents: Vec<Intent>,
+    pub fills: Vec<Fill>,
+}
+
+impl Trade {
+    #[must_use]
+    pub fn id(&self) -> TradeId {
+        self.spec.id
+    }
+
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.marks.status.is_terminal()
+    }
+
+    pub fn entries(&self) -> impl Iterator<Item = &Intent> {
+        self.intents.iter().filter(|intent| intent.is_entry())
+    }
+
+    pub fn exits(&self) -> impl DoubleEndedIterator<Item = &Intent> {
+        self.intents.iter().filter(|intent| intent.is_exit())
+    }
+
+    pub fn live_exits(&self) -> impl Iterator<Item = &Intent> {
+        self.exits().filter(|intent| intent.is_live())
+    }
+
+    #[must_use]
+    pub fn intent(&self, id: IntentId) -> Option<&Intent> {
+        self.intents.iter().find(|intent| intent.id == id)
+    }
+
+    /// The running cancel of this order, if one was asked for.
+    #[must_use]
+    pub fn cancel_of(&self, target: IntentId) -> Option<&Intent> {
+        self.intents.iter().rev().find(|intent| intent.op == super::Op::Cancel { target } && intent.is_live())
+    }
+
+    /// Whether anything of ours was sent and has not come to an end.
+    #[must_use]
+    pub fn has_doubt(&self) -> bool {
+        self.intents.iter().any(|intent| intent.order().is_some() && intent.is_in_doubt())
+    }
+}

@@ -1,0 +1,117 @@
+//! What a trade brought: sums over fills, exact to the cent, with the multiplier and fees counted.
+//! Nothing here is estimated without saying so.
+
+use blotter_shared::domain::{Cash, CloseReason, Price};
+use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
+
+use super::facts::Trade;
+
+/// Where the prices of a close come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    /// Every contract left through a fill that the broker reported.
+    BrokerFill,
+    /// Some left by another door, at a price that is worked out.
+    Estimated,
+}
+
+/// The figures of a closed trade.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Realized {
+    pub pnl: Cash,
+    /// Of the entry cost.
+    pub pnl_pct: Option<Decimal>,
+    /// In multiples of the risk at entry.
+    pub r_multiple: Option<Decimal>,
+    pub entry_price: Decimal,
+    pub close_price: Decimal,
+    pub hold_hours: Option<Decimal>,
+    pub precision: Precision,
+}
+
+/// Contracts and their value, in price units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Turnover {
+    pub contracts: u32,
+    pub value: Decimal,
+}
+
+/// What was bought and what was sold through orders of ours.
+#[must_use]
+pub fn turnover(trade: &Trade) -> (Turnover, Turnover) {
+    let mut bought = Turnover::default();
+    let mut sold = Turnover::default();
+    for fill in &trade.fills {
+        let entry = trade.intent(fill.intent_id).is_some_and(super::facts::Intent::is_entry);
+        let side = if entry { &mut bought } else { &mut sold };
+        side.contracts += fill.quantity;
+        side.value += fill.value;
+    }
+    (bought, sold)
+}
+
+/// The result, once every contract that came has left and every price is known.
+#[must_use]
+pub fn realized(trade: &Trade, fees: Cash) -> Option<Realized> {
+    let (bought, sold) = turnover(trade);
+    let (came, went) = outside(trade)?;
+    let cost = bought.value + came.value;
+    let brought = sold.value + went.value;
+    let contracts = bought.contracts + came.contracts;
+    if contracts == 0 || contracts != sold.contracts + went.contracts {
+        return None;
+    }
+    let multiplier = Decimal::from(trade.spec.multiplier.get());
+    let pnl = (brought - cost) * multiplier - fees.0;
+    let count = Decimal::from(contracts);
+    let risk = trade.spec.initial_stop.map(|stop| (cost / count - stop.value()) * count * multiplier);
+    Some(Realized {
+        pnl: Cash(pnl),
+        pnl_pct: ratio(pnl * Decimal::ONE_HUNDRED, cost * multiplier),
+        r_multiple: risk.filter(|risk| *risk > Decimal::ZERO).and_then(|risk| ratio(pnl, risk)),
+        entry_price: cost / count,
+        close_price: brought / count,
+        hold_hours: held_for(trade),
+        precision: if went.contracts == 0 { Precision::BrokerFill } else { Precision::Estimated },
+    })
+}
+
+/// Contracts that came and went without an order of ours; none when their price is unknown.
+fn outside(trade: &Trade) -> Option<(Turnover, Turnover)> {
+    let contracts = u32::try_from(trade.marks.outside.unsigned_abs()).ok()?;
+    if contracts == 0 {
+        return Some((Turnover::default(), Turnover::default()));
+    }
+    let unpriced =
+        matches!(trade.marks.outside_reason, Some(CloseReason::SandboxReset | CloseReason::ExternalUnexplained));
+    let value = trade.marks.outside_value.filter(|_| !unpriced)?;
+    let moved = Turnover { contracts, value: value.abs() };
+    Some(if trade.marks.outside > 0 { (Turnover::default(), moved) } else { (moved, Turnover::default()) })
+}
+
+fn ratio(part: Decimal, whole: Decimal) -> Option<Decimal> {
+    (!whole.is_zero()).then(|| (part / whole).round_dp(4))
+}
+
+fn held_for(trade: &Trade) -> Option<Decimal> {
+    let first: Option<DateTime<Utc>> = trade.entries().filter_map(|entry| entry.first_executed_at).min();
+    let seconds = (trade.marks.closed_at? - first?).num_seconds();
+    Some((Decimal::from(seconds) / Decimal::from(3600)).round_dp(4))
+}
+
+/// The best and the worst that a position was worth, in percent of its entry cost (ruling 18).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Excursion {
+    pub max_gain_pct: Decimal,
+    pub max_drawdown_pct: Decimal,
+}
+
+impl Excursion {
+    /// Takes one mark in; the order of marks does not matter.
+    #[must_use]
+    pub fn with(self, entry: Decimal, mark: Price) -> Self {
+        let Some(percent) = ratio((mark.value() - entry) * Decimal::ONE_HUNDRED, entry) else { return self };
+        Self { max_gain_pct: self.max_gain_pct.max(percent), max_drawdown_pct: self.max_drawdown_pct.min(percent) }
+    }
+}

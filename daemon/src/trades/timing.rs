@@ -1,0 +1,100 @@
+//! Every wait of the engine, in one place. The proof runs with the values of production.
+
+use std::time::Duration;
+
+/// How long things may take. See docs/ENGINE.md for where each figure comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// Longest time after which a request that was sent may still reach the broker.
+    pub delivery: Duration,
+    /// What is waited on top of it before absence is believed.
+    pub settle: Duration,
+    /// Total deadline of one broker call.
+    pub call: Duration,
+    /// Life of a lease without renewal.
+    pub lease: Duration,
+    /// The lease is renewed at least this often.
+    pub renew: Duration,
+    /// A pass that takes longer than this decides nothing any more.
+    pub pass: Duration,
+    /// From the send gate to the first byte.
+    pub send_by: Duration,
+    /// An entry that was not sent in this time after the command is void.
+    pub entry_valid: Duration,
+    /// An adjust that could not be begun in this time is dropped.
+    pub adjust_valid: Duration,
+    /// A half-filled entry may go on for so long.
+    pub partial: Duration,
+    /// A cancel whose effect is not seen is repeated after this time.
+    pub cancel_again: Duration,
+    /// A held position without cover: alarm, then page.
+    pub naked_alarm: Duration,
+    pub naked_page: Duration,
+    /// A trade that was not verified for so long: alarm.
+    pub unverified: Duration,
+    /// A close that has not finished in this time needs a person.
+    pub close_slow: Duration,
+    /// A position that differs is believed after this time and as many reads.
+    pub mismatch: Duration,
+    pub mismatch_reads: u32,
+    /// Clean reads without the order, and their distance, for the absence proof.
+    pub absent_reads: u32,
+    pub absent_gap: Duration,
+    /// Clean reads without a working order before it is asked for by its id.
+    pub missing_reads: u32,
+    /// Refused exits in a row after which a position that cannot be protected is closed.
+    pub refusals: u32,
+    /// Longest pause between two attempts at an exit that is refused.
+    pub refusal_pause: Duration,
+    /// A stop below the bid must be seen breached in so many passes.
+    pub breach_reads: u32,
+}
+
+impl Timing {
+    pub const PRODUCTION: Self = Self {
+        delivery: Duration::from_secs(30),
+        settle: Duration::from_secs(30),
+        call: Duration::from_secs(8),
+        lease: Duration::from_secs(30),
+        renew: Duration::from_secs(10),
+        pass: Duration::from_secs(18),
+        send_by: Duration::from_secs(3),
+        entry_valid: Duration::from_secs(15),
+        adjust_valid: Duration::from_secs(60),
+        partial: Duration::from_secs(10),
+        cancel_again: Duration::from_secs(10),
+        naked_alarm: Duration::from_secs(15),
+        naked_page: Duration::from_secs(60),
+        unverified: Duration::from_secs(60),
+        close_slow: Duration::from_secs(60),
+        mismatch: Duration::from_secs(20),
+        mismatch_reads: 5,
+        absent_reads: 3,
+        absent_gap: Duration::from_secs(5),
+        missing_reads: 8,
+        refusals: 4,
+        refusal_pause: Duration::from_secs(60),
+        breach_reads: 2,
+    };
+}
+
+/// How often a pass begins (ruling 1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace;
+
+impl Pace {
+    /// After an own write.
+    pub const AT_ONCE: Duration = Duration::from_millis(50);
+    /// Something is in flight and the budget is full.
+    pub const FLYING: Duration = Duration::from_secs(2);
+    /// Something is in flight and the budget is half used.
+    pub const FLYING_SLOW: Duration = Duration::from_secs(5);
+    /// A position is held or an order works, in market hours.
+    pub const HOLDING: Duration = Duration::from_secs(15);
+    /// Nothing is held, or the market is closed.
+    pub const FLAT: Duration = Duration::from_secs(60);
+    /// Somebody else owns the account.
+    pub const STANDBY: Duration = Duration::from_secs(5);
+    /// The broker or the database did not answer.
+    pub const TROUBLED: Duration = Duration::from_secs(4);
+}

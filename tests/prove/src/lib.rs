@@ -1,0 +1,32 @@
+//! The proof of the trade engine: its code, unchanged, in a world that is against it.
+//!
+//! One process, one thread, virtual time. `world` is the queue of events and `sim` the scheduler
+//! that decides at each await whether a daemon lives on; `broker` is an adversary with a ledger;
+//! `store` is the database; `ports` joins them to the engine; `people` press keys; `faults` strike
+//! by seed; `oracle` judges by the broker's ledger alone. `seed` runs one seed, `runs` many, `shrink` finds the
+//! faults that matter, `workflows` kills a daemon at every await, `mutants` takes rules away.
+//!
+//! Deliberately absent: threads, real time, sockets, a real database. Those are tested elsewhere,
+//! on the real stack; here a life of fifteen minutes takes milliseconds, and a million of them an
+//! evening.
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::indexing_slicing,
+    reason = "a test tool: it prints, samples, and may stop at a fault of its own"
+)]
+
+pub mod broker;
+pub mod faults;
+pub mod market;
+pub mod mutants;
+pub mod oracle;
+pub mod people;
+pub mod ports;
+pub mod runs;
+pub mod seed;
+pub mod shrink;
+pub mod sim;
+pub mod store;
+pub mod trace;
+pub mod workflows;
+pub mod world;

@@ -1,0 +1,544 @@
+//! The engine's three ports over the world. Each call is one await point.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use blotter_daemon::trades::facts::{AlarmChange, Book, Change};
+use blotter_daemon::trades::ports::{
+    Allowance, BrokerLeg, BrokerOrder, BrokerPort, Clock, CommitError, Fence, Holder, LeaseAnswer, LegKind, Lookup,
+    OrderId, OrderPage, Placement, Position, Quote, ReadFailure, Refusal, RefusalKind, Rest, Session, Sessions, Side,
+    Store, StoreError, Symbol, WriteOutcome,
+};
+use blotter_shared::domain::Cash;
+use chrono::{DateTime, NaiveDate, Utc};
+use rust_decimal::Decimal;
+use uuid::Uuid;
+
+use crate::broker::{Deny, Fate, Kind, NewOrder, SimOrder, price};
+use crate::faults::Class;
+use crate::world::{CrashPoint, Millis, Shared, Side as CrashSide, World};
+
+/// The window of the token's limits, the ceiling that the program keeps, and the broker's own.
+const MINUTE: Millis = 60_000;
+const CEILING: usize = 50;
+const BROKER_LIMIT: usize = 60;
+/// Total deadline of one call.
+const CALL: Millis = 8_000;
+/// Orders on a page.
+const PAGE: usize = 25;
+
+/// One port of one daemon.
+#[derive(Clone, Debug)]
+pub struct Port {
+    pub world: Shared,
+    pub daemon: usize,
+}
+
+/// A call: begins at its first poll, ends when the world answers.
+struct Call<T, F> {
+    port: Port,
+    begin: Option<F>,
+    number: Option<u64>,
+    answer: std::marker::PhantomData<fn() -> T>,
+}
+
+impl<T: Send + 'static, F: FnOnce(&mut World, usize, u64) + Unpin> Future for Call<T, F> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<T> {
+        let shared = self.port.world.clone();
+        let mut world = shared.lock();
+        let daemon = self.port.daemon;
+        if let Some(begin) = self.begin.take() {
+            let call = world.begin_call(daemon);
+            self.number = Some(call);
+            if dies_before(&mut world, daemon) {
+                if let Some(process) = world.processes.get_mut(daemon) {
+                    process.doomed = true;
+                }
+                return Poll::Pending;
+            }
+            begin(&mut world, daemon, call);
+            return Poll::Pending;
+        }
+        match self.number.and_then(|call| world.take_reply(call)) {
+            Some(answer) => Poll::Ready(answer),
+            None => Poll::Pending,
+        }
+    }
+}
+
+/// Whether the process dies here, before its call has any effect.
+fn dies_before(world: &mut World, daemon: usize) -> bool {
+    let awaits = world.processes.get(daemon).map_or(0, |process| process.awaits);
+    let planned = world.crash_at == Some(CrashPoint { call: awaits, side: CrashSide::Before }) && daemon == 0;
+    planned || world.streams.strikes(Class::CrashBefore).is_some()
+}
+
+impl Port {
+    fn call<T: Send + 'static, F>(&self, begin: F) -> impl Future<Output = T> + Send
+    where
+        F: FnOnce(&mut World, usize, u64) + Send + Unpin,
+    {
+        Call { port: self.clone(), begin: Some(begin), number: None, answer: std::marker::PhantomData }
+    }
+}
+
+// ---- the store ------------------------------------------------------------------------------
+
+/// A transaction: it becomes durable at one moment, and its answer comes later, or never.
+fn transact<T: Send + 'static>(
+    world: &mut World,
+    daemon: usize,
+    call: u64,
+    failed: T,
+    commit: impl FnOnce(&mut World) -> (T, T) + Send + 'static,
+) {
+    let mut delay = world.streams.between(Class::Delays, 1, 8);
+    if let Some(size) = world.streams.strikes(Class::StoreSlow) {
+        delay += 500 + size % 5000;
+    }
+    if world.streams.strikes(Class::StoreDown).is_some() {
+        world.reply(daemon, call, delay, failed);
+        return;
+    }
+    let lost = world.streams.strikes(Class::CommitLost).is_some();
+    let life = world.processes.get(daemon).map_or(0, |process| process.life);
+    world.later(delay, move |world| {
+        // A process that is gone has no connection either.
+        if world.processes.get(daemon).is_none_or(|process| process.life != life || !process.alive) {
+            return;
+        }
+        let (answer, unknown) = commit(world);
+        let back = world.streams.between(Class::Delays, 1, 4);
+        world.reply(daemon, call, back, if lost { unknown } else { answer });
+    });
+}
+
+impl Store for Port {
+    fn lease(&self, holder: Holder, ttl: Duration) -> impl Future<Output = Result<LeaseAnswer, StoreError>> + Send {
+        self.call(move |world, daemon, call| {
+            let failed = || Err(StoreError("down".to_owned()));
+            let ttl = u64::try_from(ttl.as_millis()).unwrap_or(0);
+            transact(world, daemon, call, failed(), move |world| {
+                let before = world.store.lease;
+                let answer = world.store.take_lease(holder, ttl, world.now);
+                crate::oracle::lease_moved(world, before, answer);
+                (Ok(answer), failed())
+            });
+        })
+    }
+
+    fn release(&self, fence: &Fence) -> impl Future<Output = Result<(), StoreError>> + Send {
+        let fence = *fence;
+        self.call(move |world, daemon, call| {
+            transact(world, daemon, call, Ok::<(), StoreError>(()), move |world| {
+                if let Some(row) = world.store.lease.as_mut().filter(|row| row.holder == fence.holder) {
+                    row.released = true;
+                }
+                (Ok(()), Ok(()))
+            });
+        })
+    }
+
+    fn load(&self) -> impl Future<Output = Result<Book, StoreError>> + Send {
+        self.call(move |world, daemon, call| {
+            let failed = || Err(StoreError("down".to_owned()));
+            transact(world, daemon, call, failed(), move |world| (Ok(world.store.book.clone()), failed()));
+        })
+    }
+
+    fn commit(&self, fence: &Fence, changes: &[Change]) -> impl Future<Output = Result<(), CommitError>> + Send {
+        let (fence, changes) = (*fence, changes.to_vec());
+        self.call(move |world, daemon, call| {
+            let down = Err(CommitError::Unavailable("down".to_owned()));
+            transact(world, daemon, call, down, move |world| {
+                let answer = world.store.commit(&fence, &changes, world.now);
+                world.mark(changes.len() as u64 ^ u64::from(answer.is_ok()) << 20);
+                world.note(|| format!("D{daemon} commits {}: {answer:?}", crate::trace::changes(&changes)));
+                (answer, Err(CommitError::Unknown("lost".to_owned())))
+            });
+        })
+    }
+
+    fn alarm(&self, changes: &[AlarmChange]) -> impl Future<Output = Result<(), StoreError>> + Send {
+        let changes = changes.to_vec();
+        self.call(move |world, daemon, call| {
+            transact(world, daemon, call, Err(StoreError("down".to_owned())), move |world| {
+                world.note(|| format!("D{daemon} alarms {changes:?}"));
+                world.store.alarm(&changes);
+                (Ok(()), Ok(()))
+            });
+        })
+    }
+}
+
+// ---- the clock ------------------------------------------------------------------------------
+
+impl Clock for Port {
+    fn now(&self) -> DateTime<Utc> {
+        let world = self.world.lock();
+        let skew = world.processes.get(self.daemon).map_or(0, |process| process.skew);
+        world.wall() + chrono::Duration::milliseconds(skew)
+    }
+
+    fn boot(&self) -> Duration {
+        Duration::from_millis(self.world.lock().now)
+    }
+
+    fn fresh_id(&self) -> Uuid {
+        self.world.lock().fresh_id()
+    }
+
+    fn sleep(&self, span: Duration) -> impl Future<Output = Rest> + Send {
+        self.call(move |world, daemon, call| {
+            let span = u64::try_from(span.as_millis()).unwrap_or(0).max(1);
+            let Some(process) = world.processes.get_mut(daemon) else { return };
+            if std::mem::take(&mut process.called) {
+                world.reply(daemon, call, 1, Rest::Roused);
+                return;
+            }
+            process.asleep = Some(call);
+            world.reply(daemon, call, span, Rest::Over);
+        })
+    }
+}
+
+impl Sessions for Port {
+    fn at(&self, now: DateTime<Utc>) -> Session {
+        session(&self.world.lock(), now)
+    }
+}
+
+/// The session of a moment by the run's own calendar.
+#[must_use]
+pub fn session(world: &World, now: DateTime<Utc>) -> Session {
+    let second = u64::try_from((now - world.base).num_seconds()).unwrap_or(0);
+    let at = |second: u64| world.at_millis(second * 1000);
+    let day = world.gaps.iter().filter(|gap| gap.new_day && second >= (gap.from + gap.to) / 2).count();
+    let date = world.date(u64::try_from(day).unwrap_or(0));
+    let inside = world.gaps.iter().find(|gap| (gap.from..gap.to).contains(&second));
+    let before = world.gaps.iter().filter(|gap| gap.to <= second).map(|gap| gap.to).max().unwrap_or(0);
+    let after = world.gaps.iter().filter(|gap| gap.from > second).map(|gap| gap.from).min().unwrap_or(1_000_000);
+    match inside {
+        Some(gap) => Session { open: false, date, opens: at(gap.to), closes: at(after) },
+        None => Session { open: true, date, opens: at(before), closes: at(after) },
+    }
+}
+
+// ---- the broker -----------------------------------------------------------------------------
+
+/// The token's bucket: what is left of the ceiling in this minute.
+fn left(calls: &std::collections::VecDeque<Millis>, now: Millis) -> u32 {
+    let used = calls.iter().filter(|at| **at + MINUTE > now).count();
+    u32::try_from(CEILING.saturating_sub(used)).unwrap_or(0)
+}
+
+fn spend(calls: &mut std::collections::VecDeque<Millis>, now: Millis) -> bool {
+    calls.push_back(now);
+    while calls.front().is_some_and(|at| at + MINUTE <= now) {
+        calls.pop_front();
+    }
+    calls.len() <= BROKER_LIMIT
+}
+
+/// A read: the same answer for everybody, sometimes an old one, sometimes none.
+fn read<T: Send + 'static>(
+    world: &mut World,
+    daemon: usize,
+    call: u64,
+    answer: impl FnOnce(&mut World, u64) -> T + Send + 'static,
+) {
+    if left(&world.reads, world.now) == 0 {
+        world.reply::<Result<T, ReadFailure>>(daemon, call, 1, Err(ReadFailure::Throttled));
+        return;
+    }
+    if !spend(&mut world.reads, world.now) {
+        world.oracle.violations.push("I9 more reads in a minute than the broker allows".to_owned());
+    }
+    let unavailable = |why: &str| Err::<T, ReadFailure>(ReadFailure::Unavailable(why.to_owned()));
+    world.reply(daemon, call, CALL, unavailable("no answer in time"));
+    if world.streams.strikes(Class::Gateway).is_some() {
+        world.reply(daemon, call, 300, unavailable("502"));
+        return;
+    }
+    if world.streams.strikes(Class::RequestLost).is_some() || world.streams.strikes(Class::AnswerLost).is_some() {
+        return;
+    }
+    let stale = world.streams.strikes(Class::StaleRead).map_or(0, |size| [1, 2, 4, 8, 15][(size % 5) as usize]);
+    let there = world.streams.between(Class::Delays, 20, 120);
+    world.later(there, move |world| {
+        let value = answer(world, stale);
+        let back = world.streams.between(Class::Delays, 20, 120);
+        world.reply(daemon, call, back, Ok::<T, ReadFailure>(value));
+    });
+}
+
+/// A write: it may be lost on the way there, on the way back, or come late.
+fn write(
+    world: &mut World,
+    daemon: usize,
+    call: u64,
+    arrive: impl FnOnce(&mut World) -> Result<i64, Deny> + Send + 'static,
+) {
+    if left(&world.writes, world.now) == 0 || world.streams.strikes(Class::NoConnection).is_some() {
+        world.reply(daemon, call, 5, WriteOutcome::NotSent("no connection".to_owned()));
+        return;
+    }
+    if !spend(&mut world.writes, world.now) {
+        world.oracle.violations.push("I9 more writes in a minute than the broker allows".to_owned());
+    }
+    let unknown = |why: &str| WriteOutcome::Unknown(why.to_owned());
+    world.reply(daemon, call, CALL, unknown("no answer in time"));
+    if world.streams.strikes(Class::RequestLost).is_some() {
+        return;
+    }
+    if let Some(size) = world.streams.strikes(Class::Gateway).filter(|size| size % 2 == 0) {
+        world.reply(daemon, call, 200 + size % 500, unknown("502"));
+        return;
+    }
+    let answered = world.streams.strikes(Class::AnswerLost).is_none();
+    let mut there = world.streams.between(Class::Delays, 20, 120);
+    if let Some(size) = world.streams.strikes(Class::RequestLate) {
+        there = CALL + size % 21_500;
+    }
+    if let Some(size) = world.streams.strikes(Class::RequestVeryLate) {
+        there = 90_000 + size % 60_000;
+    }
+    world.later(there, move |world| {
+        let outcome = match arrive(world) {
+            Ok(id) => WriteOutcome::Accepted(OrderId(id)),
+            Err(deny) => WriteOutcome::Refused(refusal(&deny)),
+        };
+        world.note(|| format!("broker answers D{daemon}: {outcome:?}{}", if answered { "" } else { " (lost)" }));
+        if answered {
+            let back = world.streams.between(Class::Delays, 20, 120);
+            world.reply(daemon, call, back, outcome);
+        }
+    });
+}
+
+fn refusal(deny: &Deny) -> Refusal {
+    let kind = match deny {
+        Deny::CrossZero => RefusalKind::CrossZero,
+        Deny::NoPosition => RefusalKind::NoPosition,
+        Deny::StopAboveBid => RefusalKind::StopAboveBid,
+        Deny::Final(state) => RefusalKind::AlreadyFinal(*state),
+        Deny::NoSuchOrder | Deny::Other(_) => RefusalKind::Other,
+    };
+    Refusal { kind, text: format!("{deny:?}") }
+}
+
+impl BrokerPort for Port {
+    fn orders(&self, page: u32) -> impl Future<Output = Result<OrderPage, ReadFailure>> + Send {
+        self.call(move |world, daemon, call| {
+            read(world, daemon, call, move |world, age| {
+                let listed = list(world, age);
+                let from = usize::try_from(page.saturating_sub(1)).unwrap_or(0) * PAGE;
+                let more = listed.len() > from + PAGE;
+                OrderPage { orders: listed.into_iter().skip(from).take(PAGE).collect(), more }
+            });
+        })
+    }
+
+    fn orders_on(&self, date: NaiveDate) -> impl Future<Output = Result<Vec<BrokerOrder>, ReadFailure>> + Send {
+        self.call(move |world, daemon, call| {
+            read(world, daemon, call, move |world, _| {
+                let base = world.base.date_naive();
+                let all: Vec<SimOrder> = world.broker.orders.clone();
+                let of_day = all.iter().filter(|order| base + chrono::Days::new(order.day) == date);
+                of_day.map(|order| shown(world, order)).collect::<Vec<BrokerOrder>>()
+            });
+        })
+    }
+
+    fn order(&self, id: OrderId) -> impl Future<Output = Result<Lookup, ReadFailure>> + Send {
+        self.call(move |world, daemon, call| {
+            read(world, daemon, call, move |world, _| match world.broker.order(id.0).cloned() {
+                Some(order) => Lookup::Found(shown(world, &order)),
+                None => Lookup::NotFound,
+            });
+        })
+    }
+
+    fn positions(&self) -> impl Future<Output = Result<Vec<Position>, ReadFailure>> + Send {
+        self.call(move |world, daemon, call| {
+            read(world, daemon, call, move |world, age| {
+                if world.streams.strikes(Class::EmptyList).is_some() {
+                    return Vec::new();
+                }
+                let view = world.broker.view(world.second(), age);
+                let cost = Cash::ZERO;
+                let all = view.1.iter();
+                all.map(|(symbol, quantity)| Position { symbol: Symbol::new(symbol), quantity: *quantity, cost })
+                    .collect()
+            });
+        })
+    }
+
+    fn equity(&self) -> impl Future<Output = Result<Cash, ReadFailure>> + Send {
+        self.call(move |world, daemon, call| {
+            read(world, daemon, call, |world, _| {
+                let untouched = world.broker.wiped || world.broker.orders.iter().all(|order| order.executed() == 0);
+                Cash(Decimal::from(if untouched { 100_000 } else { 99_000 }))
+            });
+        })
+    }
+
+    fn quotes(&self, symbols: &[Symbol]) -> impl Future<Output = Result<BTreeMap<Symbol, Quote>, ReadFailure>> + Send {
+        let symbols = symbols.to_vec();
+        self.call(move |world, daemon, call| {
+            read(world, daemon, call, move |world, _| {
+                let at = world.wall();
+                let quote = |symbol: &Symbol| {
+                    let contract = world.broker.contracts.iter().find(|contract| contract.symbol == symbol.as_str())?;
+                    let bid = contract.quoted.then(|| price(contract.bid));
+                    let ask = contract.quoted.then(|| price(contract.bid + 10));
+                    Some((symbol.clone(), Quote { bid, ask, at }))
+                };
+                symbols.iter().filter_map(quote).collect::<BTreeMap<Symbol, Quote>>()
+            });
+        })
+    }
+
+    fn place(&self, order: &Placement) -> impl Future<Output = WriteOutcome> + Send {
+        let order = order.clone();
+        self.call(move |world, daemon, call| {
+            world.note(|| {
+                format!("D{daemon} SENDS {} {} x{} {:?}", order.tag, order.symbol, order.quantity, order.shape)
+            });
+            crate::oracle::sent(world, daemon, &order);
+            let denies_later = world.streams.chance(Class::Setup, 500);
+            let refused_later = world.streams.strikes(Class::AsyncReject).is_some();
+            write(world, daemon, call, move |world| arrive(world, &order, denies_later, refused_later));
+        })
+    }
+
+    fn cancel(&self, id: OrderId) -> impl Future<Output = WriteOutcome> + Send {
+        self.call(move |world, daemon, call| {
+            world.note(|| format!("D{daemon} CANCELS {id}"));
+            write(world, daemon, call, move |world| cancel(world, id.0));
+        })
+    }
+
+    fn allowance(&self) -> Allowance {
+        let world = self.world.lock();
+        Allowance { reads: left(&world.reads, world.now), writes: left(&world.writes, world.now) }
+    }
+}
+
+fn arrive(world: &mut World, order: &Placement, denies_later: bool, refused_later: bool) -> Result<i64, Deny> {
+    let contracts = world.broker.contracts.iter();
+    let symbol = contracts.into_iter().position(|contract| contract.symbol == order.symbol.as_str());
+    let symbol = symbol.ok_or(Deny::Other("no such contract"))?;
+    let now = world.second();
+    let quantity = order.quantity.get();
+    let new = NewOrder { tag: order.tag.clone(), symbol, quantity, shape: order.shape, denies_later, refused_later };
+    let id = world.broker.place(new, now)?;
+    let fate = if refused_later || world.broker.order(id).is_some_and(|order| order.doomed) {
+        Fate::Refused { after: world.streams.between(Class::Delays, 500, 4000) }
+    } else {
+        Fate::Opens { after: world.streams.between(Class::Delays, 20, 2500) }
+    };
+    let (Fate::Opens { after } | Fate::Refused { after }) = fate;
+    world.later(after, move |world| world.broker.settle(id, world.second()));
+    world.oracle.arrived(&order.tag);
+    Ok(id)
+}
+
+fn cancel(world: &mut World, id: i64) -> Result<i64, Deny> {
+    let Some(order) = world.broker.order(id) else { return Err(Deny::NoSuchOrder) };
+    if order.own_tag().is_none() {
+        world.oracle.violations.push(format!("I13 order {id} is not ours and is cancelled"));
+    }
+    if order.state.is_final() {
+        return Err(Deny::Final(order.state));
+    }
+    let longest = world.broker.temper.cancel_delay * 1000;
+    let choices = [0, 300, 1000, 3000, 12_000, 40_000];
+    let delay = world.streams.pick(Class::Delays, &choices).unwrap_or(0).min(longest);
+    world.later(delay, move |world| {
+        let now = world.second();
+        world.broker.cancel_now(id, now);
+    });
+    Ok(id)
+}
+
+/// The list as this read shows it.
+fn list(world: &mut World, age: u64) -> Vec<BrokerOrder> {
+    if world.streams.strikes(Class::EmptyList).is_some() {
+        return Vec::new();
+    }
+    let view = world.broker.view(world.second(), age);
+    let foreign = (0..world.broker.temper.noise).map(|n| stranger(world, n));
+    let mut listed: Vec<BrokerOrder> = foreign.collect();
+    listed.extend(view.0.iter().map(|order| shown(world, order)));
+    if let Some(size) = world.streams.strikes(Class::MissingOrder).filter(|_| !view.0.is_empty()) {
+        let at = world.broker.temper.noise + usize::try_from(size).unwrap_or(0) % view.0.len();
+        listed.remove(at);
+    }
+    if world.streams.strikes(Class::MissingTag).is_some() {
+        listed.iter_mut().for_each(|order| order.tag = None);
+    }
+    listed
+}
+
+/// Somebody else's order, filled long ago.
+fn stranger(world: &World, n: usize) -> BrokerOrder {
+    let id = OrderId(1 + i64::try_from(n).unwrap_or(0));
+    BrokerOrder {
+        id,
+        tag: None,
+        symbol: Symbol::new("OTHR260320C00010000"),
+        side: Side::Buy,
+        quantity: 1,
+        state: blotter_daemon::trades::ports::OrderState::Filled,
+        legs: vec![BrokerLeg {
+            id,
+            kind: LegKind::Market,
+            state: blotter_daemon::trades::ports::OrderState::Filled,
+            executed: 1,
+            average: Some(Decimal::ONE),
+        }],
+        created_at: world.base,
+        reason: None,
+    }
+}
+
+/// An order as the list shows it.
+pub fn shown(world: &World, order: &SimOrder) -> BrokerOrder {
+    let now = world.second();
+    let legs = order.legs.iter().map(|leg| BrokerLeg {
+        id: OrderId(leg.id),
+        kind: match leg.kind {
+            Kind::Market => LegKind::Market,
+            Kind::Limit(cents) => LegKind::Limit(price(cents)),
+            Kind::Stop(cents) => LegKind::Stop(price(cents)),
+        },
+        state: leg.state,
+        executed: leg.executed,
+        average: (leg.executed > 0 && leg.priced_at <= now).then(|| average(leg.value, leg.executed)),
+    });
+    let symbol = world.broker.contracts.get(order.symbol).map_or("", |contract| contract.symbol.as_str());
+    BrokerOrder {
+        id: OrderId(order.id),
+        tag: order.tag.clone(),
+        symbol: Symbol::new(symbol),
+        side: if order.buys { Side::Buy } else { Side::Sell },
+        quantity: order.quantity,
+        state: order.state,
+        legs: legs.collect(),
+        created_at: world.at_millis(order.created * 1000),
+        reason: order.reason.clone(),
+    }
+}
+
+/// The average as the broker prints it: eight decimals.
+#[must_use]
+pub fn average(value_cents: u64, contracts: u32) -> Decimal {
+    let value = Decimal::new(i64::try_from(value_cents).unwrap_or(0), 2);
+    (value / Decimal::from(contracts.max(1))).round_dp(8)
+}

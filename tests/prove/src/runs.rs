@@ -1,0 +1,72 @@
+//! Many seeds on all processors. Seeds are independent worlds, so the order in which they end does
+//! not matter: what is reported is sorted by seed.
+
+use std::collections::BTreeMap;
+use std::num::NonZero;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use crate::seed::{Plan, run};
+
+/// Consecutive seeds.
+#[derive(Clone, Copy, Debug)]
+pub struct Range {
+    pub from: u64,
+    pub count: u64,
+}
+
+/// A seed that breaks an invariant, and which.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    pub seed: u64,
+    pub violations: Vec<String>,
+}
+
+/// What came of many seeds.
+#[derive(Clone, Debug, Default)]
+pub struct Total {
+    pub broken: Vec<Broken>,
+    pub marks: BTreeMap<&'static str, u64>,
+}
+
+impl Total {
+    fn add(&mut self, other: Self) {
+        self.broken.extend(other.broken);
+        for (mark, count) in other.marks {
+            *self.marks.entry(mark).or_insert(0) += count;
+        }
+    }
+}
+
+/// Runs every seed of the range with all rules in force.
+#[must_use]
+pub fn all(range: Range) -> Total {
+    let next = AtomicU64::new(range.from);
+    let end = range.from.saturating_add(range.count);
+    let workers = thread::available_parallelism().map_or(1, NonZero::get);
+    let mut total = Total::default();
+    thread::scope(|scope| {
+        let hands: Vec<_> = (0..workers).map(|_| scope.spawn(|| some(&next, end))).collect();
+        for hand in hands {
+            match hand.join() {
+                Ok(part) => total.add(part),
+                Err(fault) => std::panic::resume_unwind(fault),
+            }
+        }
+    });
+    total.broken.sort_by_key(|broken| broken.seed);
+    total
+}
+
+fn some(next: &AtomicU64, end: u64) -> Total {
+    let mut total = Total::default();
+    loop {
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        if seed >= end {
+            return total;
+        }
+        let report = run(&Plan::of(seed));
+        let broken = (!report.violations.is_empty()).then_some(Broken { seed, violations: report.violations });
+        total.add(Total { broken: broken.into_iter().collect(), marks: report.marks });
+    }
+}

@@ -1,0 +1,43 @@
+//! The bounded part of the proof: what runs with every `make test`. Millions of seeds are
+//! `blotter-prove --seeds`.
+
+use blotter_prove::runs::{self, Range};
+use blotter_prove::seed::{Plan, run};
+
+/// What must have been reached for a run to mean anything.
+const REACHED: &[&str] = &[
+    "absence-proof",
+    "bracket-filled",
+    "bracket-replaced",
+    "bracket-then-close",
+    "crash",
+    "exit-refused",
+    "lost",
+    "new-day",
+    "outside-cancel",
+    "outside-order",
+    "outside-sale",
+    "partial-fill",
+    "quarantine",
+    "takeover",
+    "wipe",
+];
+
+#[test]
+fn no_seed_breaks_an_invariant() {
+    let total = runs::all(Range { from: 0, count: 300 });
+    let broken: Vec<String> = total.broken.iter().map(|broken| format!("{broken:?}")).collect();
+    assert!(broken.is_empty(), "replay with `blotter-prove --replay SEED`:\n{}", broken.join("\n"));
+    let missing: Vec<_> = REACHED.iter().filter(|mark| !total.marks.contains_key(**mark)).collect();
+    assert!(missing.is_empty(), "the seeds never reached {missing:?}, only {:?}", total.marks);
+}
+
+#[test]
+fn a_seed_is_the_same_run_each_time() {
+    for seed in 0..20 {
+        let (first, second) = (run(&Plan::of(seed)), run(&Plan::of(seed)));
+        assert_eq!(first.trace, second.trace, "seed {seed}");
+        assert_eq!(first.fired, second.fired, "seed {seed}");
+        assert_eq!(first.marks, second.marks, "seed {seed}");
+    }
+}
