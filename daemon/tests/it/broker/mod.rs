@@ -1,5 +1,6 @@
 //! The broker layer against servers that misbehave on purpose.
 
+mod conformance;
 mod error_table;
 mod factory;
 mod limiter;
