@@ -11,8 +11,11 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::accounts::Accounts;
 use crate::api::{Accept, Api, BoundSocket, LiveTrading, Policy, SocketFile, serve};
 use crate::auth::{Admission, SystemDirectory};
+use crate::broker::factory::{Addresses, BrokerFactory, LiveLock};
+use crate::broker::rate_limit::{BudgetStore, FileStore, Limiters, Limits, MemoryStore};
 use crate::calendar::{Calendar, Force, MarketClock};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -23,6 +26,7 @@ use crate::postgres::{Private, PrivateOptions};
 use crate::schedule::Upkeep;
 use crate::shutdown::{Ended, Stop};
 use crate::telemetry::Metrics;
+use crate::vault::{KeyError, KeySource, Vault};
 
 /// Time that is kept back for what must end after the connections: the database.
 const RESERVE: Duration = Duration::from_secs(5);
@@ -96,7 +100,7 @@ struct Parts {
     admission: Admission,
     private: Option<Private>,
     socket_file: Option<SocketFile>,
-    /// The scheduler's tasks.
+    /// The scheduler's tasks, and the look at the accounts.
     upkeep: JoinSet<()>,
     /// The hub's tasks, then the connections'.
     events: TaskTracker,
@@ -135,12 +139,14 @@ impl Parts {
             metrics: metrics.clone(),
             stop: stop.clone(),
         };
+        let accounts = accounts(&config, &db, &clock)?;
         let live = if config.broker.allow_live { LiveTrading::Allowed } else { LiveTrading::Locked };
         let admission = Admission::new(Uid::effective().as_raw(), config.auth, SystemDirectory, clock.clone());
         let policy = Policy { live };
-        let api = Api { db, hub, health, market, metrics, clock, limits: config.limits, policy, stop };
         let mut upkeep_tasks = JoinSet::new();
         upkeep_tasks.spawn(upkeep.run());
+        upkeep_tasks.spawn(accounts.clone().watch(health.clone(), stop.clone()));
+        let api = Api { db, accounts, hub, health, market, metrics, clock, limits: config.limits, policy, stop };
         Ok(Self {
             api: Arc::new(api),
             admission,
@@ -194,6 +200,32 @@ impl Parts {
         failures.extend(stop.finish().err().map(|failures| failures.0).unwrap_or_default());
         if failures.is_empty() { Ok(()) } else { Err(crate::shutdown::StopFailures(failures).into()) }
     }
+}
+
+/// Everybody's accounts, with the keys and the addresses of the configuration.
+///
+/// # Errors
+/// When the key that is there is none, or the folder for the rates cannot be made.
+pub fn accounts(config: &Config, db: &Db, clock: &Clock) -> anyhow::Result<Accounts> {
+    let vault = match KeySource::of(&config.vault).load() {
+        Ok(keys) => Ok(Vault::new(keys)),
+        Err(KeyError::Missing) => Err(KeyError::Missing),
+        // A key that is there and bad is a slip that would otherwise show at the first order.
+        Err(error) => return Err(error.into()),
+    };
+    let store: Arc<dyn BudgetStore> = match &config.daemon.data_dir {
+        Some(folder) => {
+            let folder = folder.join("rates");
+            std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+            Arc::new(FileStore::new(folder))
+        }
+        None => Arc::new(MemoryStore::default()),
+    };
+    let limiters = Arc::new(Limiters::new(Limits::default(), store, clock.clone()));
+    let lock = if config.broker.allow_live { LiveLock::Unlocked } else { LiveLock::Locked };
+    let addresses = Addresses { sim: config.broker.sim_url.clone(), ..Addresses::default() };
+    let factory = BrokerFactory::new(lock, addresses, limiters, clock.clone());
+    Ok(Accounts::new(db.clone(), factory, vault, clock.clone()))
 }
 
 async fn drain(tasks: &mut JoinSet<()>) {

@@ -16,6 +16,7 @@ pub struct HealthBoard {
     started_at: DateTime<Utc>,
     database: watch::Receiver<DbStatus>,
     scheduler: Arc<watch::Sender<Report>>,
+    broker: Arc<watch::Sender<Report>>,
 }
 
 /// What a part says of itself.
@@ -34,30 +35,32 @@ pub struct HealthWatch {
     board: HealthBoard,
     database: watch::Receiver<DbStatus>,
     scheduler: watch::Receiver<Report>,
-    seen: [(ComponentState, Option<String>); 2],
+    broker: watch::Receiver<Report>,
+    seen: [(ComponentState, Option<String>); 3],
 }
 
 impl HealthBoard {
     #[must_use]
     pub fn new(clock: Clock, database: watch::Receiver<DbStatus>) -> Self {
         let now = clock.now();
-        let (scheduler, _) = watch::channel(Report {
-            state: ComponentState::Starting,
-            since: now,
-            checked_at: now,
-            detail: None,
-            next_try: None,
-        });
-        Self { clock, started_at: now, database, scheduler: Arc::new(scheduler) }
+        let first =
+            |state| watch::Sender::new(Report { state, since: now, checked_at: now, detail: None, next_try: None });
+        let scheduler = Arc::new(first(ComponentState::Starting));
+        let broker = Arc::new(first(ComponentState::NotConfigured));
+        Self { clock, started_at: now, database, scheduler, broker }
     }
 
     /// The scheduler's word; `since` is kept while the state stays the same.
     pub fn report_scheduler(&self, state: ComponentState, detail: Option<String>, next_try: Option<DateTime<Utc>>) {
-        let now = self.clock.now();
-        self.scheduler.send_modify(|report| {
-            let since = if report.state == state { report.since } else { now };
-            *report = Report { state, since, checked_at: now, detail, next_try };
-        });
+        update(
+            &self.scheduler,
+            Report { state, since: self.clock.now(), checked_at: self.clock.now(), detail, next_try },
+        );
+    }
+
+    /// How the accounts at the broker are, all together.
+    pub fn report_broker(&self, state: ComponentState, detail: Option<String>, next_try: Option<DateTime<Utc>>) {
+        update(&self.broker, Report { state, since: self.clock.now(), checked_at: self.clock.now(), detail, next_try });
     }
 
     /// Everything, now. Answers whatever is broken.
@@ -66,15 +69,7 @@ impl HealthBoard {
         let now = self.clock.now();
         let database = of_database(&self.database.borrow()).component(now);
         let scheduler = self.scheduler.borrow().component(now);
-        // No broker is set up in this build of the daemon.
-        let broker = Report {
-            state: ComponentState::NotConfigured,
-            since: self.started_at,
-            checked_at: now,
-            detail: None,
-            next_try: None,
-        }
-        .component(now);
+        let broker = self.broker.borrow().component(now);
         Health {
             status: worst([database.state, broker.state, scheduler.state]),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -90,14 +85,16 @@ impl HealthBoard {
     pub fn watch(&self) -> HealthWatch {
         let (database, scheduler) = (self.database.clone(), self.scheduler.subscribe());
         let seen = self.essence();
-        HealthWatch { board: self.clone(), database, scheduler, seen }
+        let broker = self.broker.subscribe();
+        HealthWatch { board: self.clone(), database, scheduler, broker, seen }
     }
 
     /// What a change is judged by: ages alone are no news.
-    fn essence(&self) -> [(ComponentState, Option<String>); 2] {
+    fn essence(&self) -> [(ComponentState, Option<String>); 3] {
         let database = of_database(&self.database.borrow());
         let scheduler = self.scheduler.borrow().clone();
-        [(database.state, database.detail), (scheduler.state, scheduler.detail)]
+        let broker = self.broker.borrow().clone();
+        [(database.state, database.detail), (scheduler.state, scheduler.detail), (broker.state, broker.detail)]
     }
 }
 
@@ -109,6 +106,7 @@ impl HealthWatch {
             let alive = tokio::select! {
                 database = self.database.changed() => database.is_ok(),
                 scheduler = self.scheduler.changed() => scheduler.is_ok(),
+                broker = self.broker.changed() => broker.is_ok(),
             };
             if !alive {
                 return std::future::pending().await;
@@ -120,6 +118,16 @@ impl HealthWatch {
             }
         }
     }
+}
+
+/// Puts a newer report in place; `since` is kept while the state stays the same.
+fn update(place: &watch::Sender<Report>, mut newer: Report) {
+    place.send_modify(|report| {
+        if report.state == newer.state {
+            newer.since = report.since;
+        }
+        *report = newer;
+    });
 }
 
 impl Report {

@@ -10,6 +10,7 @@
 //! * Time comes from `Clock`, settings from `Config`, identity from the socket.
 //! * Every task has an owner, a name and an end.
 
+pub mod accounts;
 pub mod api;
 pub mod app;
 pub mod auth;

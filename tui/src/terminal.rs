@@ -10,6 +10,7 @@
 
 pub mod encode;
 pub mod guard;
+pub mod hidden;
 pub mod pacer;
 pub mod reader;
 pub mod writer;

@@ -13,6 +13,7 @@
 //! * Whatever acts needs an idempotency key, and acts once.
 
 mod accept;
+mod accounts;
 mod acting;
 mod alarms;
 mod events;
@@ -34,6 +35,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::accounts::Accounts;
 use crate::calendar::MarketClock;
 use crate::clock::Clock;
 use crate::config::LimitsConfig;
@@ -51,6 +53,7 @@ pub use routes::{Access, ROUTES, Route};
 #[derive(Debug)]
 pub struct Api {
     pub db: Db,
+    pub accounts: Accounts,
     pub hub: Hub,
     pub health: HealthBoard,
     pub market: MarketClock,

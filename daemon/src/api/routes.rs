@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::routing::{MethodRouter, get, post, put};
 use axum::{Router, middleware};
+use blotter_shared::protocol::accounts::{AccountList, TokenUpdate};
 use blotter_shared::protocol::alarms::{Alarm, AlarmList};
 use blotter_shared::protocol::events::Event;
 use blotter_shared::protocol::health::{Health, Version};
@@ -15,7 +16,7 @@ use blotter_shared::protocol::sync::{SyncQuery, SyncRequest, SyncStatus};
 use blotter_shared::protocol::trades::{Trade, TradeList, TradeQuery};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use super::{ApiState, alarms, events, layers, market, meta, settings, sync, trades};
+use super::{ApiState, accounts, alarms, events, layers, market, meta, settings, sync, trades};
 
 /// Every route of the daemon.
 #[rustfmt::skip]
@@ -28,6 +29,8 @@ pub const ROUTES: &[Route] = &[
     act("POST", "/v1/sync", "A device says what it holds and asks for the newest", json::<SyncStatus>(), || post(sync::sync)).body(schema::<SyncRequest>),
     read("/v1/settings", "The user's settings", json::<Settings>(), || get(settings::show)),
     act("PUT", "/v1/settings", "Changes settings; what is absent stays as it is", json::<Settings>(), || put(settings::update)).body(schema::<SettingsUpdate>).may(&[ProblemCode::StaleVersion]),
+    read("/v1/accounts", "The user's accounts at the broker, and how each one is", json::<AccountList>(), || get(accounts::list)),
+    act("PUT", "/v1/tokens", "Stores a broker token once the broker has accepted it", json::<Settings>(), || put(accounts::set_token)).body(schema::<TokenUpdate>).may(&[ProblemCode::BrokerUnavailable]),
     read("/v1/trades", "A page of the user's trades", json::<TradeList>(), || get(trades::list)).query(schema::<TradeQuery>).may(&[ProblemCode::Invalid]),
     read("/v1/trades/{id}", "One trade; another user's is not found", json::<Trade>(), || get(trades::show)).may(&[ProblemCode::NotFound, ProblemCode::Invalid]),
     read("/v1/alarms", "The alarms that are open", json::<AlarmList>(), || get(alarms::list)),

@@ -2,6 +2,7 @@
 //! belongs to which type, and the second lock on real money.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use blotter_shared::domain::BrokerMode;
 use rustls::ClientConfig;
@@ -24,6 +25,16 @@ pub enum LiveLock {
     Locked,
     Unlocked,
 }
+
+/// A person waits for the verdict about a token.
+const BRIEFLY: Patience = Patience {
+    connect: Duration::from_secs(3),
+    read: Duration::from_secs(5),
+    write: Duration::from_secs(5),
+    permit: Duration::from_secs(1),
+    repeats: 0,
+    pause: Duration::ZERO,
+};
 
 /// Addresses on this machine in place of the broker's: for the simulator, and for tests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -130,7 +141,7 @@ impl BrokerFactory {
 
     async fn verify_in<W: World>(&self, secret: SecretString) -> Result<TokenVerdict, FactoryError> {
         let (base, token) = (self.base::<W>()?, Self::token::<W>(secret)?);
-        let setup = self.setup(&base, &token, AccountId::unknown()).await?;
+        let setup = Setup { patience: BRIEFLY, ..self.setup(&base, &token, AccountId::unknown()).await? };
         Ok(tradier::verify(&base, &token, setup).await?)
     }
 

@@ -27,6 +27,7 @@ pub(super) fn run(mut config: Config, environment: &Environment, options: &RunOp
     let places = places(&config, environment);
     let ephemeral = options.ephemeral.then(|| Ephemeral::claim(&places.data_dir)).transpose()?;
     let database = database(&config, &places, environment)?;
+    config.daemon.data_dir = Some(places.data_dir.clone());
     let runtime = process::runtime()?;
     let ended = runtime.block_on(async {
         let socket = match BoundSocket::activated()? {

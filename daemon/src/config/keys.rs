@@ -7,7 +7,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::rule::{
-    AbsolutePath, DatabaseAddress, Flag, Format, Keys, LogFilter, LogFormat, Name, Names, Rule, Seconds, Whole, maybe,
+    AbsolutePath, DatabaseAddress, Flag, Format, Keys, LocalAddress, LogFilter, LogFormat, Name, Names, Rule, Seconds,
+    Whole, maybe,
 };
 use super::sources::Reader;
 
@@ -136,6 +137,8 @@ sections! {
     broker: BrokerConfig {
         /// The second lock on real money: without it nobody can switch to LIVE.
         allow_live: bool = false, Flag;
+        /// Where the simulator listens, so that SIM accounts can be opened.
+        sim_url: Option<String> = None, maybe(LocalAddress, "http://127.0.0.1:7300/v1");
     }
 
     /// The trading day.

@@ -3,6 +3,7 @@
 
 use std::fmt::Display;
 use std::marker::PhantomData;
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -277,6 +278,28 @@ fn is_key(line: &str) -> bool {
     };
     let bytes = text.and_then(|text| STANDARD.decode(text).ok()).map(Zeroizing::new);
     bytes.is_some_and(|bytes| bytes.len() == 32)
+}
+
+/// An HTTP address of this machine: a token must not leave it by a slip of the configuration.
+pub(super) struct LocalAddress;
+
+impl Rule<String> for LocalAddress {
+    fn words(&self) -> String {
+        "an http or https address of this machine (127.0.0.0/8, ::1, localhost)".to_owned()
+    }
+
+    fn read(&self, raw: &Raw) -> Result<String, String> {
+        let text = raw.text().ok_or_else(|| self.words())?;
+        let address: http::Uri = text.parse().map_err(|_| self.words())?;
+        let host = address.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+        let is_here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+        let is_http = matches!(address.scheme_str(), Some("http" | "https"));
+        if is_here && is_http { Ok(text.to_owned()) } else { Err(self.words()) }
+    }
+
+    fn show(&self, value: &String) -> String {
+        quoted(value)
+    }
 }
 
 /// A value that may be absent; `shown` stands for it in the example.

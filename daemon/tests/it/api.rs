@@ -2,7 +2,7 @@
 
 mod bind;
 mod codes;
-mod daemon;
+pub(crate) mod daemon;
 mod documents;
 mod events;
 mod fan_out;

@@ -6,6 +6,7 @@
 //! * A request with an unknown field is refused; an answer may grow fields that old clients skip.
 //! * `null` in an update removes, an absent field keeps.
 
+pub mod accounts;
 pub mod alarms;
 pub mod events;
 pub mod headers;

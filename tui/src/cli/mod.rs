@@ -12,6 +12,7 @@ mod output;
 mod settings;
 mod snapshot;
 mod sync;
+mod tokens;
 mod trades;
 
 use std::ffi::OsString;
@@ -70,6 +71,8 @@ pub enum Command {
     Show(trades::ShowArgs),
     /// Show or change the settings
     Settings(settings::SettingsArgs),
+    /// Show the accounts at the broker, or store a token
+    Tokens(tokens::TokensArgs),
     /// Ask the daemon for the newest now
     Sync,
     /// Check everything this client needs, and say what to do
@@ -152,6 +155,7 @@ pub fn run(arguments: Vec<OsString>, environment: Environment, clock: Clock) -> 
         Some(Command::Trades(args)) => trades::list(&context, &args),
         Some(Command::Show(args)) => trades::show(&context, &args),
         Some(Command::Settings(args)) => settings::run(&context, args),
+        Some(Command::Tokens(args)) => tokens::run(&context, args),
         Some(Command::Sync) => sync::run(&context),
         Some(Command::Doctor) => doctor::run(&context),
         Some(Command::Demo(args)) => demo::run(&context, &args),

@@ -1,6 +1,7 @@
 //! Every request that this client makes, with the type of its answer: the one table of routes.
 
 use blotter_shared::domain::{Outcome, TradeId};
+use blotter_shared::protocol::accounts::{AccountList, TokenUpdate};
 use blotter_shared::protocol::alarms::AlarmList;
 use blotter_shared::protocol::health::{Health, Version};
 use blotter_shared::protocol::market::Market;
@@ -35,6 +36,7 @@ pub enum Call {
     History(HistoryQuery),
     Trade(TradeId),
     Alarms,
+    Accounts,
     /// Did this device, which holds `version`, miss anything?
     SyncStatus {
         version: i64,
@@ -45,6 +47,10 @@ pub enum Call {
     },
     PutSettings {
         update: SettingsUpdate,
+        key: Uuid,
+    },
+    PutToken {
+        update: TokenUpdate,
         key: Uuid,
     },
 }
@@ -60,6 +66,7 @@ pub enum Answer {
     History(TradeList),
     Trade(Box<Trade>),
     Alarms(AlarmList),
+    Accounts(AccountList),
     SyncStatus(SyncStatus),
     Synced(SyncStatus),
     SettingsSaved(Box<Settings>),
@@ -108,9 +115,9 @@ impl Call {
     pub fn method(&self) -> Method {
         match self {
             Self::Version | Self::Health | Self::Market | Self::Settings | Self::OpenTrades => Method::GET,
-            Self::History(_) | Self::Trade(_) | Self::Alarms | Self::SyncStatus { .. } => Method::GET,
+            Self::History(_) | Self::Trade(_) | Self::Alarms | Self::Accounts | Self::SyncStatus { .. } => Method::GET,
             Self::Sync { .. } => Method::POST,
-            Self::PutSettings { .. } => Method::PUT,
+            Self::PutSettings { .. } | Self::PutToken { .. } => Method::PUT,
         }
     }
 
@@ -126,6 +133,8 @@ impl Call {
             Self::History(query) => history_target(query),
             Self::Trade(id) => format!("/v1/trades/{id}"),
             Self::Alarms => "/v1/alarms".to_owned(),
+            Self::Accounts => "/v1/accounts".to_owned(),
+            Self::PutToken { .. } => "/v1/tokens".to_owned(),
             Self::SyncStatus { version } => format!("/v1/sync-status?version={version}"),
             Self::Sync { .. } => "/v1/sync".to_owned(),
         }
@@ -138,8 +147,9 @@ impl Call {
     pub fn body(&self) -> Result<Option<(Vec<u8>, Uuid)>, serde_json::Error> {
         match self {
             Self::Version | Self::Health | Self::Market | Self::Settings | Self::OpenTrades => Ok(None),
-            Self::History(_) | Self::Trade(_) | Self::Alarms | Self::SyncStatus { .. } => Ok(None),
+            Self::History(_) | Self::Trade(_) | Self::Alarms | Self::Accounts | Self::SyncStatus { .. } => Ok(None),
             Self::Sync { request, key } => Ok(Some((serde_json::to_vec(request)?, *key))),
+            Self::PutToken { update, key } => Ok(Some((serde_json::to_vec(update)?, *key))),
             Self::PutSettings { update, key } => Ok(Some((serde_json::to_vec(update)?, *key))),
         }
     }
@@ -148,9 +158,9 @@ impl Call {
     #[must_use]
     pub fn is_action(&self) -> bool {
         match self {
-            Self::PutSettings { .. } | Self::Sync { .. } => true,
+            Self::PutSettings { .. } | Self::PutToken { .. } | Self::Sync { .. } => true,
             Self::Version | Self::Health | Self::Market | Self::Settings | Self::OpenTrades => false,
-            Self::History(_) | Self::Trade(_) | Self::Alarms | Self::SyncStatus { .. } => false,
+            Self::History(_) | Self::Trade(_) | Self::Alarms | Self::Accounts | Self::SyncStatus { .. } => false,
         }
     }
 
@@ -168,9 +178,10 @@ impl Call {
             Self::History(_) => Answer::History(serde_json::from_slice(body)?),
             Self::Trade(_) => Answer::Trade(serde_json::from_slice(body)?),
             Self::Alarms => Answer::Alarms(serde_json::from_slice(body)?),
+            Self::Accounts => Answer::Accounts(serde_json::from_slice(body)?),
             Self::SyncStatus { .. } => Answer::SyncStatus(serde_json::from_slice(body)?),
             Self::Sync { .. } => Answer::Synced(serde_json::from_slice(body)?),
-            Self::PutSettings { .. } => Answer::SettingsSaved(serde_json::from_slice(body)?),
+            Self::PutSettings { .. } | Self::PutToken { .. } => Answer::SettingsSaved(serde_json::from_slice(body)?),
         })
     }
 }

@@ -59,6 +59,8 @@ fn take(model: &mut Model, call: &Call, answer: Answer) -> Vec<Effect> {
             model.notices.say(model.now, Level::Info, synced_sentence(&status));
             return sync_status_came(model, status);
         }
+        // The screen asks for none: `blotter tokens` does.
+        Answer::Accounts(_) => {}
         Answer::SettingsSaved(settings) => {
             settings_form::saved(model, &settings);
             settings_came(model, *settings);
@@ -87,7 +89,7 @@ fn failed(model: &mut Model, call: &Call, error: &CallError) -> Vec<Effect> {
         Call::History(_) => model.history.is_loading_more = false,
         // A load that fails is the session's business: it is repeated and shown as a banner.
         Call::Version | Call::Health | Call::Market | Call::Settings | Call::OpenTrades => {}
-        Call::Trade(_) | Call::Alarms | Call::SyncStatus { .. } => {}
+        Call::Trade(_) | Call::Alarms | Call::SyncStatus { .. } | Call::Accounts | Call::PutToken { .. } => {}
     }
     vec![]
 }

@@ -7,6 +7,7 @@ use blotter_shared::domain::{
     TradeNumber, TradeStatus,
 };
 use blotter_shared::protocol::PROTOCOL_VERSION;
+use blotter_shared::protocol::accounts::AccountList;
 use blotter_shared::protocol::alarms::{Alarm, AlarmList};
 use blotter_shared::protocol::events::{Event, Hello};
 use blotter_shared::protocol::health::{Component, ComponentState, Health, Version};
@@ -391,6 +392,8 @@ impl World {
             }
             Call::Trade(id) => Answer::Trade(Box::new(self.open.iter().find(|trade| trade.id == *id).unwrap().clone())),
             Call::Alarms => Answer::Alarms(AlarmList { items: self.alarms.clone() }),
+            Call::Accounts => Answer::Accounts(AccountList::default()),
+            Call::PutToken { .. } => Answer::SettingsSaved(Box::new(self.settings.clone())),
             Call::SyncStatus { .. } => Answer::SyncStatus(status),
             Call::Sync { .. } => Answer::Synced(status),
             Call::PutSettings { update, .. } => {

@@ -114,6 +114,8 @@ fn call(method: &str, target: &str, body: &Value) -> Call {
         ("GET", "/v1/alarms") => Call::Alarms,
         ("GET", "/v1/sync-status") => Call::SyncStatus { version: 0 },
         ("POST", "/v1/sync") => Call::Sync { request: serde_json::from_value(body.clone()).unwrap(), key },
+        ("GET", "/v1/accounts") => Call::Accounts,
+        ("PUT", "/v1/tokens") => Call::PutToken { update: serde_json::from_value(body.clone()).unwrap(), key },
         ("PUT", "/v1/settings") => Call::PutSettings { update: serde_json::from_value(body.clone()).unwrap(), key },
         ("GET", path) => Call::Trade(path.rsplit('/').next().unwrap().parse().unwrap()),
         other => panic!("no route for {other:?}"),
@@ -129,6 +131,7 @@ fn json(answer: &Answer) -> String {
         Answer::OpenTrades(value) | Answer::History(value) => serde_json::to_string(value),
         Answer::Trade(value) => serde_json::to_string(value),
         Answer::Alarms(value) => serde_json::to_string(value),
+        Answer::Accounts(value) => serde_json::to_string(value),
         Answer::SyncStatus(value) | Answer::Synced(value) => serde_json::to_string(value),
     };
     text.unwrap()

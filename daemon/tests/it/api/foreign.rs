@@ -5,6 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use blotter_daemon::api::{Accept, Api, BoundSocket, LiveTrading, Policy, SocketFile, serve};
+use blotter_daemon::app;
 use blotter_daemon::auth::{Admission, SystemDirectory};
 use blotter_daemon::calendar::{Calendar, Force, MarketClock};
 use blotter_daemon::clock::Clock;
@@ -51,6 +52,7 @@ pub(super) fn bare(url: &str, own_uid: u32) -> Bare {
     let (db, metrics, tasks) = (Db::connect(support::config(url), &clock), Metrics::new().unwrap(), TaskTracker::new());
     let health = HealthBoard::new(clock.clone(), db.status());
     let market = MarketClock::new(Arc::new(Calendar::new()), clock.clone(), Force::No);
+    let accounts = app::accounts(&config, &db, &clock).unwrap();
     let hub = Hub::start(HubParts {
         db: db.clone(),
         clock: clock.clone(),
@@ -62,7 +64,8 @@ pub(super) fn bare(url: &str, own_uid: u32) -> Bare {
         stop: stop.clone(),
     });
     let policy = Policy { live: LiveTrading::Locked };
-    let api = Api { db, hub, health, market, metrics, clock: clock.clone(), limits: config.limits, policy, stop };
+    let api =
+        Api { db, accounts, hub, health, market, metrics, clock: clock.clone(), limits: config.limits, policy, stop };
     let admission = Admission::new(own_uid, config.auth, SystemDirectory, clock);
     let accept = Accept { api: Arc::new(api), admission, tasks, kill: CancellationToken::new() };
     Bare { socket, listener, accept, _file: file, _dir: dir }

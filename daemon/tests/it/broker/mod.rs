@@ -1,5 +1,6 @@
 //! The broker layer against servers that misbehave on purpose.
 
+mod conformance;
 mod error_table;
 mod factory;
 mod limiter;
@@ -10,4 +11,5 @@ mod reads;
 mod secrecy;
 mod stream;
 mod support;
+mod tokens;
 mod writes;

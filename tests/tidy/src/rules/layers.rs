@@ -99,11 +99,15 @@ const MODULES: &[(&str, &str)] = &[
     ("vault", "auth clock config db"),
     ("broker", "clock config telemetry vault"),
     ("market", "broker calendar clock config db telemetry"),
-    ("trades", "auth broker calendar clock config db events market telemetry"),
+    ("accounts", "auth broker clock db health vault"),
+    ("trades", "accounts auth broker calendar clock config db events market telemetry"),
     ("context", "broker calendar clock db market trades"),
     ("analytics", "db trades"),
     ("schedule", "analytics calendar clock config context db events health market telemetry trades"),
-    ("api", "analytics auth broker calendar clock config db events health market schedule telemetry trades vault"),
+    (
+        "api",
+        "accounts analytics auth broker calendar clock config db events health market schedule telemetry trades vault",
+    ),
 ];
 
 /// Those that put the others together.

@@ -1,0 +1,165 @@
+//! Tokens through the socket: asked about first, sealed then, looked at for as long as they are kept.
+
+use blotter_daemon::config::Config;
+use blotter_shared::protocol::accounts::{AccountList, AccountReport, AccountState};
+use blotter_shared::protocol::health::ComponentState;
+use blotter_shared::protocol::problem::ProblemCode;
+use blotter_shared::protocol::settings::Settings;
+use http::StatusCode;
+use secrecy::SecretString;
+
+use super::loopback::{Reply, Server};
+use super::support::fixture;
+use crate::api::daemon::{Client, Daemon};
+use crate::support::{DEADLINE, TestDb, looks};
+
+const TOKEN: &str = "s3cr3t-token-0123456789";
+
+struct Rig {
+    db: TestDb,
+    broker: Server,
+    daemon: Daemon,
+}
+
+async fn rig(broker: Server, change: impl FnOnce(&mut Config)) -> Rig {
+    let db = TestDb::start().await;
+    let url = broker.url();
+    let daemon = Daemon::start(&db.cluster.url(), |config| {
+        config.broker.sim_url = Some(url);
+        config.vault.encryption_key = Some(blotter_daemon::vault::keygen().unwrap());
+        change(config);
+    })
+    .await;
+    Rig { db, broker, daemon }
+}
+
+fn body(account: &str) -> String {
+    format!(r#"{{"mode":"SIM","token":"{TOKEN}"{account}}}"#)
+}
+
+async fn stored(client: &mut Client) -> bool {
+    client.get("/v1/settings").await.json::<Settings>().tokens.sim
+}
+
+/// Waits until the one account is in `state`.
+async fn reach(client: &mut Client, state: AccountState) -> AccountReport {
+    let (mut last, mut looks) = (AccountList::default(), looks());
+    let reached = tokio::time::timeout(DEADLINE, async {
+        loop {
+            looks.tick().await;
+            last = client.get("/v1/accounts").await.json();
+            if let [account] = last.accounts.as_slice()
+                && account.state == state
+            {
+                return account.clone();
+            }
+        }
+    });
+    match reached.await {
+        Ok(account) => account,
+        Err(_) => panic!("waited for {state}, the accounts are {last:#?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_accepted_token_is_sealed_and_its_account_is_looked_at() {
+    let rig = rig(Server::always(Reply::ok(fixture!("profile_one_account.json"))).await, |_| ()).await;
+    let mut client = rig.daemon.client().await;
+    assert_eq!(client.get("/v1/accounts").await.json::<AccountList>(), AccountList::default());
+    let answer = client.act("PUT", "/v1/tokens", "k1", &body("")).await;
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    let settings: Settings = answer.json();
+    assert!(settings.tokens.sim && !settings.tokens.sandbox);
+    assert_eq!(settings.sim_account_id.as_deref(), Some("VA00000001"));
+    let account = reach(&mut client, AccountState::Ok).await;
+    assert!(account.may_send);
+    assert_eq!((account.account_id.as_deref(), account.detail), (Some("VA00000001"), None));
+    rig.daemon.wait_for_health(|health| health.broker.state == ComponentState::Ok).await;
+    for request in rig.broker.requests() {
+        assert_eq!((request.method.as_str(), request.path.as_str()), ("GET", "/v1/user/profile"));
+    }
+    let raw = rig.db.admin().await;
+    let row = raw.query_one("SELECT user_settings::text || (SELECT json_agg(a)::text FROM audit_log a) || (SELECT json_agg(c)::text FROM commands c) FROM user_settings", &[]).await.unwrap();
+    let text: String = row.get(0);
+    assert!(text.contains("tokens.set") && !text.contains(TOKEN), "{text}");
+    let again = client.act("PUT", "/v1/tokens", "k1", &body("")).await;
+    assert_eq!(again.headers["idempotency-replayed"], "true");
+    assert_eq!(again.json::<Settings>().version, settings.version);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_with_two_accounts_asks_which_one() {
+    let rig = rig(Server::always(Reply::ok(fixture!("profile_two_accounts.json"))).await, |_| ()).await;
+    let mut client = rig.daemon.client().await;
+    for account in ["", r#","account_id":"VA00000003""#] {
+        let problem = client.act("PUT", "/v1/tokens", "k1", &body(account)).await.problem();
+        assert_eq!((problem.code, problem.errors[0].field.as_str()), (ProblemCode::Invalid, "account_id"));
+        assert_eq!(problem.errors[0].rule, "one of the token's accounts: VA00000001, VA00000002");
+    }
+    assert!(!stored(&mut client).await);
+    let answer = client.act("PUT", "/v1/tokens", "k1", &body(r#","account_id":"VA00000002""#)).await;
+    assert_eq!(answer.json::<Settings>().sim_account_id.as_deref(), Some("VA00000002"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_the_broker_does_not_accept_is_not_stored() {
+    for (reply, code, told) in [
+        (Reply::new(401, fixture!("wrong_environment.txt")), ProblemCode::Invalid, "other environment"),
+        (Reply::new(401, fixture!("fault_token.json")), ProblemCode::Invalid, "expired, revoked or mistyped"),
+        (Reply::new(503, fixture!("maintenance.html")), ProblemCode::BrokerUnavailable, "was not stored"),
+        (Reply::Close, ProblemCode::BrokerUnavailable, "was not stored"),
+    ] {
+        let rig = rig(Server::always(reply).await, |_| ()).await;
+        let mut client = rig.daemon.client().await;
+        let problem = client.act("PUT", "/v1/tokens", "k1", &body("")).await.problem();
+        assert_eq!(problem.code, code);
+        let text = serde_json::to_string(&problem).unwrap();
+        assert!(text.contains(told) && !text.contains(TOKEN), "{text}");
+        assert!(!stored(&mut client).await);
+        assert_eq!(rig.broker.requests().len(), 1, "asked once");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_key_nothing_is_asked_and_nothing_is_stored() {
+    let broker = Server::always(Reply::ok(fixture!("profile_one_account.json"))).await;
+    let rig = rig(broker, |config| config.vault.encryption_key = None).await;
+    let mut client = rig.daemon.client().await;
+    let problem = client.act("PUT", "/v1/tokens", "k1", &body("")).await.problem();
+    assert_eq!(problem.code, ProblemCode::Forbidden);
+    assert!(problem.detail.contains("blotterd vault keygen"), "{}", problem.detail);
+    assert_eq!(rig.broker.requests().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revoked_token_asks_for_another_and_degrades_the_health() {
+    let replies = vec![Reply::ok(fixture!("profile_one_account.json")), Reply::new(401, fixture!("fault_token.json"))];
+    let rig = rig(Server::in_order(replies).await, |_| ()).await;
+    let mut client = rig.daemon.client().await;
+    assert_eq!(client.act("PUT", "/v1/tokens", "k1", &body("")).await.status, StatusCode::OK);
+    let account = reach(&mut client, AccountState::Reauthenticate).await;
+    assert!(!account.may_send && account.since.is_some());
+    assert!(account.detail.unwrap().starts_with("Re-authenticate"));
+    let health = rig.daemon.wait_for_health(|health| health.broker.state == ComponentState::Degraded).await;
+    assert_eq!(health.broker.detail.as_deref(), Some("1 of 1 accounts need attention"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_the_key_does_not_open_is_said_to_be_so() {
+    let broker = Server::always(Reply::ok(fixture!("profile_one_account.json"))).await;
+    let first = rig(broker, |_| ()).await;
+    let mut client = first.daemon.client().await;
+    assert_eq!(client.act("PUT", "/v1/tokens", "k1", &body("")).await.status, StatusCode::OK);
+    let Rig { db, broker, daemon } = first;
+    daemon.stop().await.unwrap();
+    let url = broker.url();
+    let second = Daemon::launch(&db.cluster.url(), |config| {
+        config.broker.sim_url = Some(url);
+        let key = secrecy::ExposeSecret::expose_secret(&blotter_daemon::vault::keygen().unwrap()).to_owned();
+        config.vault.encryption_key = Some(SecretString::from(format!("v1:{key}")));
+    });
+    second.wait_for_health(|health| health.database.state == ComponentState::Ok).await;
+    let account = reach(&mut second.client().await, AccountState::NotOpened).await;
+    assert!(account.detail.unwrap().contains("version 1 of the key did not seal it"));
+    assert!(!account.may_send);
+}
