@@ -112,4 +112,11 @@ pub const ALL: &[Mutant] = &[
     mutant(&[Rule::CumulativePrices], Family::EVERY, 100),
     mutant(&[Rule::EndNeedsProof], Family::EVERY, 100),
     mutant(&[Rule::ExitFitsPosition], Family::EVERY, 100),
+    mutant(&[Rule::LateArrivals], &[Family::Late], 300),
+    mutant(&[Rule::CloseWaitsForFinal, Rule::UniqueLiveExit], &[Family::Zombies], 300),
+    mutant(&[Rule::UniqueLiveExit, Rule::LeaseFence], &[Family::Zombies], 300),
+    mutant(&[Rule::FinalIsNotCanceled, Rule::FinalIsSticky], &[Family::Zombies, Family::Blind], 200),
+    mutant(&[Rule::AbsenceNeedsReads, Rule::LateArrivals], &[Family::Blind], 400),
+    mutant(&[Rule::AbsenceNeedsItsDay, Rule::LateArrivals], &[Family::Midnight], 400),
+    mutant(&[Rule::QuietForEntries, Rule::SendBy], &[Family::Zombies], 300),
 ];
