@@ -69,3 +69,73 @@ pub fn settlement_value(reason: CloseReason) -> Option<Decimal> {
 fn snapshot_mode_proves(snapshot: &Snapshot) -> bool {
     snapshot.mode == BrokerMode::Live
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use blotter_shared::domain::Cash;
+
+    use super::super::ports::{Position, Symbol};
+    use super::super::specimen::bought;
+    use super::*;
+
+    fn time(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    fn session(open: bool, date: &str, opens: &str, closes: &str) -> Session {
+        Session { open, date: date.parse().unwrap(), opens: time(opens), closes: time(closes) }
+    }
+
+    #[test]
+    fn the_last_half_hour_and_the_days_after_are_stages_of_their_own() {
+        let expiry: NaiveDate = "2027-01-15".parse().unwrap();
+        let last = session(true, "2027-01-15", "2027-01-15T14:30:00Z", "2027-01-15T21:00:00Z");
+        assert_eq!(stage(expiry, &last, time("2027-01-15T20:29:59Z")), Stage::Running);
+        assert_eq!(stage(expiry, &last, time("2027-01-15T20:30:00Z")), Stage::LastMinutes);
+        let half_day = Session { closes: time("2027-01-15T18:00:00Z"), ..last };
+        assert_eq!(stage(expiry, &half_day, time("2027-01-15T17:30:00Z")), Stage::LastMinutes);
+        let evening = session(false, "2027-01-15", "2027-01-19T14:30:00Z", "2027-01-19T21:00:00Z");
+        assert_eq!(stage(expiry, &evening, time("2027-01-15T21:00:01Z")), Stage::AwaitsSettlement);
+        let morning = session(false, "2027-01-15", "2027-01-15T14:30:00Z", "2027-01-15T21:00:00Z");
+        assert_eq!(stage(expiry, &morning, time("2027-01-15T13:00:00Z")), Stage::Running);
+        let saturday = session(false, "2027-01-16", "2027-01-19T14:30:00Z", "2027-01-19T21:00:00Z");
+        assert_eq!(stage(expiry, &saturday, time("2027-01-16T12:00:00Z")), Stage::AwaitsSettlement);
+    }
+
+    fn after_expiry(mode: BrokerMode, shares: Option<i64>) -> Snapshot {
+        let session = session(true, "2027-01-19", "2027-01-19T14:30:00Z", "2027-01-19T21:00:00Z");
+        let position = |quantity| Position { symbol: Symbol::new("ABC"), quantity, cost: Cash::ZERO };
+        Snapshot {
+            mode,
+            at: session.opens,
+            session,
+            before: Vec::new(),
+            orders: Vec::new(),
+            positions: shares.map(position).into_iter().collect(),
+            quotes: BTreeMap::new(),
+            lookups: BTreeMap::new(),
+            history: BTreeMap::new(),
+            equity: None,
+        }
+    }
+
+    #[test]
+    fn shares_in_its_place_are_an_exercise_and_a_guess_says_that_it_is_one() {
+        let trade = bought(2, "5.00");
+        for (mode, shares, reason) in [
+            (BrokerMode::Live, Some(200), CloseReason::Exercised),
+            (BrokerMode::Live, Some(199), CloseReason::Expired),
+            (BrokerMode::Live, None, CloseReason::Expired),
+            (BrokerMode::Sandbox, None, CloseReason::ExpiredUnconfirmed),
+            (BrokerMode::Sandbox, Some(-200), CloseReason::Exercised),
+        ] {
+            assert_eq!(settled(&trade, &after_expiry(mode, shares)), Some(reason), "{mode} {shares:?}");
+        }
+        let mut early = after_expiry(BrokerMode::Live, None);
+        early.session.date = "2027-01-14".parse().unwrap();
+        assert_eq!(settled(&trade, &early), None, "it has not expired yet");
+        assert_eq!(settlement_value(CloseReason::Exercised), None, "shares are no option price");
+    }
+}

@@ -33,6 +33,8 @@ pub mod pricing;
 pub mod risk;
 pub mod rules;
 pub mod snapshot;
+#[cfg(test)]
+mod specimen;
 pub mod state;
 pub mod tag;
 pub mod timing;

@@ -115,3 +115,66 @@ impl Excursion {
         Self { max_gain_pct: self.max_gain_pct.max(percent), max_drawdown_pct: self.max_drawdown_pct.min(percent) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use blotter_shared::domain::{IntentRole, IntentState};
+
+    use super::super::facts::Shape;
+    use super::super::specimen::{at, bought, decimal, filled, price, with_order};
+    use super::*;
+
+    fn sold(trade: Trade, contracts: u32, at_price: &str) -> Trade {
+        let trade = with_order(trade, IntentRole::Close, IntentState::Filled, Shape::SellMarket);
+        filled(trade, contracts, at_price, at(5400))
+    }
+
+    #[test]
+    fn multiplier_and_fees_are_counted() {
+        let mut trade = sold(bought(2, "5.00"), 2, "6.50");
+        trade.marks.closed_at = Some(at(5400));
+        let result = realized(&trade, Cash(decimal("2.60"))).unwrap();
+        assert_eq!(result.pnl, Cash(decimal("297.40")), "(6.50 - 5.00) x 2 x 100 - 2.60");
+        assert_eq!(result.pnl_pct, Some(decimal("29.74")), "of a cost of 1000");
+        assert_eq!(result.r_multiple, Some(decimal("1.487")), "at a risk of 200");
+        assert_eq!(result.hold_hours, Some(decimal("1.5")));
+        assert_eq!(result.precision, Precision::BrokerFill);
+    }
+
+    #[test]
+    fn fills_at_several_prices_add_up_to_the_cent() {
+        let trade = sold(sold(sold(bought(3, "1.10"), 1, "1.05"), 1, "1.15"), 1, "1.21");
+        assert_eq!(realized(&trade, Cash::ZERO).unwrap().pnl, Cash(decimal("11.00")));
+    }
+
+    #[test]
+    fn there_is_no_result_before_everything_has_left_at_a_known_price() {
+        assert_eq!(realized(&bought(2, "5.00"), Cash::ZERO), None);
+        assert_eq!(realized(&sold(bought(2, "5.00"), 1, "6.00"), Cash::ZERO), None, "one is still there");
+        let mut gone = bought(2, "5.00");
+        gone.marks.outside = 2;
+        gone.marks.outside_reason = Some(CloseReason::ExternalUnexplained);
+        assert_eq!(realized(&gone, Cash::ZERO), None, "nobody knows what it brought");
+    }
+
+    #[test]
+    fn a_sale_by_somebody_else_counts_at_its_price_and_says_so() {
+        let mut trade = bought(2, "5.00");
+        trade.marks.outside = 2;
+        trade.marks.outside_reason = Some(CloseReason::External);
+        trade.marks.outside_value = Some(decimal("9.00"));
+        let result = realized(&trade, Cash::ZERO).unwrap();
+        assert_eq!((result.pnl, result.precision), (Cash(decimal("-100")), Precision::Estimated));
+        assert_eq!(result.close_price, decimal("4.50"));
+    }
+
+    #[test]
+    fn marks_in_any_order_give_the_same_excursion() {
+        let marks = ["5.50", "4.00", "6.00", "5.00"];
+        let forth = marks.iter().fold(Excursion::default(), |all, mark| all.with(decimal("5"), price(mark)));
+        let back = marks.iter().rev().fold(Excursion::default(), |all, mark| all.with(decimal("5"), price(mark)));
+        assert_eq!(forth, back);
+        assert_eq!((forth.max_gain_pct, forth.max_drawdown_pct), (decimal("20"), decimal("-20")));
+        assert_eq!(forth.with(Decimal::ZERO, price("1")), forth, "a free entry has no percentage");
+    }
+}

@@ -1,12 +1,13 @@
 //! The proof of the trade engine: its code, unchanged, in a world that is against it.
 //!
-//! One process, one thread, virtual time. `world` is the queue of events and `sim` the scheduler
+//! One process, one thread for each world, virtual time. `world` is the queue of events and `sim` the scheduler
 //! that decides at each await whether a daemon lives on; `broker` is an adversary with a ledger;
 //! `store` is the database; `ports` joins them to the engine; `people` press keys; `faults` strike
-//! by seed; `oracle` judges by the broker's ledger alone. `seed` runs one seed, `runs` many, `shrink` finds the
-//! faults that matter, `workflows` kills a daemon at every await, `mutants` takes rules away.
+//! by seed; `oracle` judges by the broker's ledger alone. `seed` runs one seed, `runs` many, `shrink`
+//! finds the
+//! faults that matter, `mutants` takes rules away.
 //!
-//! Deliberately absent: threads, real time, sockets, a real database. Those are tested elsewhere,
+//! Deliberately absent: threads within a world, real time, sockets, a real database. Those are tested elsewhere,
 //! on the real stack; here a life of fifteen minutes takes milliseconds, and a million of them an
 //! evening.
 #![expect(
@@ -28,5 +29,4 @@ pub mod shrink;
 pub mod sim;
 pub mod store;
 pub mod trace;
-pub mod workflows;
 pub mod world;

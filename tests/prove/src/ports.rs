@@ -420,6 +420,7 @@ impl BrokerPort for Port {
     fn cancel(&self, id: OrderId) -> impl Future<Output = WriteOutcome> + Send {
         self.call(move |world, daemon, call| {
             world.note(|| format!("D{daemon} CANCELS {id}"));
+            crate::oracle::cancels(world, id.0);
             write(world, daemon, call, move |world| cancel(world, id.0));
         })
     }

@@ -35,10 +35,13 @@ pub enum Family {
     Lost,
     /// The day ends while something is in doubt.
     Midnight,
+    /// Requests that arrive after the longest delivery time, when they were proven absent.
+    Late,
 }
 
 impl Family {
-    pub const EVERY: &'static [Self] = &[Self::Swarm, Self::Zombies, Self::Blind, Self::Lost, Self::Midnight];
+    pub const EVERY: &'static [Self] =
+        &[Self::Swarm, Self::Zombies, Self::Blind, Self::Lost, Self::Midnight, Self::Late];
 
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -48,6 +51,7 @@ impl Family {
             Self::Blind => "blind",
             Self::Lost => "lost",
             Self::Midnight => "midnight",
+            Self::Late => "late",
         }
     }
 
@@ -59,6 +63,7 @@ impl Family {
             1 => Self::Blind,
             2 => Self::Lost,
             3 => Self::Midnight,
+            4 => Self::Late,
             _ => Self::Swarm,
         }
     }
@@ -229,6 +234,12 @@ fn rates(streams: &mut Streams, family: Family) {
             (Class::CrashBefore, &[0, 10]),
             (Class::CrashAfter, &[0, 10]),
         ],
+        Family::Late => &[
+            (Class::RequestVeryLate, &[60, 150]),
+            (Class::AnswerLost, &[0, 100]),
+            (Class::RequestLost, &[0, 60]),
+            (Class::CrashAfter, &[0, 3]),
+        ],
         Family::Midnight => &[
             (Class::RequestLost, &[0, 200]),
             (Class::AnswerLost, &[0, 300]),
@@ -245,7 +256,7 @@ fn rates(streams: &mut Streams, family: Family) {
 fn temper(streams: &mut Streams, family: Family) -> Temper {
     let mut one_of = |choices: &[u64]| streams.pick(Class::Setup, choices).unwrap_or(0);
     let zombies = family == Family::Zombies;
-    let cross_zero = one_of(&[1, 1, 1, 1, 1, 0]) == 1 && !zombies;
+    let cross_zero = (one_of(&[1, 1, 1, 1, 1, 0]) == 1 && !zombies) || family == Family::Late;
     Temper {
         cross_zero,
         ledger_lag: if zombies { 0 } else { one_of(&[0, 0, 0, 4, 9]) },
@@ -261,7 +272,7 @@ fn gaps(streams: &mut Streams, family: Family) -> Vec<Gap> {
     let closes = match family {
         Family::Midnight => true,
         Family::Swarm => streams.chance(Class::Setup, 250),
-        Family::Zombies | Family::Blind | Family::Lost => false,
+        Family::Zombies | Family::Blind | Family::Lost | Family::Late => false,
     };
     if !closes {
         return Vec::new();

@@ -1,6 +1,8 @@
 //! The bounded part of the proof: what runs with every `make test`. Millions of seeds are
 //! `blotter-prove --seeds`.
 
+use blotter_daemon::trades::rules::Rule;
+use blotter_prove::mutants;
 use blotter_prove::runs::{self, Range};
 use blotter_prove::seed::{Plan, run};
 
@@ -40,4 +42,24 @@ fn a_seed_is_the_same_run_each_time() {
         assert_eq!(first.fired, second.fired, "seed {seed}");
         assert_eq!(first.marks, second.marks, "seed {seed}");
     }
+}
+
+#[test]
+fn every_mutant_is_caught() {
+    let verdicts = mutants::ALL.iter().map(|mutant| (mutant, mutant.hunt()));
+    let alive: Vec<String> = verdicts
+        .filter(|(_, verdict)| !verdict.is_killed())
+        .map(|(mutant, verdict)| format!("{} {verdict}", mutant.name()))
+        .collect();
+    assert!(alive.is_empty(), "nothing notices that these rules are gone: {alive:?}");
+}
+
+#[test]
+fn every_rule_is_caught_or_known_to_be_open() {
+    let caught = mutants::ALL.iter().map(|mutant| mutant.without);
+    let mut listed: Vec<Rule> = caught.chain(mutants::SURVIVORS.iter().map(|(rule, _)| *rule)).collect();
+    listed.sort();
+    let mut every = Rule::EVERY.to_vec();
+    every.sort();
+    assert_eq!(listed, every);
 }
