@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use blotter_daemon::api::{Accept, Api, BoundSocket, LiveTrading, Policy, SocketFile, serve};
+use blotter_daemon::app;
 use blotter_daemon::auth::{Admission, SystemDirectory};
 use blotter_daemon::calendar::{Calendar, Force, MarketClock};
 use blotter_daemon::clock::Clock;
@@ -35,6 +36,7 @@ impl Ours {
         let mut config = Config::defaults();
         config.limits.connections_per_user = 5_000;
         config.limits.connections = 5_000;
+        config.daemon.data_dir = None;
         let cluster = Cluster::start()?;
         let db = Db::connect(DatabaseConfig::external(&cluster.url())?, &clock);
         db.status().wait_for(|status| status.state == DbState::Ready).await.context("the database never came up")?;
@@ -52,6 +54,7 @@ impl Ours {
             stop: stop.clone(),
         });
         let api = Arc::new(Api {
+            accounts: app::accounts(&config, &db, &clock)?,
             db,
             hub,
             health: health.clone(),
