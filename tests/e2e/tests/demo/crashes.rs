@@ -39,13 +39,22 @@ fn a_killed_database_comes_back() {
 
 #[test]
 fn a_killed_simulator_comes_back() {
-    let stage = Stage::with_simulator("#!/bin/sh\necho listening on 127.0.0.1:4000\nread forever\n");
+    let stage = Stage::new();
     let demo = stage.headless();
     let killed = stage.kill("tradier-sim");
     let again = wait_for("another tradier-sim", || {
         stage.processes().into_iter().find(|p| p.name == "tradier-sim" && p.pid != killed.pid)
     });
     assert_ne!(again.pid, killed.pid);
+    demo.stops();
+    assert_eq!(stage.left(), [""; 0]);
+}
+
+#[test]
+fn a_simulator_that_does_not_start_is_done_without() {
+    let stage = Stage::with_simulator("#!/bin/sh\nexit 3\n");
+    let demo = stage.headless();
+    demo.is_well();
     demo.stops();
     assert_eq!(stage.left(), [""; 0]);
 }

@@ -35,6 +35,8 @@ pub(super) struct Folder {
     path: PathBuf,
     /// Held, never read.
     lock: File,
+    /// Where the simulator listens, which the daemon is told.
+    simulator: Option<String>,
 }
 
 impl Folder {
@@ -46,7 +48,7 @@ impl Folder {
         let unique = unfinished.extension().and_then(|x| x.to_str()).unwrap_or_default();
         let path = temp.join(format!("{PREFIX}{unique}"));
         fs::rename(&unfinished, &path)?;
-        let mut folder = Self { path, lock };
+        let mut folder = Self { path, lock, simulator: None };
         folder.prepare()?;
         Ok(folder)
     }
@@ -60,7 +62,14 @@ impl Folder {
         }
         DirBuilder::new().mode(0o700).recursive(true).create(self.path.join("socket"))?;
         fs::write(self.path.join(EPHEMERAL), "")?;
-        fs::write(self.config(), programs::configuration(&self.socket(), &self.path))
+        let simulator = self.simulator.as_deref();
+        fs::write(self.config(), programs::configuration(&self.socket(), &self.path, simulator))
+    }
+
+    /// From the daemon's next start on it finds the simulator there.
+    pub(super) fn introduce_simulator(&mut self, address: &str) -> io::Result<()> {
+        self.simulator = Some(address.to_owned());
+        self.prepare()
     }
 
     pub(super) fn path(&self) -> &Path {

@@ -45,9 +45,13 @@ pub(super) fn daemon(surroundings: &Surroundings, folder: &Folder) -> Command {
 }
 
 /// The daemon's configuration: named on its command line, so that nobody's own is read.
-pub(super) fn configuration(socket: &Path, data: &Path) -> String {
+pub(super) fn configuration(socket: &Path, data: &Path, simulator: Option<&str>) -> String {
     let text = |path: &Path| toml::Value::String(path.to_string_lossy().into_owned());
-    format!("[daemon]\nsocket = {}\ndata_dir = {}\n", text(socket), text(data))
+    let broker = simulator.map(|address| {
+        let url = toml::Value::String(format!("http://{address}/v1"));
+        format!("\n[broker]\nsim_url = {url}\n")
+    });
+    format!("[daemon]\nsocket = {}\ndata_dir = {}\n{}", text(socket), text(data), broker.unwrap_or_default())
 }
 
 /// The simulator, on the port that it had before, or on a free one the first time.
@@ -79,6 +83,13 @@ fn bare(program: &Path, surroundings: &Surroundings, folder: &Folder) -> Command
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_daemon_is_told_where_everything_is() {
+        let told = |simulator| configuration(Path::new("/t/a.sock"), Path::new("/t"), simulator);
+        assert_eq!(told(None), "[daemon]\nsocket = \"/t/a.sock\"\ndata_dir = \"/t\"\n");
+        assert!(told(Some("127.0.0.1:40123")).ends_with("\n[broker]\nsim_url = \"http://127.0.0.1:40123/v1\"\n"));
+    }
 
     #[test]
     fn programs_are_found_beside_the_client() {

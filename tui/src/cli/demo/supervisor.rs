@@ -152,6 +152,7 @@ impl Running {
         match listens {
             Ok(address) => {
                 self.news(News::Simulator { address: address.clone() });
+                self.folder.introduce_simulator(&address).map_err(DemoError::Folder)?;
                 self.address = Some(address);
                 self.simulator = Some(simulator);
             }
