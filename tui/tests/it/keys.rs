@@ -168,6 +168,15 @@ fn help_and_settings_open_over_anything_and_close_by_their_own_key() {
 }
 
 #[test]
+fn a_changed_setting_is_never_shown_in_part() {
+    for (width, shown) in [(118, "25,000.00 → 123456789.50"), (44, "→ 123456789.50")] {
+        let mut desk = Desk::live(Look::sized(width, 30), World::busy());
+        desk.keys(", j enter ctrl-u").types("123456789.50").keys("enter");
+        assert!(desk.screen().contains(shown), "{}", desk.screen());
+    }
+}
+
+#[test]
 fn settings_are_saved_under_the_version_they_were_read_at() {
     let mut desk = desk();
     desk.keys(", j j enter ctrl-u").types("4").keys("enter s");

@@ -91,9 +91,13 @@ fn draw_value(
     match form.drafts.get(&field) {
         None => canvas.put(row, x, &field.shown(settings), Role::Strong),
         Some(draft) => {
-            let x = canvas.put(row, x, &format!("{} → ", field.shown(settings)), Role::Muted);
+            let before = format!("{} → ", field.shown(settings));
+            let room = row.width.saturating_sub(x);
+            // The new value is what will be saved: it is whole before the old one is there at all.
+            let before = if text::width(&before) + text::width(draft) <= room { before } else { "→ ".to_owned() };
+            let x = canvas.put(row, x, &before, Role::Muted);
             let role = if form.error(field).is_some() { Role::InputError } else { Role::Warn };
-            canvas.put(row, x, draft, role)
+            canvas.put(row, x, &text::cut(draft, row.width.saturating_sub(x)), role)
         }
     }
 }
