@@ -131,6 +131,10 @@ impl Metrics {
         }
         let metrics = Self { recorder: Arc::new(recorder), handle };
         metrics.gauge(&BUILD, &[env!("CARGO_PKG_VERSION")]).set(1.0);
+        // What has not happened yet is zero, and not absent: a rate needs its first point.
+        metrics.gauge(&STREAMS, &[]).set(0.0);
+        metrics.counter(&EVENTS, &[]).increment(0);
+        metrics.counter(&SLOW_READERS, &[]).increment(0);
         Ok(metrics)
     }
 

@@ -74,6 +74,13 @@ async fn every_route_answers_with_its_type() {
         "blotter_database_up 1",
         "blotter_sync_seconds_count 1",
         "blotter_task_runs_total{task=\"partitions\",outcome=\"done\"} 1",
+        r#"blotter_http_request_seconds_count{route="/v1/trades",method="GET"} 1"#,
+        r#"blotter_http_response_bytes_count{route="/v1/trades",method="GET"} 1"#,
+        r#"blotter_connections{user="#,
+        "blotter_event_streams 0",
+        r#"blotter_database_pool{state="open"} "#,
+        r#"blotter_database_pool{state="waiting"} 0"#,
+        "blotter_build_info{version=",
     ] {
         assert!(text.contains(line), "missing: {line}\n{text}");
     }
