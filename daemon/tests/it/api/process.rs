@@ -83,8 +83,11 @@ impl Running {
 }
 
 impl Drop for Running {
+    /// A daemon that is killed leaves its database running, so it is asked; it stops within a deadline of its own.
     fn drop(&mut self) {
-        let _ = self.0.kill();
+        if matches!(self.0.try_wait(), Ok(None)) {
+            let _ = kill(self.pid(), Signal::SIGTERM);
+        }
         let _ = self.0.wait();
     }
 }
