@@ -1,5 +1,6 @@
 //! `blotter doctor`: everything this client needs, each with a verdict and what to do.
 
+use std::io::{self, IsTerminal};
 use std::process::{ExitCode, Stdio};
 
 use blotter_shared::domain::BrokerMode;
@@ -231,6 +232,10 @@ fn terminal_check(context: &Context) -> Check {
         Glyphs::Unicode => "UTF-8",
         Glyphs::Ascii => "ASCII (the locale is not UTF-8)",
     };
+    if !io::stdout().is_terminal() {
+        let words = "standard output is no terminal here; run it in the one that the screen is for";
+        return check("terminal", Verdict::Note, words);
+    }
     let (width, height) = terminal::size();
     let remote = if environment.is_ssh() { ", over SSH" } else { "" };
     let tmux = if environment.tmux.is_some() { ", in tmux" } else { "" };

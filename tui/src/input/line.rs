@@ -12,6 +12,9 @@ const LENGTH_MAX: usize = 64;
 pub struct LineInput {
     text: String,
     cursor: usize,
+    /// The next character that is typed stands in the place of everything.
+    #[serde(default)]
+    is_offered: bool,
 }
 
 impl LineInput {
@@ -19,7 +22,13 @@ impl LineInput {
     pub fn with(text: impl Into<String>) -> Self {
         let text = text.into();
         let cursor = text.chars().count();
-        Self { text, cursor }
+        Self { text, cursor, is_offered: false }
+    }
+
+    /// A value to be kept, or replaced by simply typing another: 9 after 5000 is 9, not 50009.
+    #[must_use]
+    pub fn offering(text: impl Into<String>) -> Self {
+        Self { is_offered: true, ..Self::with(text) }
     }
 
     #[must_use]
@@ -36,9 +45,11 @@ impl LineInput {
     /// Whether the key meant something to a line of text.
     pub fn on_key(&mut self, chord: Chord) -> bool {
         if let Some(c) = chord.typed() {
+            self.take_place();
             self.insert(c);
             return true;
         }
+        self.is_offered = false;
         match (chord.code, chord.ctrl) {
             (KeyCode::Backspace, _) if self.cursor > 0 => {
                 self.cursor -= 1;
@@ -60,8 +71,15 @@ impl LineInput {
 
     /// Takes a paste: its first line, without control characters.
     pub fn paste(&mut self, text: &str) {
+        self.take_place();
         for c in text.lines().next().unwrap_or_default().chars().filter(|c| !c.is_control()) {
             self.insert(c);
+        }
+    }
+
+    fn take_place(&mut self) {
+        if self.is_offered {
+            *self = Self::default();
         }
     }
 
@@ -80,6 +98,21 @@ impl LineInput {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_offered_is_replaced_by_typing_and_edited_after_any_other_key() {
+        let mut line = LineInput::offering("5000");
+        line.on_key(Chord::char('9'));
+        line.on_key(Chord::char('1'));
+        assert_eq!((line.text(), line.before_cursor()), ("91", "91"));
+        let mut line = LineInput::offering("5000");
+        line.on_key(Chord::plain(KeyCode::Backspace));
+        line.on_key(Chord::char('1'));
+        assert_eq!(line.text(), "5001");
+        let mut line = LineInput::offering("5000");
+        line.paste("7500");
+        assert_eq!(line.text(), "7500");
+    }
 
     #[test]
     fn text_is_edited_by_characters() {

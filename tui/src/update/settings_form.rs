@@ -30,7 +30,7 @@ pub(super) fn edit(model: &mut Model) {
     with_form(model, |form, settings| {
         let field = form.field();
         if field.choices().is_empty() {
-            form.editing = Some(crate::input::line::LineInput::with(form.text(field, settings)));
+            form.editing = Some(crate::input::line::LineInput::offering(form.text(field, settings)));
         } else {
             form.turn(settings, 1);
         }

@@ -14,10 +14,13 @@ const WIDTH: u16 = 74;
 const HEIGHT: u16 = 18;
 /// Where the values begin.
 const VALUES: u16 = 27;
+/// Where the facts begin when a line is too short for both of them under the values.
+const FACTS_NARROW: u16 = 12;
 
 pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model, form: &SettingsForm) {
     let area = centred(area, WIDTH, HEIGHT);
-    canvas.frame(area, "Settings", "↵ edit · s save · Esc back");
+    let hint = if form.drafts.is_empty() { "↵ edit · Esc back" } else { "↵ edit · s save · Esc back" };
+    canvas.frame(area, "Settings", hint);
     let inner = Rect {
         x: area.x + 2,
         y: area.y + 1,
@@ -103,10 +106,13 @@ fn draw_value(
 }
 
 fn draw_explanation(canvas: &mut Canvas<'_>, inner: Rect, from: u16, form: &SettingsForm) -> u16 {
-    for (row, words) in (from..from + 2).zip(text::wrap(form.field().explanation(), inner.width.saturating_sub(2))) {
+    let mut row = from;
+    for words in text::wrap(form.field().explanation(), inner.width.saturating_sub(2)) {
         canvas.put(line(inner, row), 2, &words, Role::Muted);
+        row += 1;
     }
-    from + 2
+    // The facts below stay where they are while fields with short explanations are passed.
+    row.max(from + 2)
 }
 
 fn draw_facts(canvas: &mut Canvas<'_>, inner: Rect, from: u16, model: &Model, settings: &Settings) {
@@ -122,7 +128,7 @@ fn draw_facts(canvas: &mut Canvas<'_>, inner: Rect, from: u16, model: &Model, se
             format!("{}, changed {} ET", settings.version, format::moment(settings.updated_at, model.now.wall)),
         ),
     ];
-    let values = VALUES.min(inner.width.saturating_sub(14));
+    let values = if inner.width < 2 * VALUES { FACTS_NARROW } else { VALUES };
     let mut row = from;
     for (label, words) in rows {
         canvas.put(line(inner, row), 2, label, Role::Muted);
