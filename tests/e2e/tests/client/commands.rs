@@ -1,6 +1,6 @@
 //! The command line, as people and scripts use it: what it prints, and the exit codes that it promises.
 
-use blotter_testkit::terminal::Terminal;
+use blotter_testkit::terminal::{Size, Terminal};
 use serde_json::Value;
 
 use crate::stage::{Desk, Said, Stage, settles};
@@ -38,7 +38,7 @@ fn doctor_gives_each_thing_its_verdict() {
         ("scheduler", "", ""),
         ("token", "note", "none stored"),
         ("audio", "ok", "bell"),
-        ("terminal", "ok", "xterm-256color"),
+        ("terminal", "note", "is no terminal here"),
     ] {
         let (verdict, words) = verdict(&said, what);
         assert!(expected.is_empty() || verdict == expected, "{what}: {said:?}");
@@ -50,6 +50,14 @@ fn doctor_gives_each_thing_its_verdict() {
     assert_eq!(checks.len(), 8, "{said:?}");
     let has = |check: &Value, name: &str| check.get(name).is_some_and(Value::is_string);
     assert!(checks.iter().all(|check| ["what", "verdict", "finding"].iter().all(|name| has(check, name))), "{said:?}");
+}
+
+#[test]
+fn doctor_describes_the_terminal_that_it_runs_in() {
+    let desk = Desk::alone();
+    let mut terminal = Terminal::start(&desk.client(&["doctor"]).size(Size::WIDE)).unwrap();
+    terminal.wait_for("xterm-256color, 118x30, ").unwrap();
+    terminal.wait_exit().unwrap();
 }
 
 #[test]
