@@ -166,20 +166,10 @@ fn subscribe(app: &Arc<App>, text: &str) -> Result<Feed, String> {
 
 /// Answers with lines of events for as long as the client listens.
 pub(crate) fn serve_http(app: &Arc<App>, call: &Call) -> Response<Body> {
-    let list = |name: &str| -> Vec<String> {
-        call.params
-            .get(name)
-            .unwrap_or_default()
-            .split(',')
-            .map(str::trim)
-            .filter(|s| !s.is_empty())
-            .map(str::to_owned)
-            .collect()
-    };
     let frame = Subscribe {
-        symbols: list("symbols"),
+        symbols: call.params.list("symbols"),
         sessionid: call.params.get("sessionid").unwrap_or_default().to_owned(),
-        filter: list("filter"),
+        filter: call.params.list("filter"),
         linebreak: true,
         advanced_details: call.params.is_true("advancedDetails"),
     };

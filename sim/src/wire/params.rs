@@ -40,6 +40,12 @@ impl Params {
         text.split(',').map(str::trim).filter(|s| !s.is_empty()).map(capitals)
     }
 
+    /// A list as streams take it: with commas between, or the name again and again.
+    pub(crate) fn list(&self, name: &str) -> Vec<String> {
+        let all = self.0.iter().filter(|(k, _)| k == name).flat_map(|(_, v)| v.split(','));
+        all.map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned).collect()
+    }
+
     /// The indices that occur: 0, 1, 2 … in `side[0]`, `type[1]`.
     pub(crate) fn indices(&self) -> BTreeSet<usize> {
         let index = |key: &str| key.strip_suffix(']')?.rsplit_once('[')?.1.parse().ok();
@@ -81,6 +87,13 @@ mod tests {
         assert_eq!(p.get("class"), Some("oco"));
         assert_eq!((p.at("side", 0), p.at("type", 1), p.get("tag")), (Some("buy"), Some("limit"), Some("a")));
         assert_eq!(p.indices().into_iter().collect::<Vec<_>>(), [0, 1]);
+    }
+
+    #[test]
+    fn a_list_has_commas_or_its_name_twice() {
+        let p = Params::read("filter=quote&filter=trade,%20summary,", b"symbols=SPY");
+        assert_eq!(p.list("filter"), ["quote", "trade", "summary"]);
+        assert_eq!((p.list("symbols").len(), p.list("none").len()), (1, 0));
     }
 
     #[test]

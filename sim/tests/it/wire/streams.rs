@@ -219,6 +219,41 @@ async fn s1_an_http_stream_without_news_ends_after_fifteen_minutes() {
 }
 
 #[tokio::test]
+async fn s1_the_http_account_stream_is_lines_of_order_events() {
+    with_sim(async |sim| {
+        sim.pin(CALL, "0.98", "1.00").await;
+        let refused = sim.get("/v1/accounts/events?sessionid=none").await;
+        assert_eq!(refused.told(), (401, "Session not found"));
+        let (_, id) = session(&sim, "accounts").await;
+        let mut socket = TcpStream::connect(sim.address).await.expect("a connection");
+        let query = format!("sessionid={id}&events=order&events=position&excludeAccounts=other");
+        let head = format!("GET /v1/accounts/events?{query} HTTP/1.1\r\nHost: x\r\n\r\n");
+        socket.write_all(head.as_bytes()).await.expect("a request");
+        let mut text = String::new();
+        let mut more = async |text: &mut String, what: &str| {
+            let mut chunk = [0_u8; 4_096];
+            let found = tokio::time::timeout(PATIENCE, async {
+                while !text.contains(what) {
+                    let n = socket.read(&mut chunk).await.expect("bytes");
+                    assert!(n > 0, "the line ended before {what:?}: {text}");
+                    text.push_str(&String::from_utf8_lossy(&chunk[..n]));
+                }
+            });
+            assert!(found.await.is_ok(), "{what:?} did not come: {text}");
+        };
+        more(&mut text, "\r\n\r\n").await;
+        let order = sim.place(LIVE_ORDERS, &buy()).await;
+        sim.step(3_000).await;
+        more(&mut text, "\"status\":\"filled\"").await;
+        let events = text.lines().filter_map(|l| serde_json::from_str::<Value>(l).ok()).filter(Value::is_object);
+        let events: Vec<_> = events.map(|e| (e["id"].as_i64(), e["status"].clone())).collect();
+        let statuses = ["pending", "open", "filled"].map(|s| (Some(order), Value::from(s)));
+        assert_eq!(events, statuses, "{text}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn s8_4_the_sandbox_has_an_account_stream_and_no_market_stream() {
     with_sim(async |sim| {
         let sandbox = sim.sandbox();

@@ -37,13 +37,31 @@ fn ready(report: &mut Report) -> Result<()> {
     report.set("simulator.ready", times.median().context("no starts")?, &times)
 }
 
+/// Requests at a moment that stands still, where what was written is sent again, and while a minute passes each second,
+/// where every request comes at a moment of its own and every price is new.
+fn costs(report: &mut Report) -> Result<()> {
+    let symbols = contracts(&mut Program::simulator()?.connect()?)?.join(",");
+    let many = format!("/v1/markets/quotes?symbols={symbols}");
+    let standing = [
+        ("simulator.quotes", "GET", QUOTES, ""),
+        ("simulator.quotes_of_100", "GET", &many, ""),
+        ("simulator.orders", "POST", ORDERS, FORM),
+    ];
+    compare(report, "manual", &standing)?;
+    let moving = [
+        ("simulator.quotes.moving", "GET", QUOTES, ""),
+        ("simulator.quotes_of_100.moving", "GET", &many, ""),
+        ("simulator.orders.moving", "POST", ORDERS, FORM),
+    ];
+    compare(report, "x60", &moving)
+}
+
 /// Processor time of a request beside that of a bare handler with the same answer: the inverse of how many requests one
 /// core serves, whatever the client costs.
-fn costs(report: &mut Report) -> Result<()> {
-    let simulator = Program::simulator()?;
-    let mut line = simulator.connect()?;
-    let asks = [("simulator.quotes", "GET", QUOTES, ""), ("simulator.orders", "POST", ORDERS, FORM)];
-    for (goal, method, path, form) in asks {
+fn compare(report: &mut Report, clock: &str, asks: &[(&'static str, &str, &str, &str)]) -> Result<()> {
+    for &(goal, method, path, form) in asks {
+        let simulator = Program::ticking(clock)?;
+        let mut line = simulator.connect()?;
         let answer = line.ask(method, path, form)?;
         let folder = tempfile::tempdir()?;
         let file = folder.path().join("answer");
@@ -123,7 +141,11 @@ struct Program {
 
 impl Program {
     fn simulator() -> Result<Self> {
-        Self::start("tradier-sim", &["--clock", "manual", "--start", START, "--no-limits", "--lifeline"])
+        Self::ticking("manual")
+    }
+
+    fn ticking(clock: &str) -> Result<Self> {
+        Self::start("tradier-sim", &["--clock", clock, "--start", START, "--no-limits", "--lifeline"])
     }
 
     fn start(name: &str, args: &[&str]) -> Result<Self> {
