@@ -1,6 +1,6 @@
 //! Section 6: quotes, with greeks when they are asked for.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use rust_decimal::Decimal;
@@ -27,7 +27,12 @@ pub(crate) struct View {
 pub(crate) struct Shown {
     at: (Ms, u64),
     known: Vec<(View, HashMap<String, Arc<Written>>)>,
+    /// Whole answers by what was asked, the latest last: who polls asks for the same list.
+    lists: VecDeque<(View, String, Arc<Written>)>,
 }
+
+/// How many whole answers are kept.
+const LISTS_KEPT: usize = 8;
 
 /// How many quotes of one face are kept: more than any list that is polled, less than all contracts there are.
 const KEPT: usize = 2_000;
@@ -35,11 +40,7 @@ const KEPT: usize = 2_000;
 impl Shown {
     /// The quote of a symbol, if there is one.
     pub(crate) fn quote(&mut self, market: &mut Market, symbol: &str, view: View) -> Option<Node> {
-        let at = (view.now, market.changes());
-        if self.at != at {
-            self.at = at;
-            self.known.clear();
-        }
+        self.forget_what_moved(market, view.now);
         let place = self.known.iter().position(|(v, _)| *v == view);
         let face = place.and_then(|p| self.known.get(p));
         if let Some(known) = face.and_then(|(_, quotes)| quotes.get(symbol)) {
@@ -49,6 +50,30 @@ impl Shown {
         let written = Arc::new(Written::new(quote_node(&quote, view)));
         self.keep(symbol, view, Arc::clone(&written));
         Some(Node::Shared(written))
+    }
+
+    fn list(&mut self, market: &Market, symbols: &str, view: View) -> Option<Node> {
+        self.forget_what_moved(market, view.now);
+        let known = self.lists.iter().find(|(v, text, _)| *v == view && text == symbols);
+        known.map(|(_, _, answer)| Node::Shared(Arc::clone(answer)))
+    }
+
+    fn keep_list(&mut self, symbols: &str, view: View, answer: Node) -> Node {
+        let written = Arc::new(Written::new(answer));
+        self.lists.push_back((view, symbols.to_owned(), Arc::clone(&written)));
+        if self.lists.len() > LISTS_KEPT {
+            self.lists.pop_front();
+        }
+        Node::Shared(written)
+    }
+
+    fn forget_what_moved(&mut self, market: &Market, now: Ms) {
+        let at = (now, market.changes());
+        if self.at != at {
+            self.at = at;
+            self.known.clear();
+            self.lists.clear();
+        }
     }
 
     fn keep(&mut self, symbol: &str, view: View, written: Arc<Written>) {
@@ -65,6 +90,10 @@ impl Shown {
 pub(crate) fn quotes(sim: &mut Sim, call: &Call, who: Who) -> Result<Answer, Answer> {
     let view = View { world: who.world, greeks: call.params.is_true("greeks"), now: sim.now() };
     let mut market = sim.market.lock();
+    let asked = call.params.get("symbols").unwrap_or_default();
+    if let Some(known) = sim.shown.list(&market, asked, view) {
+        return Ok(Answer::tree(known));
+    }
     let (mut found, mut unmatched) = (Vec::new(), Vec::new());
     for symbol in call.params.each_symbol("symbols") {
         match sim.shown.quote(&mut market, &symbol, view) {
@@ -82,7 +111,7 @@ pub(crate) fn quotes(sim: &mut Sim, call: &Call, who: Who) -> Result<Answer, Ans
     if !unmatched.is_empty() {
         fields.push(("unmatched_symbols", Node::wrap("symbol", one_or_many(unmatched))));
     }
-    Ok(Answer::tree(Node::wrap("quotes", Node::Map(fields))))
+    Ok(Answer::tree(sim.shown.keep_list(asked, view, Node::wrap("quotes", Node::Map(fields)))))
 }
 
 /// A quote as a world sees it: the sandbox is late and has no indices.

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use rust_decimal::Decimal;
 
 use super::number::{push_int, push_number};
@@ -36,12 +37,24 @@ pub(crate) enum Node {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Written {
     node: Node,
-    json: String,
+    json: Bytes,
 }
 
 impl Written {
     pub(crate) fn new(node: Node) -> Self {
-        Self { json: node.to_json(), node }
+        Self { json: node.to_json().into(), node }
+    }
+
+    pub(crate) fn node(&self) -> &Node {
+        &self.node
+    }
+
+    pub(crate) fn json(&self) -> Bytes {
+        self.json.clone()
+    }
+
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.json).unwrap_or("null")
     }
 }
 
@@ -92,7 +105,7 @@ impl Node {
             Self::Null => out.push_str("null"),
             Self::Text(text) => quote(text, out),
             Self::Word(text) => quote(text, out),
-            Self::Shared(known) => out.push_str(&known.json),
+            Self::Shared(known) => out.push_str(known.text()),
             Self::Map(fields) => {
                 out.push('{');
                 for (i, (key, value)) in fields.iter().enumerate() {

@@ -60,7 +60,6 @@ pub(crate) const GOALS: &[Goal] = &[
     at_most("simulator.orders", 2.0, "x bare"),
     shown("simulator.quotes.moving", "x bare"),
     shown("simulator.quotes_of_100.moving", "x bare"),
-    shown("simulator.orders.moving", "x bare"),
     at_most("simulator.day", 5.0, "s"),
     at_most("simulator.resident", 100.0, "MB"),
 ];
