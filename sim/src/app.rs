@@ -13,6 +13,7 @@ use crate::config::{Config, RateLimits, Token};
 use crate::core::{AccountId, Book, Engine, Fact, Notice, OrderId, World};
 use crate::faults::Faults;
 use crate::market::{Market, SharedMarket, Shift};
+use crate::routes::Shown;
 use crate::routes::watchlists::Watchlist;
 use crate::scenario::Script;
 use crate::stream::Sessions;
@@ -32,6 +33,8 @@ pub(crate) struct Sim {
     pub(crate) sessions: Sessions,
     pub(crate) watchlists: BTreeMap<usize, Vec<Watchlist>>,
     pub(crate) numbers: NumberStyle,
+    /// Quotes of this moment, for those who ask again.
+    pub(crate) shown: Shown,
     /// Earlier answers of reads, for stale ones.
     pub(crate) remembered: BTreeMap<String, Vec<(Ms, crate::wire::Answer)>>,
     pub(crate) notices: broadcast::Sender<Arc<Notice>>,
@@ -102,6 +105,7 @@ impl Sim {
             watchlists: BTreeMap::new(),
             numbers: config.scenario.numbers,
             remembered: BTreeMap::new(),
+            shown: Shown::default(),
             notices: broadcast::Sender::new(4_096),
             ticks: watch::Sender::new(0),
             seed,

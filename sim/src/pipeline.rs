@@ -274,6 +274,9 @@ fn after(strikes: &[Strike], answer: Answer) -> Outcome {
 
 /// The same answer with its list gone.
 fn emptied(mut answer: Answer) -> Answer {
+    if let Body::Tree(Node::Shared(known)) = &answer.body {
+        answer.body = Body::Tree(known.node().clone());
+    }
     if let Body::Tree(Node::Map(fields)) = &mut answer.body
         && let Some((_, inner)) = fields.first_mut()
     {

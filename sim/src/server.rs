@@ -218,11 +218,17 @@ async fn nowhere(request: Request<Body>) -> Response<Body> {
     finished(Answer::text(StatusCode::NOT_FOUND, "Not Found"))
 }
 
-async fn account_stream(State(app): State<Arc<App>>, request: Request<Body>) -> Response<Body> {
-    let (mut parts, _) = request.into_parts();
-    match WebSocketUpgrade::from_request_parts(&mut parts, &app).await {
-        Ok(upgrade) => upgrade.on_upgrade(move |socket| stream::serve_account(app, socket)),
-        Err(_) => finished(Answer::bad("Invalid request, events: a WebSocket is needed.")),
+async fn account_stream(State(app): State<Arc<App>>, args: RawPathParams, request: Request<Body>) -> Response<Body> {
+    let (mut parts, body) = request.into_parts();
+    if parts.headers.contains_key(http::header::UPGRADE) {
+        return match WebSocketUpgrade::from_request_parts(&mut parts, &app).await {
+            Ok(upgrade) => upgrade.on_upgrade(move |socket| stream::serve_account(app, socket)),
+            Err(_) => finished(Answer::bad("Invalid request, events: the WebSocket could not be opened.")),
+        };
+    }
+    match read(&app, &args, Request::from_parts(parts, body)).await {
+        Ok((call, _)) => stream::serve_account_http(&app, &call),
+        Err(answer) => finished(answer),
     }
 }
 

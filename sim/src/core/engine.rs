@@ -195,6 +195,12 @@ impl Engine {
         found.ok_or_else(|| Refusal::Unauthorized(account.clone()))
     }
 
+    /// One order or leg, whoever's it is.
+    #[must_use]
+    pub fn any_order(&self, id: OrderId) -> Option<&Order> {
+        self.book.orders.get(&id)
+    }
+
     /// Every order and leg there ever was, by number.
     pub fn all_orders(&self) -> impl Iterator<Item = &Order> {
         self.book.orders.values()

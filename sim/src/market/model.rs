@@ -70,6 +70,8 @@ pub struct Market {
     pub(super) shifts: Vec<Shift>,
     pub(super) pinned: BTreeMap<Symbol, Pinned>,
     pub(super) tape: Tape,
+    /// Grows with everything that moves prices but time.
+    pub(super) changes: u64,
 }
 
 impl Market {
@@ -97,6 +99,7 @@ impl Market {
             shifts: Vec::new(),
             pinned: BTreeMap::new(),
             tape: Tape::default(),
+            changes: 0,
             underlyings,
         }
     }
@@ -105,6 +108,11 @@ impl Market {
     #[must_use]
     pub fn underlyings(&self) -> &[Underlying] {
         &self.underlyings
+    }
+
+    /// Counts what moved prices but time: while it and the time stand still, so does every quote.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
     }
 
     pub(super) fn index(&self, symbol: &Symbol) -> Option<usize> {

@@ -39,6 +39,7 @@ impl Market {
     /// Takes the moves of a state file.
     pub(crate) fn restore(&mut self, shifts: Vec<Shift>) {
         self.shifts = shifts;
+        self.changes += 1;
     }
 
     /// Moves an underlying by `percent` from `now` on, evenly over `over_ms`. False when there is no such underlying.
@@ -47,6 +48,7 @@ impl Market {
         let log = (1.0 + percent / 100.0).max(0.01).ln();
         self.shifts.push(Shift { index, from: now, over_ms, log });
         self.forget_days(index);
+        self.changes += 1;
         true
     }
 
@@ -80,6 +82,7 @@ impl Market {
     /// Pins a contract's market until a moment.
     pub fn pin(&mut self, symbol: &Symbol, touch: Touch, (from, until): (Ms, Ms)) {
         self.pinned.insert(symbol.clone(), Pinned { touch, from, until });
+        self.changes += 1;
     }
 }
 

@@ -48,6 +48,7 @@ impl Market {
             let (index, at, price) = self.tape_line(line).map_err(|what| TapeError { line: number + 1, what })?;
             self.tape.prices.entry(index).or_default().insert(at, price);
             self.forget_days(index);
+            self.changes += 1;
         }
         Ok(())
     }

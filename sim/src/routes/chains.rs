@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use rust_decimal::Decimal;
 
 use super::Who;
-use super::quotes::{quote_node, visible_quote};
+use super::quotes::View;
 use crate::app::Sim;
 use crate::core::{Symbol, World};
 use crate::market::{AssetKind, Market};
@@ -31,16 +31,14 @@ fn known(market: &Market, symbol: &Symbol, world: World) -> bool {
 
 pub(crate) fn chains(sim: &mut Sim, call: &Call, who: Who) -> Result<Answer, Answer> {
     let (symbol, expiration) = (symbol_of(call)?, expiration_of(call)?);
-    let greeks = call.params.is_true("greeks");
     let now = sim.now();
+    let view = View { world: who.world, greeks: call.params.is_true("greeks"), now };
     let mut market = sim.market.lock();
     let contracts =
         if known(&market, &symbol, who.world) { market.chain(&symbol, expiration, now) } else { Vec::new() };
     let mut nodes = Vec::with_capacity(contracts.len());
     for contract in contracts {
-        if let Some(quote) = visible_quote(&mut market, &contract.occ(), who.world, now) {
-            nodes.push(quote_node(&quote, (greeks, who.world, now)));
-        }
+        nodes.extend(sim.shown.quote(&mut market, contract.occ().as_str(), view));
     }
     let options = if nodes.is_empty() { Node::Null } else { Node::wrap("option", one_or_many(nodes)) };
     Ok(Answer::tree(Node::wrap("options", options)))

@@ -11,6 +11,7 @@ mod session;
 pub(crate) mod watchlists;
 
 pub(crate) use control::control;
+pub(crate) use quotes::Shown;
 
 use crate::app::Sim;
 use crate::core::{AccountId, World};

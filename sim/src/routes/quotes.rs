@@ -1,5 +1,8 @@
 //! Section 6: quotes, with greeks when they are asked for.
 
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
 use rust_decimal::Decimal;
 
 use super::Who;
@@ -8,35 +11,111 @@ use crate::core::{Contract, Symbol, World};
 use crate::market::{Market, OptionPart, Quote, figure};
 use crate::pipeline::Call;
 use crate::time::Ms;
-use crate::wire::{Answer, Node, one_or_many};
+use crate::wire::{Answer, Node, Written, one_or_many};
+
+/// Which face of a quote a client sees.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct View {
+    pub(crate) world: World,
+    pub(crate) greeks: bool,
+    pub(crate) now: Ms,
+}
+
+/// Quotes that were written at this moment. Prices are a function of seed, time and what the hand did, so a quote stays
+/// as it is for as long as these do; clients that poll faster than the clock moves get it as it was written.
+#[derive(Debug, Default)]
+pub(crate) struct Shown {
+    at: (Ms, u64),
+    known: Vec<(View, HashMap<String, Arc<Written>>)>,
+    /// Whole answers by what was asked, the latest last: who polls asks for the same list.
+    lists: VecDeque<(View, String, Arc<Written>)>,
+}
+
+/// How many whole answers are kept.
+const LISTS_KEPT: usize = 8;
+
+/// How many quotes of one face are kept: more than any list that is polled, less than all contracts there are.
+const KEPT: usize = 2_000;
+
+impl Shown {
+    /// The quote of a symbol, if there is one.
+    pub(crate) fn quote(&mut self, market: &mut Market, symbol: &str, view: View) -> Option<Node> {
+        self.forget_what_moved(market, view.now);
+        let place = self.known.iter().position(|(v, _)| *v == view);
+        let face = place.and_then(|p| self.known.get(p));
+        if let Some(known) = face.and_then(|(_, quotes)| quotes.get(symbol)) {
+            return Some(Node::Shared(Arc::clone(known)));
+        }
+        let quote = visible_quote(market, &Symbol::new(symbol), view)?;
+        let written = Arc::new(Written::new(quote_node(&quote, view)));
+        self.keep(symbol, view, Arc::clone(&written));
+        Some(Node::Shared(written))
+    }
+
+    fn list(&mut self, market: &Market, symbols: &str, view: View) -> Option<Node> {
+        self.forget_what_moved(market, view.now);
+        let known = self.lists.iter().find(|(v, text, _)| *v == view && text == symbols);
+        known.map(|(_, _, answer)| Node::Shared(Arc::clone(answer)))
+    }
+
+    fn keep_list(&mut self, symbols: &str, view: View, answer: Node) -> Node {
+        let written = Arc::new(Written::new(answer));
+        self.lists.push_back((view, symbols.to_owned(), Arc::clone(&written)));
+        if self.lists.len() > LISTS_KEPT {
+            self.lists.pop_front();
+        }
+        Node::Shared(written)
+    }
+
+    fn forget_what_moved(&mut self, market: &Market, now: Ms) {
+        let at = (now, market.changes());
+        if self.at != at {
+            self.at = at;
+            self.known.clear();
+            self.lists.clear();
+        }
+    }
+
+    fn keep(&mut self, symbol: &str, view: View, written: Arc<Written>) {
+        if !self.known.iter().any(|(v, _)| *v == view) {
+            self.known.push((view, HashMap::new()));
+        }
+        let face = self.known.iter_mut().find(|(v, _)| *v == view).map(|(_, quotes)| quotes);
+        if let Some(quotes) = face.filter(|quotes| quotes.len() < KEPT) {
+            quotes.insert(symbol.to_owned(), written);
+        }
+    }
+}
 
 pub(crate) fn quotes(sim: &mut Sim, call: &Call, who: Who) -> Result<Answer, Answer> {
-    let symbols = call.params.symbols("symbols");
-    if symbols.is_empty() {
-        return Err(Answer::bad("Invalid parameter, symbols: is required."));
-    }
-    let greeks = call.params.is_true("greeks");
-    let now = sim.now();
+    let view = View { world: who.world, greeks: call.params.is_true("greeks"), now: sim.now() };
     let mut market = sim.market.lock();
+    let asked = call.params.get("symbols").unwrap_or_default();
+    if let Some(known) = sim.shown.list(&market, asked, view) {
+        return Ok(Answer::tree(known));
+    }
     let (mut found, mut unmatched) = (Vec::new(), Vec::new());
-    for symbol in symbols {
-        match visible_quote(&mut market, &Symbol::new(&symbol), who.world, now) {
-            Some(quote) => found.push(quote_node(&quote, (greeks, who.world, now))),
-            None => unmatched.push(Node::Text(symbol)),
+    for symbol in call.params.each_symbol("symbols") {
+        match sim.shown.quote(&mut market, &symbol, view) {
+            Some(quote) => found.push(quote),
+            None => unmatched.push(Node::Text(symbol.into_owned())),
         }
     }
     let mut fields = Vec::new();
+    if found.is_empty() && unmatched.is_empty() {
+        return Err(Answer::bad("Invalid parameter, symbols: is required."));
+    }
     if !found.is_empty() {
         fields.push(("quote", one_or_many(found)));
     }
     if !unmatched.is_empty() {
         fields.push(("unmatched_symbols", Node::wrap("symbol", one_or_many(unmatched))));
     }
-    Ok(Answer::tree(Node::wrap("quotes", Node::Map(fields))))
+    Ok(Answer::tree(sim.shown.keep_list(asked, view, Node::wrap("quotes", Node::Map(fields)))))
 }
 
 /// A quote as a world sees it: the sandbox is late and has no indices.
-pub(crate) fn visible_quote(market: &mut Market, symbol: &Symbol, world: World, now: Ms) -> Option<Quote> {
+fn visible_quote(market: &mut Market, symbol: &Symbol, View { world, now, .. }: View) -> Option<Quote> {
     let quote = market.quote(symbol, world.view(now));
     // A contract that ended between the sandbox's moment and now is quoted to its end.
     let ended = |s: &Symbol| Contract::parse(s.as_str()).is_some_and(|c| c.expiry < now.date());
@@ -45,13 +124,13 @@ pub(crate) fn visible_quote(market: &mut Market, symbol: &Symbol, world: World, 
 }
 
 /// A quote as the wire has it.
-pub(crate) fn quote_node(q: &Quote, (greeks, world, now): (bool, World, Ms)) -> Node {
+fn quote_node(q: &Quote, View { world, greeks, now }: View) -> Node {
     let (open, high, low) = q.day.map_or((None, None, None), |(o, h, l)| (Some(o), Some(h), Some(l)));
     let mut fields = vec![
         ("symbol", Node::text(q.symbol.as_str())),
         ("description", Node::text(&q.description)),
-        ("exch", Node::text(q.exchange)),
-        ("type", Node::text(q.kind)),
+        ("exch", Node::Word(q.exchange)),
+        ("type", Node::Word(q.kind)),
         ("last", Node::Number(q.touch.last)),
         ("change", Node::Number(q.change)),
         ("volume", Node::Int(q.volume)),
@@ -87,8 +166,8 @@ pub(crate) fn quote_node(q: &Quote, (greeks, world, now): (bool, World, Ms)) -> 
             ("open_interest", Node::Int(option.open_interest)),
             ("contract_size", Node::Int(100)),
             ("expiration_date", Node::Text(contract.expiry.to_string())),
-            ("expiration_type", Node::text(root_type)),
-            ("option_type", Node::text(contract.right.word())),
+            ("expiration_type", Node::Word(root_type)),
+            ("option_type", Node::Word(contract.right.word())),
             ("root_symbol", Node::text(&contract.root)),
         ]);
     } else {
@@ -111,10 +190,10 @@ pub(crate) fn quote_node(q: &Quote, (greeks, world, now): (bool, World, Ms)) -> 
 fn sizes(q: &Quote, lot: i64) -> [(&'static str, Node); 6] {
     [
         ("bidsize", Node::Int(q.touch.bid_size / lot)),
-        ("bidexch", Node::text(q.exchange)),
+        ("bidexch", Node::Word(q.exchange)),
         ("bid_date", Node::Int(q.quoted_at.0)),
         ("asksize", Node::Int(q.touch.ask_size / lot)),
-        ("askexch", Node::text(q.exchange)),
+        ("askexch", Node::Word(q.exchange)),
         ("ask_date", Node::Int(q.quoted_at.0)),
     ]
 }

@@ -102,10 +102,9 @@ impl Script {
 }
 
 fn meaning(fact: &Fact, engine: &Engine) -> Option<(When, OrderId)> {
-    let order = |id: &OrderId| engine.all_orders().find(|o| o.id == *id);
     match fact {
         Fact::Status { order: id, to: Status::Open, .. } => {
-            let found = order(id)?;
+            let found = engine.any_order(*id)?;
             let bracket = found.role == Role::Parent && matches!(found.class, Class::Oco);
             bracket.then_some((When::BracketOpen, *id))
         }

@@ -15,13 +15,14 @@ use crate::core::Symbol;
 use crate::faults::Target;
 use crate::pipeline::Call;
 use crate::server::App;
+use crate::time::{MINUTE, Ms};
 use crate::wire::Answer;
 
 /// How often the market is looked at, by the machine's clock; a step of the clock by hand makes a look of its own.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// An HTTP stream without news ends after this.
-const SILENCE: Duration = Duration::from_secs(15 * 60);
+/// An HTTP stream without news ends after this, by the clock that sessions are measured by.
+const SILENCE_MS: i64 = 15 * MINUTE;
 
 /// A client's frame. Each one replaces the subscription before it.
 #[derive(Debug, Deserialize)]
@@ -47,6 +48,8 @@ struct Feed {
     said: Said,
     outlet: Outlet,
     linebreak: bool,
+    /// When there last was news.
+    heard: Ms,
 }
 
 impl Feed {
@@ -69,6 +72,7 @@ impl Feed {
             said: Said::default(),
             outlet: Outlet::default(),
             linebreak: frame.linebreak,
+            heard: now,
         })
     }
 
@@ -81,6 +85,16 @@ impl Feed {
             self.wanted.symbols.iter().filter(|s| market.quote(s, now).is_none()).map(Symbol::as_str).collect();
         (!bad.is_empty())
             .then(|| serde_json::json!({ "error": format!("Invalid symbol: {}", bad.join(",")) }).to_string())
+    }
+
+    /// The same for a stream that ends when nothing was said for long.
+    fn news_or_end(&mut self) -> Option<Vec<String>> {
+        let news = self.news()?;
+        let now = self.app.transport_now(&self.app.sim());
+        if !news.is_empty() {
+            self.heard = now;
+        }
+        (now.since(self.heard) < SILENCE_MS).then_some(news)
     }
 
     /// What there is to say now; `None` when the stream ends.
@@ -152,20 +166,10 @@ fn subscribe(app: &Arc<App>, text: &str) -> Result<Feed, String> {
 
 /// Answers with lines of events for as long as the client listens.
 pub(crate) fn serve_http(app: &Arc<App>, call: &Call) -> Response<Body> {
-    let list = |name: &str| -> Vec<String> {
-        call.params
-            .get(name)
-            .unwrap_or_default()
-            .split(',')
-            .map(str::trim)
-            .filter(|s| !s.is_empty())
-            .map(str::to_owned)
-            .collect()
-    };
     let frame = Subscribe {
-        symbols: list("symbols"),
+        symbols: call.params.list("symbols"),
         sessionid: call.params.get("sessionid").unwrap_or_default().to_owned(),
-        filter: list("filter"),
+        filter: call.params.list("filter"),
         linebreak: true,
         advanced_details: call.params.is_true("advancedDetails"),
     };
@@ -181,15 +185,13 @@ pub(crate) fn serve_http(app: &Arc<App>, call: &Call) -> Response<Body> {
         if let Some(first) = first.filter(|f| !f.is_empty()) {
             return Some((Ok::<_, std::convert::Infallible>(Bytes::from(first.concat())), (feed, ticks, None)));
         }
-        let until = tokio::time::Instant::now() + SILENCE;
         loop {
-            let news = feed.news()?;
+            let news = feed.news_or_end()?;
             if !news.is_empty() {
                 return Some((Ok(Bytes::from(news.concat())), (feed, ticks, None)));
             }
             tokio::select! {
                 () = feed.app.stop.cancelled() => return None,
-                () = tokio::time::sleep_until(until) => return None,
                 changed = ticks.changed() => changed.ok()?,
                 () = tokio::time::sleep(LOOK) => {}
             }

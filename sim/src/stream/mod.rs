@@ -7,7 +7,7 @@ mod market;
 mod quotes;
 mod sessions;
 
-pub(crate) use account::serve as serve_account;
+pub(crate) use account::{serve as serve_account, serve_http as serve_account_http};
 pub(crate) use market::{serve_http, serve_socket};
 pub(crate) use sessions::{Sessions, StreamKind};
 

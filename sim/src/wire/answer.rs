@@ -70,6 +70,7 @@ impl Answer {
     /// The content type and bytes.
     pub(crate) fn bytes(&self, format: Format) -> (&'static str, Bytes) {
         match (&self.body, format) {
+            (Body::Tree(Node::Shared(known)), Format::Json) => ("application/json;charset=UTF-8", known.json()),
             (Body::Tree(node), Format::Json) => ("application/json;charset=UTF-8", Bytes::from(node.to_json())),
             (Body::Tree(node), Format::Xml) => ("application/xml;charset=UTF-8", Bytes::from(node.to_xml())),
             (Body::Text(text), _) => ("text/plain;charset=UTF-8", Bytes::from(text.clone())),

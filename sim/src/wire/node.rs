@@ -2,8 +2,12 @@
 //! from the same nodes.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
+use bytes::Bytes;
 use rust_decimal::Decimal;
+
+use super::number::{push_int, push_number};
 
 /// A value in an answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,10 +23,39 @@ pub(crate) enum Node {
     /// A number written as it is: `0E-8`.
     Raw(&'static str),
     Text(String),
+    /// Text that is the same in every answer.
+    Word(&'static str),
+    /// A value that several answers share, written once.
+    Shared(Arc<Written>),
     /// Fields in order.
     Map(Vec<(&'static str, Node)>),
     /// In XML, the field's element is repeated.
     List(Vec<Node>),
+}
+
+/// A value with its JSON, for what is answered again and again.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Written {
+    node: Node,
+    json: Bytes,
+}
+
+impl Written {
+    pub(crate) fn new(node: Node) -> Self {
+        Self { json: node.to_json().into(), node }
+    }
+
+    pub(crate) fn node(&self) -> &Node {
+        &self.node
+    }
+
+    pub(crate) fn json(&self) -> Bytes {
+        self.json.clone()
+    }
+
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.json).unwrap_or("null")
+    }
 }
 
 /// The quirk of lists: one item stands alone, several stand in an array.
@@ -51,15 +84,28 @@ impl Node {
     }
 
     pub(crate) fn to_json(&self) -> String {
-        let mut out = String::with_capacity(512);
+        let mut out = String::with_capacity(512 + self.written());
         self.json(&mut out);
         out
+    }
+
+    /// How many bytes of JSON are written already.
+    fn written(&self) -> usize {
+        match self {
+            Self::Shared(known) => known.json.len() + 1,
+            Self::Map(fields) => fields.iter().map(|(_, value)| value.written()).sum(),
+            Self::List(items) => items.iter().map(Self::written).sum(),
+            Self::Null | Self::Bool(_) | Self::Int(_) | Self::Number(_) | Self::Eight(_) => 0,
+            Self::Raw(_) | Self::Text(_) | Self::Word(_) => 0,
+        }
     }
 
     fn json(&self, out: &mut String) {
         match self {
             Self::Null => out.push_str("null"),
             Self::Text(text) => quote(text, out),
+            Self::Word(text) => quote(text, out),
+            Self::Shared(known) => out.push_str(known.text()),
             Self::Map(fields) => {
                 out.push('{');
                 for (i, (key, value)) in fields.iter().enumerate() {
@@ -95,6 +141,8 @@ impl Node {
         match self {
             Self::Null => {}
             Self::Text(text) => escape(text, out),
+            Self::Word(text) => escape(text, out),
+            Self::Shared(known) => known.node.xml(out),
             Self::Map(fields) => {
                 for (key, value) in fields {
                     value.element(key, out);
@@ -122,21 +170,29 @@ impl Node {
     }
 
     fn scalar(&self, out: &mut String) {
-        let written = match self {
-            Self::Bool(value) => write!(out, "{value}"),
-            Self::Int(value) => write!(out, "{value}"),
-            Self::Number(value) if value.scale() == 0 => write!(out, "{value}.0"),
-            Self::Number(value) => write!(out, "{value}"),
-            Self::Eight(value) => write!(out, "{value:.8}"),
-            Self::Raw(text) => write!(out, "{text}"),
-            Self::Null | Self::Text(_) | Self::Map(_) | Self::List(_) => write!(out, "null"),
-        };
-        debug_assert!(written.is_ok(), "writing to a string cannot fail");
+        match self {
+            Self::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+            Self::Int(value) => push_int(out, *value),
+            Self::Number(value) => push_number(out, *value),
+            Self::Eight(value) => {
+                let written = write!(out, "{value:.8}");
+                debug_assert!(written.is_ok(), "writing to a string cannot fail");
+            }
+            Self::Raw(text) => out.push_str(text),
+            Self::Null | Self::Text(_) | Self::Word(_) | Self::Shared(_) | Self::Map(_) | Self::List(_) => {
+                out.push_str("null");
+            }
+        }
     }
 }
 
 fn quote(text: &str, out: &mut String) {
     out.push('"');
+    if text.bytes().all(|b| b >= b' ' && b != b'"' && b != b'\\') {
+        out.push_str(text);
+        out.push('"');
+        return;
+    }
     for c in text.chars() {
         match c {
             '"' => out.push_str("\\\""),
@@ -189,6 +245,16 @@ mod tests {
         for (node, face) in faces {
             assert_eq!(node.to_json(), face);
         }
+    }
+
+    #[test]
+    fn what_is_shared_reads_as_if_it_were_not() {
+        let item = || Node::Map(vec![("a", Node::Word("x<y")), ("b", Node::Int(-7))]);
+        let tree = |one: Node, two: Node| Node::wrap("all", Node::wrap("item", Node::List(vec![one, two])));
+        let known = Node::Shared(Arc::new(Written::new(item())));
+        let (plain, shared) = (tree(item(), item()), tree(known.clone(), known));
+        assert_eq!(plain.to_json(), shared.to_json());
+        assert_eq!(plain.to_xml(), shared.to_xml());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Parameters: from the query, from a form body, or both; with indices in brackets, percent-encoded or not.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 /// A request's parameters in order. Where a name comes twice, the last one counts, and the body comes after the query.
@@ -30,8 +31,19 @@ impl Params {
 
     /// A list with commas between, in capitals.
     pub(crate) fn symbols(&self, name: &str) -> Vec<String> {
+        self.each_symbol(name).map(Cow::into_owned).collect()
+    }
+
+    /// The same, one after the other.
+    pub(crate) fn each_symbol(&self, name: &str) -> impl Iterator<Item = Cow<'_, str>> {
         let text = self.get(name).unwrap_or_default();
-        text.split(',').map(|s| s.trim().to_ascii_uppercase()).filter(|s| !s.is_empty()).collect()
+        text.split(',').map(str::trim).filter(|s| !s.is_empty()).map(capitals)
+    }
+
+    /// A list as streams take it: with commas between, or the name again and again.
+    pub(crate) fn list(&self, name: &str) -> Vec<String> {
+        let all = self.0.iter().filter(|(k, _)| k == name).flat_map(|(_, v)| v.split(','));
+        all.map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned).collect()
     }
 
     /// The indices that occur: 0, 1, 2 … in `side[0]`, `type[1]`.
@@ -43,19 +55,26 @@ impl Params {
 
     /// The parameters for the ledger, without the token that ORATS puts here.
     pub(crate) fn for_ledger(&self) -> String {
-        let shown = self
-            .0
-            .iter()
-            .map(|(k, v)| if k == "token" || k == "sessionid" { format!("{k}=***") } else { format!("{k}={v}") });
-        let text: Vec<String> = shown.collect();
-        let mut text = text.join("&");
-        if text.len() > 400 {
-            let cut = (0..=400).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
-            text.truncate(cut);
-            text.push('…');
+        const LONGEST: usize = 400;
+        let mut text = String::with_capacity(self.0.iter().map(|(k, v)| k.len() + v.len() + 2).sum::<usize>().min(512));
+        for (i, (key, value)) in self.0.iter().enumerate() {
+            let secret = key == "token" || key == "sessionid";
+            for part in [if i > 0 { "&" } else { "" }, key, "=", if secret { "***" } else { value }] {
+                text.push_str(part.get(..part.floor_char_boundary(LONGEST + 4)).unwrap_or(part));
+            }
+            if text.len() > LONGEST {
+                text.truncate(text.floor_char_boundary(LONGEST));
+                text.push('…');
+                break;
+            }
         }
         text
     }
+}
+
+/// A new text only where there are small letters.
+fn capitals(text: &str) -> Cow<'_, str> {
+    if text.bytes().any(|b| b.is_ascii_lowercase()) { text.to_ascii_uppercase().into() } else { text.into() }
 }
 
 #[cfg(test)]
@@ -68,6 +87,13 @@ mod tests {
         assert_eq!(p.get("class"), Some("oco"));
         assert_eq!((p.at("side", 0), p.at("type", 1), p.get("tag")), (Some("buy"), Some("limit"), Some("a")));
         assert_eq!(p.indices().into_iter().collect::<Vec<_>>(), [0, 1]);
+    }
+
+    #[test]
+    fn a_list_has_commas_or_its_name_twice() {
+        let p = Params::read("filter=quote&filter=trade,%20summary,", b"symbols=SPY");
+        assert_eq!(p.list("filter"), ["quote", "trade", "summary"]);
+        assert_eq!((p.list("symbols").len(), p.list("none").len()), (1, 0));
     }
 
     #[test]

@@ -185,3 +185,23 @@ fn the_shipped_scenarios_are_listed() {
         assert!(text.lines().any(|l| l.starts_with(name)), "{text}");
     }
 }
+
+#[test]
+fn a_configuration_and_a_tape_are_taken_and_the_clock_runs_by_itself() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let tape = folder.path().join("tape.csv");
+    std::fs::write(&tape, "2026-09-10T09:30:00,SPY,123.45\n").expect("a file");
+    let config = folder.path().join("config.toml");
+    let text = format!("seed = 5\nstart = \"2026-09-10T10:15\"\nclock = \"x60\"\ntape = {tape:?}\n");
+    std::fs::write(&config, text).expect("a file");
+    let program = Program::start(&["--config", config.to_str().expect("a path")]);
+    let clock =
+        || -> serde_json::Value { serde_json::from_str(&program.ask("GET", "/__sim/clock", "")).expect("a clock") };
+    let (first, quote) = (clock(), program.ask("GET", "/v1/markets/quotes?symbols=SPY", ""));
+    assert_eq!(first["rate"].as_f64(), Some(60.0), "{first}");
+    assert!(quote.contains("\"last\":123.45"), "the tape's price: {quote}");
+    let began = std::time::Instant::now();
+    while clock()["et"] == first["et"] {
+        assert!(began.elapsed().as_secs() < 20, "time stands at {first}");
+    }
+}

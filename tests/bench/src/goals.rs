@@ -56,7 +56,10 @@ pub(crate) const GOALS: &[Goal] = &[
     at_most("events.beside_a_stalled_client.p99", 1.2, "x without"),
     at_most("simulator.ready", 300.0, "ms"),
     at_most("simulator.quotes", 2.0, "x bare"),
+    at_most("simulator.quotes_of_100", 2.0, "x bare"),
     at_most("simulator.orders", 2.0, "x bare"),
+    shown("simulator.quotes.moving", "x bare"),
+    shown("simulator.quotes_of_100.moving", "x bare"),
     at_most("simulator.day", 5.0, "s"),
     at_most("simulator.resident", 100.0, "MB"),
 ];

@@ -1,6 +1,7 @@
 //! The simulator over the wire: a real server on a free port, requests byte by byte, answers as the reference has them.
 
 mod accounts;
+mod acts;
 mod faults;
 mod market;
 mod orats;

@@ -309,6 +309,43 @@ async fn s8_16_a_multileg_is_priced_by_its_net_and_needs_two_legs() {
 }
 
 #[tokio::test]
+async fn s3_6_a_combo_buys_shares_and_sells_a_call_against_them_at_one_net_price() {
+    with_sim(async |sim| {
+        sim.pin(CALL, "2.00", "2.04").await;
+        sim.pin("SPY", "600.00", "600.02").await;
+        let form = |shares: &str, net: &str| {
+            format!(
+                "class=combo&symbol=SPY&duration=day&type=debit&price={net}&side[0]={shares}&quantity[0]=100\
+                 &option_symbol[1]={CALL}&side[1]=sell_to_open&quantity[1]=1"
+            )
+        };
+        let refusal = (400, "Invalid parameter, side[0]: is not valid.");
+        assert_eq!(sim.post(LIVE_ORDERS, &form("buy_to_open", "599")).await.told(), refusal, "shares are bought");
+        let waits = sim.place(LIVE_ORDERS, &form("buy", "597.90")).await;
+        sim.step(3_000).await;
+        assert_eq!(sim.order(LIVE_ORDERS, waits).await["status"], "open", "600.02 less 2.00 is more than 597.90");
+        let preview = sim.post(LIVE_ORDERS, &(form("buy", "599") + "&preview=true")).await.json();
+        assert_eq!(
+            (&preview["order"]["class"], &preview["order"]["strategy"]),
+            (&"combo".into(), &"covered call".into())
+        );
+        let id = sim.place(LIVE_ORDERS, &form("buy", "599")).await;
+        sim.step(3_000).await;
+        let order = sim.order(LIVE_ORDERS, id).await;
+        let word = |value: &Value| value.as_str().map(str::to_owned).unwrap_or_else(|| panic!("no word: {order}"));
+        assert_eq!(["class", "strategy", "status"].map(|k| word(&order[k])), ["combo", "covered call", "filled"]);
+        let legs = [0, 1].map(|i| order["leg"][i].clone());
+        assert_eq!(legs.each_ref().map(|l| word(&l["class"])), ["equity", "option"]);
+        assert_eq!(legs.each_ref().map(|l| l["exec_quantity"].as_f64()), [Some(100.0), Some(1.0)]);
+        let held = sim.get("/v1/accounts/6YA00001/positions").await.json()["positions"]["position"].clone();
+        let held: Vec<_> =
+            held.as_array().into_iter().flatten().map(|p| (p["symbol"].clone(), p["quantity"].as_f64())).collect();
+        assert_eq!(held, [("SPY".into(), Some(100.0)), (CALL.into(), Some(-1.0))]);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn s4_the_whole_size_cannot_be_sold_while_a_bracket_works() {
     with_sim(async |sim| {
         own(&sim).await;

@@ -185,6 +185,75 @@ async fn s1_the_http_stream_is_lines_that_go_on_with_the_clock() {
 }
 
 #[tokio::test]
+async fn s1_an_http_stream_without_news_ends_after_fifteen_minutes() {
+    with_sim(async |sim| {
+        sim.pin(CALL, "0.98", "1.00").await;
+        let (_, id) = session(&sim, "markets").await;
+        let mut socket = TcpStream::connect(sim.address).await.expect("a connection");
+        let query = format!("symbols={CALL}&sessionid={id}&filter=quote");
+        let head = format!("GET /v1/markets/events?{query} HTTP/1.1\r\nHost: x\r\n\r\n");
+        socket.write_all(head.as_bytes()).await.expect("a request");
+        let mut text = String::new();
+        let mut more = async |text: &mut String, what: &str| {
+            let mut chunk = [0_u8; 4_096];
+            let found = tokio::time::timeout(PATIENCE, async {
+                while !text.contains(what) {
+                    let n = socket.read(&mut chunk).await.expect("bytes");
+                    assert!(n > 0, "the line ended before {what:?}: {text}");
+                    text.push_str(&String::from_utf8_lossy(&chunk[..n]));
+                }
+            });
+            assert!(found.await.is_ok(), "{what:?} did not come: {text}");
+        };
+        more(&mut text, "\"bid\":0.98").await;
+        sim.step(14 * 60_000).await;
+        sim.pin(CALL, "0.97", "1.00").await;
+        more(&mut text, "\"bid\":0.97").await;
+        sim.step(14 * 60_000).await;
+        sim.pin(CALL, "0.96", "1.00").await;
+        more(&mut text, "\"bid\":0.96").await;
+        sim.step(15 * 60_000).await;
+        more(&mut text, "\r\n0\r\n\r\n").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn s1_the_http_account_stream_is_lines_of_order_events() {
+    with_sim(async |sim| {
+        sim.pin(CALL, "0.98", "1.00").await;
+        let refused = sim.get("/v1/accounts/events?sessionid=none").await;
+        assert_eq!(refused.told(), (401, "Session not found"));
+        let (_, id) = session(&sim, "accounts").await;
+        let mut socket = TcpStream::connect(sim.address).await.expect("a connection");
+        let query = format!("sessionid={id}&events=order&events=position&excludeAccounts=other");
+        let head = format!("GET /v1/accounts/events?{query} HTTP/1.1\r\nHost: x\r\n\r\n");
+        socket.write_all(head.as_bytes()).await.expect("a request");
+        let mut text = String::new();
+        let mut more = async |text: &mut String, what: &str| {
+            let mut chunk = [0_u8; 4_096];
+            let found = tokio::time::timeout(PATIENCE, async {
+                while !text.contains(what) {
+                    let n = socket.read(&mut chunk).await.expect("bytes");
+                    assert!(n > 0, "the line ended before {what:?}: {text}");
+                    text.push_str(&String::from_utf8_lossy(&chunk[..n]));
+                }
+            });
+            assert!(found.await.is_ok(), "{what:?} did not come: {text}");
+        };
+        more(&mut text, "\r\n\r\n").await;
+        let order = sim.place(LIVE_ORDERS, &buy()).await;
+        sim.step(3_000).await;
+        more(&mut text, "\"status\":\"filled\"").await;
+        let events = text.lines().filter_map(|l| serde_json::from_str::<Value>(l).ok()).filter(Value::is_object);
+        let events: Vec<_> = events.map(|e| (e["id"].as_i64(), e["status"].clone())).collect();
+        let statuses = ["pending", "open", "filled"].map(|s| (Some(order), Value::from(s)));
+        assert_eq!(events, statuses, "{text}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn s8_4_the_sandbox_has_an_account_stream_and_no_market_stream() {
     with_sim(async |sim| {
         let sandbox = sim.sandbox();
@@ -213,6 +282,39 @@ async fn s11_faults_double_events_and_cut_streams() {
         sim.step(3_000).await;
         let ended = tokio::time::timeout(PATIENCE, async { while let Some(Ok(_)) = socket.next().await {} });
         assert!(ended.await.is_ok(), "the stream was not cut");
+    })
+    .await;
+}
+
+/// The statuses that a stream told of one order, up to the first that is `last`.
+async fn told(socket: &mut Socket, order: i64, last: &str) -> Vec<String> {
+    let mut all = Vec::new();
+    while all.last().is_none_or(|known| known != last) {
+        let event = until(socket, last, |e| e["id"].as_i64() == Some(order)).await;
+        all.push(event["status"].as_str().unwrap_or_else(|| panic!("no status: {event}")).to_owned());
+    }
+    all
+}
+
+#[tokio::test]
+async fn s11_faults_drop_events_and_let_them_overtake() {
+    with_sim(async |sim| {
+        sim.pin(CALL, "0.98", "1.00").await;
+        let (url, id) = session(&sim, "accounts").await;
+        let mut socket = connect(&url, json!({ "events": ["order"], "sessionid": id })).await;
+        ready(&mut socket).await;
+        let mut run = async |fault: Option<&str>| {
+            if let Some(kind) = fault {
+                sim.control("faults", json!({ "kind": kind, "endpoint": "account_stream", "count": 1 })).await;
+            }
+            let order = sim.place(LIVE_ORDERS, &buy()).await;
+            sim.step(3_000).await;
+            assert_eq!(sim.order(LIVE_ORDERS, order).await["status"], "filled", "the list is the truth");
+            told(&mut socket, order, if fault == Some("reorder_event") { "pending" } else { "filled" }).await
+        };
+        assert_eq!(run(None).await, ["pending", "open", "filled"]);
+        assert_eq!(run(Some("drop_event")).await, ["open", "filled"]);
+        assert_eq!(run(Some("reorder_event")).await, ["open", "pending"]);
     })
     .await;
 }

@@ -3,6 +3,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
@@ -15,6 +16,7 @@ use crate::stats::Sample;
 
 /// Where time begins in every run.
 const START: &str = "2026-09-10T09:30";
+const SIMULATOR: [&str; 6] = ["--clock", "manual", "--start", START, "--no-limits", "--lifeline"];
 const ORDERS: &str = "/v1/accounts/6YA00001/orders";
 const FORM: &str = "class=equity&symbol=AAPL&side=buy&quantity=1&type=limit&price=10&duration=gtc";
 const QUOTES: &str = "/v1/markets/quotes?symbols=SPY,QQQ,AAPL";
@@ -37,35 +39,72 @@ fn ready(report: &mut Report) -> Result<()> {
     report.set("simulator.ready", times.median().context("no starts")?, &times)
 }
 
-/// Processor time of a request beside that of a bare handler with the same answer: the inverse of how many requests one
-/// core serves, whatever the client costs.
-fn costs(report: &mut Report) -> Result<()> {
-    let simulator = Program::simulator()?;
-    let mut line = simulator.connect()?;
-    let asks = [("simulator.quotes", "GET", QUOTES, ""), ("simulator.orders", "POST", ORDERS, FORM)];
-    for (goal, method, path, form) in asks {
-        let answer = line.ask(method, path, form)?;
-        let folder = tempfile::tempdir()?;
-        let file = folder.path().join("answer");
-        std::fs::write(&file, answer)?;
-        let bare = Program::start("bare-handler", &[file.to_str().context("a path in text")?])?;
-        let mut floor = bare.connect()?;
-        let mut ratios = Vec::new();
-        for _ in 0..5 {
-            let theirs = cost(&bare, &mut floor, (method, path, form))?;
-            ratios.push(cost(&simulator, &mut line, (method, path, form))? / theirs);
-        }
-        let ratios = Sample::new(ratios);
-        report.set(goal, ratios.median().context("no rounds")?, &ratios)?;
-    }
-    Ok(())
+/// What happens between two requests.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Between {
+    /// Nothing: quotes are sent again as they were written.
+    Nothing,
+    /// A step of the clock, so that every price is new. Its own cost is taken off.
+    Step,
 }
 
-/// Seconds of processor time for a thousand requests.
-fn cost(program: &Program, line: &mut Line, (method, path, form): (&str, &str, &str)) -> Result<f64> {
+/// What is asked for.
+struct Ask<'a> {
+    goal: &'static str,
+    method: &'a str,
+    path: &'a str,
+    form: &'a str,
+    between: Between,
+}
+
+fn costs(report: &mut Report) -> Result<()> {
+    let symbols = contracts(&mut Program::simulator()?.connect()?)?.join(",");
+    let many = format!("/v1/markets/quotes?symbols={symbols}");
+    let quotes = |goal, path, between| Ask { goal, method: "GET", path, form: "", between };
+    compare(report, &quotes("simulator.quotes", QUOTES, Between::Nothing))?;
+    compare(report, &quotes("simulator.quotes_of_100", &many, Between::Nothing))?;
+    compare(report, &quotes("simulator.quotes.moving", QUOTES, Between::Step))?;
+    compare(report, &quotes("simulator.quotes_of_100.moving", &many, Between::Step))?;
+    let between = Between::Nothing;
+    compare(report, &Ask { goal: "simulator.orders", method: "POST", path: ORDERS, form: FORM, between })
+}
+
+/// Processor time of a request on one core beside that of a bare handler with the same answer: the inverse of how many
+/// requests the core serves, whatever the client costs.
+fn compare(report: &mut Report, ask: &Ask<'_>) -> Result<()> {
+    let simulator = Program::on_one_core("tradier-sim", &SIMULATOR)?;
+    let mut line = simulator.connect()?;
+    let answer = line.ask(ask.method, ask.path, ask.form)?;
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("answer");
+    std::fs::write(&file, answer)?;
+    let bare = Program::on_one_core("bare-handler", &[file.to_str().context("a path in text")?])?;
+    let mut floor = bare.connect()?;
+    let mut ratios = Vec::new();
+    for _ in 0..5 {
+        let theirs = cost(&bare, || floor.ask(ask.method, ask.path, ask.form).map(drop))?;
+        let step = |line: &mut Line| line.ask("POST", "/__sim/clock", r#"{"step_ms":250}"#).map(drop);
+        let ours = match ask.between {
+            Between::Nothing => cost(&simulator, || line.ask(ask.method, ask.path, ask.form).map(drop))?,
+            Between::Step => {
+                let both = cost(&simulator, || {
+                    step(&mut line)?;
+                    line.ask(ask.method, ask.path, ask.form).map(drop)
+                })?;
+                both - cost(&simulator, || step(&mut line))?
+            }
+        };
+        ratios.push(ours / theirs);
+    }
+    let ratios = Sample::new(ratios);
+    report.set(ask.goal, ratios.median().context("no rounds")?, &ratios)
+}
+
+/// Seconds of processor time for doing a thing a thousand times.
+fn cost(program: &Program, mut deed: impl FnMut() -> Result<()>) -> Result<f64> {
     let before = usage(program.child.id())?.cpu;
     for _ in 0..1_000 {
-        line.ask(method, path, form)?;
+        deed()?;
     }
     Ok(usage(program.child.id())?.cpu.saturating_sub(before).as_secs_f64())
 }
@@ -123,11 +162,23 @@ struct Program {
 
 impl Program {
     fn simulator() -> Result<Self> {
-        Self::start("tradier-sim", &["--clock", "manual", "--start", START, "--no-limits", "--lifeline"])
+        Self::start(programs::path("tradier-sim")?, &SIMULATOR)
     }
 
-    fn start(name: &str, args: &[&str]) -> Result<Self> {
-        let mut child = Command::new(programs::path(name)?)
+    /// Threads that wake each other over cores cost one time double what they cost the next; on one core they cannot.
+    fn on_one_core(program: &str, args: &[&str]) -> Result<Self> {
+        let status = std::fs::read_to_string("/proc/self/status")?;
+        let allowed =
+            status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).context("no list of cores")?;
+        let core = allowed.trim().split([',', '-']).next().context("no core")?;
+        let path = programs::path(program)?;
+        let path = path.to_str().context("a path in text")?;
+        Self::start("taskset".into(), &[&["-c", core, path], args].concat())
+    }
+
+    fn start(program: PathBuf, args: &[&str]) -> Result<Self> {
+        let name = program.display().to_string();
+        let mut child = Command::new(program)
             .args(args)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
