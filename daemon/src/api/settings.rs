@@ -11,7 +11,9 @@ use futures_util::FutureExt;
 use super::acting::{Act, Answered};
 use super::extract::Who;
 use super::problem::ApiError;
-use super::{ApiState, LiveTrading, Policy};
+use super::{ApiState, LiveTrading};
+use crate::broker::AccountId;
+use crate::broker::factory::LiveConsent;
 use crate::db::settings::{settings_get, settings_update};
 
 pub(super) async fn show(State(api): State<ApiState>, who: Who) -> Answered<Settings> {
@@ -22,21 +24,33 @@ pub(super) async fn show(State(api): State<ApiState>, who: Who) -> Answered<Sett
 }
 
 pub(super) async fn update(State(api): State<ApiState>, act: Act<SettingsUpdate>) -> Result<Response, ApiError> {
-    let update = check(act.body, api.policy)?;
+    let update = act.body;
+    update.validate().map_err(Problem::invalid)?;
+    if update.broker_mode == Some(BrokerMode::Live) {
+        may_go_live(&api, &act.call.who, update.typed_live_account.as_deref()).await?;
+    }
     act.call.once(&api, |tx, device| async move { settings_update(tx, &update, &device).await }.boxed()).await
 }
 
-fn check(update: SettingsUpdate, policy: Policy) -> Result<SettingsUpdate, ApiError> {
-    update.validate().map_err(Problem::invalid)?;
-    match (update.broker_mode, policy.live) {
-        (Some(BrokerMode::Live), LiveTrading::Locked) => {
-            let detail = "real money is locked on this machine: the operator sets broker.allow_live";
-            let limit = Some("broker.allow_live".to_owned());
-            Err(Problem { limit, ..Problem::new(ProblemCode::Forbidden, detail) }.into())
-        }
-        (Some(BrokerMode::Live), LiveTrading::Allowed)
-        | (Some(BrokerMode::Sim | BrokerMode::Sandbox) | None, LiveTrading::Locked | LiveTrading::Allowed) => {
-            Ok(update)
-        }
+/// Real money wants the operator's leave and the number of the account, typed. The account cannot
+/// become another one between this look and the update: that changes the settings' version.
+async fn may_go_live(api: &ApiState, who: &Who, typed: Option<&str>) -> Result<(), ApiError> {
+    if api.policy.live == LiveTrading::Locked {
+        let detail = "real money is locked on this machine: the operator sets broker.allow_live";
+        let limit = Some("broker.allow_live".to_owned());
+        return Err(Problem { limit, ..Problem::new(ProblemCode::Forbidden, detail) }.into());
     }
+    let tx = api.db.user_tx(&who.0.username).await?;
+    let settings = settings_get(&tx).await?;
+    tx.commit().await?;
+    if settings.broker_mode == BrokerMode::Live {
+        return Ok(());
+    }
+    let account: Option<AccountId> = settings.live_account_id.and_then(|number| number.parse().ok());
+    let account = account.ok_or_else(|| ApiError::field("broker_mode", None, "LIVE, once a live token is stored"))?;
+    LiveConsent::from_typed(&account, typed.unwrap_or_default()).map_err(|none| {
+        let rule = format!("the number of the live account ({none})");
+        ApiError::field("typed_live_account", typed.map(str::to_owned), rule)
+    })?;
+    Ok(())
 }

@@ -50,6 +50,9 @@ pub struct SettingsUpdate {
     pub version: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub broker_mode: Option<BrokerMode>,
+    /// The number of the live account as the person typed it: needed to go to LIVE, ignored otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub typed_live_account: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account_balance: Option<Cash>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

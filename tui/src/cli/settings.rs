@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use blotter_shared::protocol::problem::FieldError;
-use blotter_shared::protocol::settings::Settings;
+use blotter_shared::protocol::settings::{Settings, SettingsUpdate};
 use clap::{Args, Subcommand};
 
 use super::exit::Failure;
@@ -32,6 +32,9 @@ enum SettingsCommand {
         /// Refuse unless the settings still have this version
         #[arg(long)]
         version: Option<i64>,
+        /// The number of the live account, to go to LIVE
+        #[arg(long, value_name = "NUMBER")]
+        live_account: Option<String>,
     },
 }
 
@@ -47,8 +50,8 @@ pub(super) fn run(context: &Context, args: SettingsArgs) -> Result<ExitCode, Fai
             let settings = block_on(async { Ok(fetch(&daemon).await?) })?;
             print(&format!("{}\n", field.stored(&settings)))
         }
-        Some(SettingsCommand::Set { changes, version }) => {
-            let settings = block_on(set(context, &daemon, &changes, version))?;
+        Some(SettingsCommand::Set { changes, version, live_account }) => {
+            let settings = block_on(set(context, &daemon, &changes, (version, live_account)))?;
             show(context, &settings)
         }
     }
@@ -64,7 +67,9 @@ fn show(context: &Context, settings: &Settings) -> Result<ExitCode, Failure> {
         text.push_str(&format!("{:<18} {}\n", field.key(), field.stored(settings)));
     }
     let tokens = settings.tokens;
-    for (name, is_stored) in [("sandbox", tokens.sandbox), ("live", tokens.live), ("orats", tokens.orats)] {
+    for (name, is_stored) in
+        [("sim", tokens.sim), ("sandbox", tokens.sandbox), ("live", tokens.live), ("orats", tokens.orats)]
+    {
         text.push_str(&format!("{:<18} {}\n", format!("token.{name}"), stored(is_stored)));
     }
     text.push_str(&format!("{:<18} {}\n", "version", settings.version));
@@ -86,7 +91,7 @@ async fn set(
     context: &Context,
     daemon: &Daemon,
     changes: &[String],
-    version: Option<i64>,
+    (version, live_account): (Option<i64>, Option<String>),
 ) -> Result<Settings, Failure> {
     if context.access() == Access::ReadOnly {
         return Err(Failure::refused("This client is read-only (--read-only)."));
@@ -104,6 +109,7 @@ async fn set(
         None => fetch(daemon).await?.version,
     };
     let update = to_update(version, &texts).map_err(|errors| Failure::usage(sentence(&errors)))?;
+    let update = SettingsUpdate { typed_live_account: live_account, ..update };
     let key = super::sync::new_key(context);
     Ok(daemon.ask(&Call::PutSettings { update, key }).await?)
 }

@@ -38,8 +38,8 @@ pub struct Confirm {
     pub body: Vec<String>,
     pub keep: &'static str,
     pub act: &'static str,
-    /// The word that must be typed before the act can be chosen.
-    pub word: Option<&'static str>,
+    /// The word or number that must be typed before the act can be chosen.
+    pub word: Option<String>,
     pub typed: LineInput,
     pub focus: Focus,
     pub opened_at: Duration,
@@ -77,14 +77,14 @@ impl Confirm {
     }
 
     #[must_use]
-    pub fn wants_word(self, word: &'static str) -> Self {
-        Self { word: Some(word), ..self }
+    pub fn wants_word(self, word: impl Into<String>) -> Self {
+        Self { word: Some(word.into()), ..self }
     }
 
     /// Whether the act may be chosen now.
     #[must_use]
     pub fn is_armed(&self) -> bool {
-        self.word.is_none_or(|word| self.typed.text() == word)
+        self.word.as_ref().is_none_or(|word| self.typed.text() == word)
     }
 
     /// Takes a key that the keymap has named, or one that is typed into the word.
@@ -132,7 +132,7 @@ impl Confirm {
                 canvas.put(line(area, row), 2, words, Role::Text);
             }
         }
-        if let Some(word) = self.word {
+        if let Some(word) = &self.word {
             self.draw_word(canvas, line(area, area.height.saturating_sub(4)), word);
         }
         self.draw_buttons(canvas, line(area, area.height.saturating_sub(2)));
@@ -141,7 +141,7 @@ impl Confirm {
     fn draw_word(&self, canvas: &mut Canvas<'_>, row: Rect, word: &str) {
         let x = canvas.put(row, 2, &format!("Type {word} to enable it: "), Role::Text);
         let role = if self.is_armed() { Role::Input } else { Role::InputError };
-        canvas.put(row, x, &format!("{:<8}", self.typed.text()), role);
+        canvas.put(row, x, &format!("{:<width$}", self.typed.text(), width = word.len().max(8)), role);
         let cursor = row.x + x + text::width(self.typed.before_cursor());
         canvas.cursor = (cursor < row.right()).then_some((cursor, row.y).into());
     }

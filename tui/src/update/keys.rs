@@ -1,6 +1,7 @@
 //! What a key does, by the keymap and by what is on top.
 
 use blotter_shared::domain::TradeId;
+use blotter_shared::protocol::settings::SettingsUpdate;
 use blotter_shared::protocol::sync::SyncRequest;
 use blotter_shared::protocol::trades::Trade;
 
@@ -93,14 +94,15 @@ fn dialog_key(model: &mut Model, action: Option<Action>, chord: Chord) -> Vec<Ef
             vec![]
         }
         Outcome::Confirmed => {
-            let deed = dialog.deed.clone();
+            let (deed, typed) = (dialog.deed.clone(), dialog.typed.text().to_owned());
             model.overlays.pop();
-            carry_out_deed(model, deed)
+            carry_out_deed(model, deed, typed)
         }
     }
 }
 
-fn carry_out_deed(model: &mut Model, deed: Deed) -> Vec<Effect> {
+/// `typed` is what the person typed to enable it.
+fn carry_out_deed(model: &mut Model, deed: Deed, typed: String) -> Vec<Effect> {
     match deed {
         Deed::Quit => vec![Effect::Quit],
         Deed::SaveSettings(update) => match refusal_of_actions(model) {
@@ -108,7 +110,7 @@ fn carry_out_deed(model: &mut Model, deed: Deed) -> Vec<Effect> {
                 model.notices.say(model.now, Level::Warn, words);
                 vec![]
             }
-            None => settings_form::send(model, update),
+            None => settings_form::send(model, SettingsUpdate { typed_live_account: Some(typed), ..update }),
         },
         Deed::DropSettingsEdits => {
             model.overlays.pop();

@@ -1,6 +1,7 @@
 //! What keys, answers and refusals make of the settings form.
 
 use blotter_shared::domain::BrokerMode;
+use blotter_shared::protocol::problem::FieldError;
 use blotter_shared::protocol::settings::{Settings, SettingsUpdate};
 
 use super::answers::{RELOAD_AFTER, is_conflict};
@@ -11,7 +12,8 @@ use crate::model::Model;
 use crate::overlays::Overlay;
 use crate::overlays::confirm::{Confirm, Deed};
 use crate::overlays::notices::Level;
-use crate::panes::settings::model::{SettingsForm, to_update};
+use crate::panes::settings::model::{Field, SettingsForm, to_update};
+use crate::widgets::text;
 
 /// The form on top of the stack, and the settings that it is over.
 pub(super) fn with_form<T>(model: &mut Model, act: impl FnOnce(&mut SettingsForm, &Settings) -> T) -> Option<T> {
@@ -77,6 +79,7 @@ pub(super) fn save(model: &mut Model) -> Vec<Effect> {
             return Ok(None);
         }
         let update = to_update(form.version, &form.drafts);
+        let update = update.and_then(|update| has_account(update, settings));
         let update = update.inspect_err(|errors| form.errors.clone_from(errors)).map_err(|_| ())?;
         Ok(Some((grave(now, &update, settings), update)))
     });
@@ -94,19 +97,29 @@ pub(super) fn save(model: &mut Model) -> Vec<Effect> {
     }
 }
 
-/// Real money wants the word typed.
+fn goes_live(update: &SettingsUpdate, settings: &Settings) -> bool {
+    update.broker_mode == Some(BrokerMode::Live) && settings.broker_mode != BrokerMode::Live
+}
+
+/// Without a live account there is no number to type.
+fn has_account(update: SettingsUpdate, settings: &Settings) -> Result<SettingsUpdate, Vec<FieldError>> {
+    if settings.live_account_id.is_some() || !goes_live(&update, settings) {
+        return Ok(update);
+    }
+    let rule = "no live token is stored: `blotter tokens set live`".to_owned();
+    Err(vec![FieldError { field: Field::BrokerMode.key().to_owned(), value: Some("LIVE".to_owned()), rule }])
+}
+
+/// Real money wants the number of its account typed.
 fn grave(now: crate::clock::Now, update: &SettingsUpdate, settings: &Settings) -> Option<Confirm> {
-    let goes_live = update.broker_mode == Some(BrokerMode::Live) && settings.broker_mode != BrokerMode::Live;
-    goes_live.then(|| {
-        let account = settings.live_account_id.as_deref().unwrap_or("no account yet");
-        let body = vec![
-            format!("From now on new entries go to LIVE ({account}): orders with real money."),
-            format!("Positions that are open in {} stay managed there.", settings.broker_mode),
-        ];
-        Confirm::new(now, "Trade with real money", body, Deed::SaveSettings(update.clone()))
-            .buttons("Keep as it is", "Go LIVE")
-            .wants_word("LIVE")
-    })
+    let account = settings.live_account_id.as_deref().filter(|_| goes_live(update, settings))?;
+    let account = text::clean(account);
+    let body = vec![
+        format!("From now on new entries go to LIVE ({account}): orders with real money."),
+        format!("Positions that are open in {} stay managed there.", settings.broker_mode),
+    ];
+    let dialog = Confirm::new(now, "Trade with real money", body, Deed::SaveSettings(update.clone()));
+    Some(dialog.buttons("Keep as it is", "Go LIVE").wants_word(account))
 }
 
 /// Sends an update.

@@ -262,6 +262,13 @@ pub(crate) fn closed_trades() -> Vec<Trade> {
         .collect()
 }
 
+/// Settings of somebody whose live token is stored.
+pub(crate) fn settings_with_live() -> Settings {
+    let stored = settings();
+    let tokens = StoredTokens { live: true, ..stored.tokens };
+    Settings { tokens, live_account_id: Some("6YA00001".to_owned()), ..stored }
+}
+
 pub(crate) fn settings() -> Settings {
     Settings {
         version: 7,

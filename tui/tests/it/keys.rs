@@ -14,7 +14,7 @@ use blotter_tui::msg::Msg;
 use blotter_tui::overlays::Overlay;
 use blotter_tui::panes::Pane;
 
-use crate::fixture::{Desk, Look, World, closed_trades, open_trades, settings};
+use crate::fixture::{Desk, Look, World, closed_trades, open_trades, settings, settings_with_live};
 
 fn desk() -> Desk {
     Desk::live(Look::sized(118, 30), World::busy())
@@ -249,14 +249,24 @@ fn unsaved_changes_are_not_lost_by_escape() {
 }
 
 #[test]
-fn live_is_never_reached_without_the_word() {
+fn without_a_live_account_there_is_no_way_to_live() {
     let mut desk = desk();
+    desk.keys(", enter s").pass(1.0).keys("y enter");
+    assert!(!desk.has_done(is_call(Call::is_action)));
+    let screen = desk.screen();
+    assert!(screen.contains("Not saved: a value is not allowed."), "{screen}");
+}
+
+#[test]
+fn live_is_never_reached_without_the_account_number() {
+    let mut desk = desk();
+    desk.push(Event::Settings(Box::new(settings_with_live())));
     desk.keys(", enter s y enter").pass(1.0).keys("enter");
     assert!(!desk.has_done(is_call(Call::is_action)));
-    desk.keys("s").pass(1.0).types("LIVE").keys("y");
-    assert!(!desk.has_done(is_call(Call::is_action)), "a letter goes into the word");
+    desk.keys("s").pass(1.0).types("6YA00001").keys("y");
+    assert!(!desk.has_done(is_call(Call::is_action)), "a letter goes into the number");
     desk.keys("backspace tab enter");
-    let live = |call: &Call| matches!(call, Call::PutSettings { update, .. } if update.broker_mode == Some(blotter_shared::domain::BrokerMode::Live));
+    let live = |call: &Call| matches!(call, Call::PutSettings { update, .. } if update.broker_mode == Some(blotter_shared::domain::BrokerMode::Live) && update.typed_live_account.as_deref() == Some("6YA00001"));
     assert!(desk.has_done(is_call(live)));
 }
 

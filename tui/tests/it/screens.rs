@@ -13,7 +13,7 @@ use blotter_tui::theme::ColorDepth;
 use blotter_tui::theme::glyphs::Glyphs;
 use blotter_tui::view;
 
-use crate::fixture::{Desk, Look, World, alarm, health, market, settings};
+use crate::fixture::{Desk, Look, World, alarm, health, market, settings, settings_with_live};
 
 const SIZES: [(u16, u16); 3] = [(118, 30), (80, 24), (44, 30)];
 
@@ -106,9 +106,10 @@ fn settings_form_that_went_stale() {
 }
 
 #[test]
-fn going_live_wants_the_word() {
+fn going_live_wants_the_account_number() {
     at_every_size("confirm_live", &World::busy(), |desk| {
-        desk.keys(", enter s").pass(1.0).types("LI");
+        desk.push(Event::Settings(Box::new(settings_with_live())));
+        desk.keys(", enter s").pass(1.0).types("6YA");
     });
 }
 

@@ -9,6 +9,7 @@ mod orats;
 mod quirks;
 mod reads;
 mod secrecy;
+mod storm;
 mod stream;
 mod support;
 mod tokens;

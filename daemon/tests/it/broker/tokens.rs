@@ -1,6 +1,7 @@
 //! Tokens through the socket: asked about first, sealed then, looked at for as long as they are kept.
 
 use blotter_daemon::config::Config;
+use blotter_shared::domain::BrokerMode;
 use blotter_shared::protocol::accounts::{AccountList, AccountReport, AccountState};
 use blotter_shared::protocol::health::ComponentState;
 use blotter_shared::protocol::problem::ProblemCode;
@@ -162,4 +163,28 @@ async fn a_token_that_the_key_does_not_open_is_said_to_be_so() {
     let account = reach(&mut second.client().await, AccountState::NotOpened).await;
     assert!(account.detail.unwrap().contains("version 1 of the key did not seal it"));
     assert!(!account.may_send);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn real_money_wants_the_number_of_its_account_typed() {
+    let rig = rig(Server::always(Reply::Close).await, |config| config.broker.allow_live = true).await;
+    let mut client = rig.daemon.client().await;
+    let version = client.get("/v1/settings").await.json::<Settings>().version;
+    let live = |typed: &str| format!(r#"{{"version":{version},"broker_mode":"LIVE"{typed}}}"#);
+    let number = r#","typed_live_account":"6YA00001""#;
+    let refused = async |client: &mut Client, typed: &str| {
+        let problem = client.act("PUT", "/v1/settings", "k1", &live(typed)).await.problem();
+        assert_eq!(problem.code, ProblemCode::Invalid, "{typed}");
+        let mode = client.get("/v1/settings").await.json::<Settings>().broker_mode;
+        assert_ne!(mode, BrokerMode::Live, "{typed}");
+        problem.errors[0].field.clone()
+    };
+    assert_eq!(refused(&mut client, number).await, "broker_mode", "there is no live account yet");
+    let stored = "UPDATE user_settings SET tradier_live_account_id = '6YA00001'";
+    assert_eq!(rig.db.admin().await.execute(stored, &[]).await.unwrap(), 1);
+    for wrong in ["", r#","typed_live_account":"LIVE""#, r#","typed_live_account":"6YA00002""#] {
+        assert_eq!(refused(&mut client, wrong).await, "typed_live_account");
+    }
+    let answer = client.act("PUT", "/v1/settings", "k1", &live(number)).await;
+    assert_eq!(answer.json::<Settings>().broker_mode, BrokerMode::Live, "a refusal leaves the key free");
 }

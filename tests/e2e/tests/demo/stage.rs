@@ -196,11 +196,18 @@ impl Headless {
     /// The daemon answers, and its database is well.
     #[track_caller]
     pub(crate) fn is_well(&self) {
+        self.says("/v1/health", "/database/state", "ok");
+    }
+
+    /// Waits until the answer to `path` has `value` at `pointer`.
+    #[track_caller]
+    pub(crate) fn says(&self, path: &str, pointer: &str, value: &str) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let well = socket::wait_until(&self.socket, "/v1/health", "a healthy database", |answer| {
-            answer.json().is_ok_and(|health| health.pointer("/database/state") == Some(&"ok".into()))
+        let what = format!("{pointer} of {path} to be {value}");
+        let said = socket::wait_until(&self.socket, path, &what, |answer| {
+            answer.json().is_ok_and(|said| said.pointer(pointer) == Some(&value.into()))
         });
-        runtime.block_on(well).unwrap();
+        runtime.block_on(said).unwrap();
     }
 }
 

@@ -99,6 +99,7 @@ impl fmt::Display for News {
             Self::Starting { program } => write!(f, "starting {program}"),
             Self::Simulator { address } => write!(f, "the simulated broker listens on {address}"),
             Self::NoSimulator { reason } => write!(f, "without a simulated broker: {reason}"),
+            Self::NoAccount { reason } => write!(f, "without an account: {reason}"),
             Self::Waiting { what } => write!(f, "waiting: {what}"),
             Self::Ready => write!(f, "ready"),
             Self::Restarting { program, how } => write!(f, "{program}: {how}; starting it again"),

@@ -5,16 +5,17 @@
 //! is held as long as this process lives: a folder whose lock is free has lost its owner and may be
 //! swept.
 
+use std::fmt;
 use std::fs::{self, DirBuilder, File};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::unistd::{Uid, mkdtemp};
 
 use super::processes;
-use super::programs::{self, DATABASE};
+use super::programs::{self, DATABASE, Introduced};
 
 const PREFIX: &str = "blotter-demo.";
 /// Before its lock is held a folder has another name, so that a sweep never takes it for a lost one.
@@ -29,14 +30,25 @@ const WHEN_KILLED: Duration = Duration::from_secs(5);
 const EPHEMERAL: &str = ".ephemeral";
 const LOCK: &str = "demo.lock";
 
+/// A key as `blotterd vault keygen` prints it. It shows itself to no `Debug`.
+pub(super) struct KeyText(pub(super) String);
+
+impl fmt::Debug for KeyText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyText(…)")
+    }
+}
+
 /// A demo's own folder; gone when this is dropped.
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
     /// Held, never read.
     lock: File,
-    /// Where the simulator listens, which the daemon is told.
-    simulator: Option<String>,
+    /// What the daemon is told of the simulator.
+    simulator: Option<Introduced>,
+    /// The key that the daemon seals with; written anew with the folder.
+    key: Option<KeyText>,
 }
 
 impl Folder {
@@ -48,7 +60,7 @@ impl Folder {
         let unique = unfinished.extension().and_then(|x| x.to_str()).unwrap_or_default();
         let path = temp.join(format!("{PREFIX}{unique}"));
         fs::rename(&unfinished, &path)?;
-        let mut folder = Self { path, lock, simulator: None };
+        let mut folder = Self { path, lock, simulator: None, key: None };
         folder.prepare()?;
         Ok(folder)
     }
@@ -62,14 +74,25 @@ impl Folder {
         }
         DirBuilder::new().mode(0o700).recursive(true).create(self.path.join("socket"))?;
         fs::write(self.path.join(EPHEMERAL), "")?;
-        let simulator = self.simulator.as_deref();
+        if let Some(key) = &self.key {
+            let mut options = fs::OpenOptions::new();
+            options.write(true).create(true).truncate(true).mode(0o600);
+            options.open(self.key_file())?.write_all(key.0.as_bytes())?;
+        }
+        let simulator = self.simulator.as_ref();
         fs::write(self.config(), programs::configuration(&self.socket(), &self.path, simulator))
     }
 
     /// From the daemon's next start on it finds the simulator there.
-    pub(super) fn introduce_simulator(&mut self, address: &str) -> io::Result<()> {
-        self.simulator = Some(address.to_owned());
+    pub(super) fn introduce_simulator(&mut self, address: &str, key: Option<KeyText>) -> io::Result<()> {
+        let key_file = key.is_some().then(|| self.key_file());
+        self.simulator = Some(Introduced { address: address.to_owned(), key_file });
+        self.key = key;
         self.prepare()
+    }
+
+    fn key_file(&self) -> PathBuf {
+        self.path.join("socket/vault.key")
     }
 
     pub(super) fn path(&self) -> &Path {

@@ -19,6 +19,7 @@
 //! Deliberately absent: the user's own configuration and environment. A demo is the same everywhere
 //! and touches nobody's data.
 
+mod account;
 mod backoff;
 mod command;
 mod folder;
@@ -72,6 +73,10 @@ pub enum News {
     },
     /// There is no simulator; the reason is a sentence.
     NoSimulator {
+        reason: String,
+    },
+    /// The user has no account at the simulator; the reason is a sentence.
+    NoAccount {
         reason: String,
     },
     /// The daemon answers and its database is well.

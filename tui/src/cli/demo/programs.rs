@@ -44,12 +44,28 @@ pub(super) fn daemon(surroundings: &Surroundings, folder: &Folder) -> Command {
     command
 }
 
+/// `blotterd vault keygen`: prints the key that the demo's tokens are sealed with.
+pub(super) fn keygen(surroundings: &Surroundings, folder: &Folder) -> Command {
+    let mut command = bare(&surroundings.programs.daemon, surroundings, folder);
+    command.args(["vault", "keygen", "--config"]).arg(folder.config());
+    command
+}
+
+/// What the daemon is told of the simulator: where it listens, and the key for its token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Introduced {
+    pub(super) address: String,
+    /// Absent when no key could be made: there is a broker then, and no account.
+    pub(super) key_file: Option<PathBuf>,
+}
+
 /// The daemon's configuration: named on its command line, so that nobody's own is read.
-pub(super) fn configuration(socket: &Path, data: &Path, simulator: Option<&str>) -> String {
+pub(super) fn configuration(socket: &Path, data: &Path, simulator: Option<&Introduced>) -> String {
     let text = |path: &Path| toml::Value::String(path.to_string_lossy().into_owned());
-    let broker = simulator.map(|address| {
+    let broker = simulator.map(|Introduced { address, key_file }| {
         let url = toml::Value::String(format!("http://{address}/v1"));
-        format!("\n[broker]\nsim_url = {url}\n")
+        let vault = key_file.as_deref().map(|file| format!("\n[vault]\nkey_file = {}\n", text(file)));
+        format!("\n[broker]\nsim_url = {url}\n{}", vault.unwrap_or_default())
     });
     format!("[daemon]\nsocket = {}\ndata_dir = {}\n{}", text(socket), text(data), broker.unwrap_or_default())
 }
@@ -86,9 +102,13 @@ mod tests {
 
     #[test]
     fn the_daemon_is_told_where_everything_is() {
-        let told = |simulator| configuration(Path::new("/t/a.sock"), Path::new("/t"), simulator);
+        let told = |simulator: Option<&_>| configuration(Path::new("/t/a.sock"), Path::new("/t"), simulator);
         assert_eq!(told(None), "[daemon]\nsocket = \"/t/a.sock\"\ndata_dir = \"/t\"\n");
-        assert!(told(Some("127.0.0.1:40123")).ends_with("\n[broker]\nsim_url = \"http://127.0.0.1:40123/v1\"\n"));
+        let simulator = Introduced { address: "127.0.0.1:40123".to_owned(), key_file: None };
+        let broker = "\n[broker]\nsim_url = \"http://127.0.0.1:40123/v1\"\n";
+        assert!(told(Some(&simulator)).ends_with(broker));
+        let with_key = Introduced { key_file: Some("/t/vault.key".into()), ..simulator };
+        assert!(told(Some(&with_key)).ends_with(&format!("{broker}\n[vault]\nkey_file = \"/t/vault.key\"\n")));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::account;
 use super::folder::Folder;
 use super::health::{self, Verdict};
 use super::kept::{Event, Kept};
@@ -78,7 +79,8 @@ pub(super) fn run(runtime: &Runtime, ground: Ground) -> Result<(), DemoError> {
     runtime.block_on(async {
         let Ground { surroundings, folder, tell, until, signals } = ground;
         let mut end = End { until, signals };
-        let mut demo = Running { surroundings, folder, tell, daemon: None, simulator: None, address: None };
+        let mut demo =
+            Running { surroundings, folder, tell, daemon: None, simulator: None, address: None, has_key: false };
         let result = tokio::select! {
             result = demo.keep_running() => result,
             () = end.comes() => Ok(()),
@@ -117,6 +119,8 @@ struct Running {
     simulator: Option<Kept>,
     /// Where the simulator listens; it gets the same port again.
     address: Option<String>,
+    /// Whether the daemon can seal a token.
+    has_key: bool,
 }
 
 impl Running {
@@ -124,6 +128,7 @@ impl Running {
         self.start_simulator().await?;
         self.start_daemon()?;
         self.become_ready().await?;
+        self.open_account().await;
         self.news(News::Ready);
         loop {
             self.next_event().await?;
@@ -152,7 +157,9 @@ impl Running {
         match listens {
             Ok(address) => {
                 self.news(News::Simulator { address: address.clone() });
-                self.folder.introduce_simulator(&address).map_err(DemoError::Folder)?;
+                let key = account::new_key(programs::keygen(&self.surroundings, &self.folder)).await;
+                self.has_key = key.is_some();
+                self.folder.introduce_simulator(&address, key).map_err(DemoError::Folder)?;
                 self.address = Some(address);
                 self.simulator = Some(simulator);
             }
@@ -162,6 +169,21 @@ impl Running {
             }
         }
         Ok(())
+    }
+
+    /// A demo without an account still shows everything else.
+    async fn open_account(&self) {
+        if self.address.is_none() {
+            return;
+        }
+        let opened = if self.has_key {
+            account::open(&self.folder.socket()).await.map_err(|error| error.to_string())
+        } else {
+            Err("no key could be made for its token".to_owned())
+        };
+        if let Err(reason) = opened {
+            self.news(News::NoAccount { reason });
+        }
     }
 
     fn start_daemon(&mut self) -> Result<(), DemoError> {
