@@ -250,8 +250,8 @@ impl Rig {
         loop {
             let ours = self.ours().await;
             let accepted =
-                |order: &&Order| order.legs.len() == 2 && order.legs.iter().all(|leg| leg.status == OrderStatus::Open);
-            if ours.iter().find(accepted).is_some() {
+                |order: &Order| order.legs.len() == 2 && order.legs.iter().all(|leg| leg.status == OrderStatus::Open);
+            if ours.iter().any(accepted) {
                 return id;
             }
             let waited = (self.now() - begun).to_std().unwrap_or_default();
