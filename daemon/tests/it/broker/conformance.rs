@@ -7,8 +7,8 @@ use blotter_daemon::broker::factory::{Account, Addresses, BrokerFactory, LiveLoc
 use blotter_daemon::broker::rate_limit::{Limiters, Limits, MemoryStore};
 use blotter_daemon::broker::tradier::TokenVerdict;
 use blotter_daemon::broker::{
-    AuthTrouble, Instrument, Lifetime, NewOrder, Order, OrderId, OrderScope, Pricing, Priority, Send, Shape, TradeSide,
-    WriteOutcome,
+    AuthTrouble, Change, Instrument, Lifetime, NewOrder, Order, OrderId, OrderScope, Pricing, Priority, Send, Shape,
+    TradeSide, WriteOutcome,
 };
 use blotter_daemon::clock::Clock;
 use blotter_shared::domain::BrokerMode;
@@ -119,4 +119,35 @@ async fn an_oco_is_one_order_with_two_legs() {
     assert_eq!(seen.legs.len(), 2, "{seen:#?}");
     let tagged = listed(&account).await.into_iter().filter(|order| order.tag.as_deref() == Some("b1-7f3a")).count();
     assert_eq!(tagged, 1, "one request, one order");
+}
+
+#[tokio::test]
+async fn a_change_keeps_the_number_and_is_seen() {
+    let sim = Sim::start().await;
+    let account = sim.account().await;
+    let shape = Shape::Single(leg(TradeSide::BuyToOpen, Pricing::Limit("0.01".parse().unwrap())));
+    let order = order(&account, shape, "e2-7f3a").await;
+    let id = accepted(account.broker.place(&order, send()).await);
+    let dearer = Change::new(Some(Pricing::Limit("0.02".parse().unwrap())), None).unwrap();
+    assert_eq!(accepted(account.broker.change(id, dearer, send()).await), id);
+    let seen = account.broker.order(id, Priority::Read).await.unwrap();
+    assert_eq!(seen.price, Some("0.02".parse().unwrap()), "{seen:#?}");
+    assert_eq!(accepted(account.broker.cancel(id, send()).await), id);
+}
+
+/// The sandbox keeps no tag of an OTOCO: such an order is known by its number alone.
+#[tokio::test]
+async fn an_otoco_is_one_order_with_three_legs_and_in_the_sandbox_without_its_tag() {
+    let sim = Sim::start().await;
+    let account = sim.account().await;
+    let entry = leg(TradeSide::BuyToOpen, Pricing::Limit("0.01".parse().unwrap()));
+    let exits = [
+        leg(TradeSide::SellToClose, Pricing::Limit("90.00".parse().unwrap())),
+        leg(TradeSide::SellToClose, Pricing::Stop("0.01".parse().unwrap())),
+    ];
+    let order = order(&account, Shape::Otoco { entry, exits }, "g1-7f3a").await;
+    let id = accepted(account.broker.place(&order, send()).await);
+    let all = listed(&account).await;
+    assert_eq!(all.iter().map(|order| (order.id, order.legs.len())).collect::<Vec<_>>(), [(id, 3)], "{all:#?}");
+    assert_eq!(all[0].tag, None);
 }
