@@ -26,6 +26,8 @@ use crate::postgres::{Private, PrivateOptions};
 use crate::schedule::Upkeep;
 use crate::shutdown::{Ended, Stop};
 use crate::telemetry::Metrics;
+use crate::trades::runtime::bells::Bells;
+use crate::trades::runtime::desk::Counter;
 use crate::trades::runtime::{self, Engines};
 use crate::vault::{KeyError, KeySource, Vault};
 
@@ -151,6 +153,15 @@ impl Parts {
         upkeep_tasks.spawn(upkeep.run());
         upkeep_tasks.spawn(accounts.clone().watch(health.clone(), stop.clone()));
         let mut engines = JoinSet::new();
+        let bells = Bells::default();
+        let counter = Counter {
+            db: db.clone(),
+            accounts: accounts.clone(),
+            clock: clock.clone(),
+            calendar: Arc::clone(&calendar),
+            force,
+            bells: bells.clone(),
+        };
         let parts = runtime::Parts {
             db: db.clone(),
             accounts: accounts.clone(),
@@ -158,10 +169,12 @@ impl Parts {
             clock: clock.clone(),
             calendar,
             force,
+            bells,
             holder: runtime::holder(&clock),
         };
         engines.spawn(Engines::new(parts).run(stop.clone()));
-        let api = Api { db, accounts, hub, health, market, metrics, clock, limits: config.limits, policy, stop };
+        let api =
+            Api { db, accounts, counter, hub, health, market, metrics, clock, limits: config.limits, policy, stop };
         Ok(Self {
             api: Arc::new(api),
             admission,

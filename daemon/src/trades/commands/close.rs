@@ -94,8 +94,14 @@ pub(super) fn cancel_entry(trade: &Trade, seen: Versioned, desk: &Desk<'_>) -> R
     if !fresh && !trade.entries().any(super::super::facts::Intent::is_live) {
         return Err(Refused::new(RefusalCode::NothingToChange, "no entry of this trade works"));
     }
-    let flat = Wish { keep: 0, flat: Some(FlatCause::User), limit: None, until: None, ..trade.wish.clone() };
-    Ok(wished(trade, flat, desk.now))
+    if trade.wish.cut {
+        return Err(Refused::new(RefusalCode::NothingToChange, "the entry is being cancelled already"));
+    }
+    if fresh {
+        let flat = Wish { keep: 0, flat: Some(FlatCause::User), limit: None, until: None, ..trade.wish.clone() };
+        return Ok(wished(trade, flat, desk.now));
+    }
+    Ok(wished(trade, Wish { cut: true, ..trade.wish.clone() }, desk.now))
 }
 
 /// How far a close has got, for the second device that asks.

@@ -108,6 +108,12 @@ impl Store for Ledger {
 }
 
 impl Ledger {
+    /// An account's book for whoever judges commands: without a lease and without epochs.
+    #[must_use]
+    pub fn for_commands(db: &Db, user: &Username, account: &AccountKey) -> Self {
+        Self { db: db.clone(), user: user.clone(), account: account.clone(), epoch_base: 0, hub: None }
+    }
+
     fn tell(&self) {
         if let Some(hub) = &self.hub {
             hub.poke(&self.user);
