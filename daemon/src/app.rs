@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::accounts::Accounts;
 use crate::api::{Accept, Api, BoundSocket, LiveTrading, Policy, SocketFile, serve};
 use crate::auth::{Admission, SystemDirectory};
-use crate::broker::factory::{Addresses, BrokerFactory, LiveLock};
+use crate::broker::factory::{Addresses, BrokerFactory, LiveLock, TradingTime};
 use crate::broker::rate_limit::{BudgetStore, FileStore, Limiters, Limits, MemoryStore};
 use crate::calendar::{Calendar, Force, MarketClock};
 use crate::clock::Clock;
@@ -22,6 +22,7 @@ use crate::config::Config;
 use crate::db::{DatabaseConfig, Db};
 use crate::events::{Hub, HubParts};
 use crate::health::HealthBoard;
+use crate::market::sim_time::SimTime;
 use crate::postgres::{Private, PrivateOptions};
 use crate::schedule::Upkeep;
 use crate::shutdown::{Ended, Stop};
@@ -63,10 +64,19 @@ pub async fn run(
     clock: Clock,
     orders: Orders,
 ) -> anyhow::Result<()> {
+    let sim_time = config.broker.sim_time.then(|| SimTime::new(config.broker.sim_url.as_deref(), clock.clone()));
+    let sim_time = sim_time.transpose()?;
+    let clock = sim_time.as_ref().map_or(clock, SimTime::clock);
+    if let Some(sim_time) = &sim_time {
+        sim_time.begin().await;
+    }
     let (listener, socket_file) = socket.into_parts();
     let (private, database) = start_database(&config, database).await?;
     let db = Db::connect(database, &clock);
-    let parts = Parts::start(config, db, private, socket_file, clock)?;
+    let mut parts = Parts::start(config, db, private, socket_file, clock)?;
+    if let Some(sim_time) = sim_time {
+        parts.upkeep.spawn(sim_time.follow(parts.api.stop.clone()));
+    }
     let accepting = parts.accept(listener);
     tell_systemd(&[sd_notify::NotifyState::Ready]);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
@@ -254,7 +264,8 @@ pub fn accounts(config: &Config, db: &Db, clock: &Clock) -> anyhow::Result<Accou
     let limiters = Arc::new(Limiters::new(Limits::default(), store, clock.clone()));
     let lock = if config.broker.allow_live { LiveLock::Unlocked } else { LiveLock::Locked };
     let addresses = Addresses { sim: config.broker.sim_url.clone(), ..Addresses::default() };
-    let factory = BrokerFactory::new(lock, addresses, limiters, clock.clone());
+    let time = if config.broker.sim_time { TradingTime::Simulated } else { TradingTime::Real };
+    let factory = BrokerFactory::new(lock, addresses, limiters, clock.clone()).in_time(time);
     Ok(Accounts::new(db.clone(), factory, vault, clock.clone()))
 }
 

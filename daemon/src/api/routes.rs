@@ -16,6 +16,7 @@ use blotter_shared::protocol::market::Market;
 use blotter_shared::protocol::problem::ProblemCode;
 use blotter_shared::protocol::settings::{Settings, SettingsUpdate};
 use blotter_shared::protocol::sync::{SyncQuery, SyncRequest, SyncStatus};
+use blotter_shared::protocol::timeline::Timeline;
 use blotter_shared::protocol::trades::{Trade, TradeList, TradeQuery};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
@@ -36,6 +37,7 @@ pub const ROUTES: &[Route] = &[
     act("PUT", "/v1/tokens", "Stores a broker token once the broker has accepted it", json::<Settings>(), || put(accounts::set_token)).body(schema::<TokenUpdate>).may(&[ProblemCode::BrokerUnavailable]),
     read("/v1/trades", "A page of the user's trades", json::<TradeList>(), || get(trades::list)).query(schema::<TradeQuery>).may(&[ProblemCode::Invalid]),
     read("/v1/trades/{id}", "One trade; another user's is not found", json::<Trade>(), || get(trades::show)).may(&[ProblemCode::NotFound, ProblemCode::Invalid]),
+    read("/v1/trades/{id}/timeline", "A trade's story: what was asked by whom, sent, answered and seen", json::<Timeline>(), || get(trades::timeline)).may(&[ProblemCode::NotFound, ProblemCode::Invalid]),
     act("POST", "/v1/trades", "Buys a call or a put to open, with its stop and target", json::<Trade>(), || post(commands::place)).body(schema::<PlaceTrade>).may(ENTRY),
     act("POST", "/v1/trades/{id}/close", "Closes a trade: whole or part, at the market or a limit, now or at the open", json::<Trade>(), || post(commands::close)).body(schema::<CloseTrade>).may(CHANGE),
     act("DELETE", "/v1/trades/{id}/close", "Takes a close back that has not begun", json::<Trade>(), || delete(commands::withdraw)).body(schema::<SeenVersion>).may(CHANGE),

@@ -17,8 +17,8 @@ pub use rows::{
 pub use standing::{OpenRow, ResultRow, StandingRows, standing_rows};
 pub use trades::{
     FiguresRow, MarksRow, NewTradeRow, StoredTrade, StoryRow, TradePlace, WishRow, facts_put, figures_put,
-    live_accounts, marks_put, override_count, story_put, trade_facts, trade_lock, trade_put, trades_watched, wish_is,
-    wish_put,
+    live_accounts, marks_put, override_count, step_put, story_put, trade_facts, trade_lock, trade_put, trades_watched,
+    wish_is, wish_put,
 };
 
 use blotter_shared::domain::BrokerMode;

@@ -379,6 +379,17 @@ pub async fn figures_put(tx: &UserTx, trade: Uuid, figures: &FiguresRow) -> Resu
     Ok(())
 }
 
+/// How far the engine has got, for the screens; a trade at its end is left as it is.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn step_put(tx: &UserTx, trade: Uuid, step: Option<&str>) -> Result<(), DbError> {
+    let sql = "UPDATE paper_trades SET step = $3
+                WHERE username = $1 AND id = $2 AND NOT is_locked AND step IS DISTINCT FROM $3";
+    tx.session().execute(sql, &[&tx.user(), &trade, &step]).await?;
+    Ok(())
+}
+
 /// The engine's own marks of a trade.
 ///
 /// # Errors

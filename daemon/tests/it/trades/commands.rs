@@ -1,7 +1,8 @@
 //! Each command through the socket: what is answered, what the broker then has, and who asked.
 
-use blotter_shared::domain::{CloseReason, Price, TradeStatus};
+use blotter_shared::domain::{CloseReason, Price, Step, TradeStatus};
 use blotter_shared::protocol::problem::ProblemCode;
+use blotter_shared::protocol::timeline::{MomentKind, Timeline};
 use blotter_shared::protocol::trades::Trade;
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -208,5 +209,47 @@ async fn a_key_that_is_used_again_does_nothing_again() {
     let reused = client.act("POST", "/v1/trades", "one", &other).await.problem();
     assert_eq!(reused.code, ProblemCode::KeyReused);
     assert_eq!(floor.count("SELECT count(*) FROM paper_trades").await, 1);
+    floor.daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trade_tells_how_far_it_is_and_then_its_story() {
+    let mut floor = Floor::open().await;
+    let id = floor.hold().await;
+    let slow = json!({ "kind": "latency", "method": "DELETE", "ms": 2000, "count": 1 });
+    floor.act(json!({ "do": "fault", "fault": slow })).await;
+    let headers = [("idempotency-key", "close"), ("blotter-device", "phone")];
+    let path = format!("/v1/trades/{id}/close");
+    let closing: Trade = floor.client().await.send("POST", &path, &headers, r#"{"version":1}"#).await.json();
+    assert_eq!(closing.step, Some(Step::CloseBracketNext));
+    floor.until("the cancel is on its way", &id, |trade| trade.step == Some(Step::CloseBracketLeaves)).await;
+    let trade = floor.until("it is closed", &id, is_closed).await;
+    assert_eq!(trade.step, None);
+
+    let story: Timeline = serde_json::from_value(floor.get(&format!("/v1/trades/{id}/timeline")).await).unwrap();
+    let told: Vec<&str> = story.moments.iter().map(|moment| moment.what.as_str()).collect();
+    let mut from = 0;
+    for wanted in [
+        "asked to buy: limit 5.10, contracts 2, stop 4.00, target 7.00",
+        "the trade begins",
+        "the entry (2 at 5.10) is sent",
+        "the entry (2 at 5.10) was taken by the broker as order ",
+        "2 bought at 5.1",
+        "PENDING → FILLED",
+        "the bracket (2 with stop 4.00 and target 7.00) is sent",
+        "asked to close",
+        "the cancel of the bracket is sent",
+        "the bracket (2 with stop 4.00 and target 7.00) is cancelled at the broker",
+        "the sale (2 at the market) is sent",
+        "2 sold at 5",
+        "→ CLOSED (MANUAL_CLOSE)",
+    ] {
+        let found = told.iter().skip(from).position(|what| what.contains(wanted));
+        from += found.unwrap_or_else(|| panic!("`{wanted}` is missing after line {from} of {told:#?}")) + 1;
+    }
+    let asked = story.moments.iter().find(|moment| moment.what == "asked to close").unwrap();
+    assert_eq!((asked.kind, asked.device.as_deref()), (MomentKind::Asked, Some("phone")));
+    let nobody = floor.client().await.get("/v1/trades/01930000-0000-7000-8000-00000000dead/timeline").await;
+    assert_eq!(nobody.status, StatusCode::NOT_FOUND);
     floor.daemon.stop().await.unwrap();
 }
