@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use uuid::Uuid;
 
+use super::orders::{OrderAnswer, OrderCall};
+
 /// Which closed trades are asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistoryQuery {
@@ -53,6 +55,8 @@ pub enum Call {
         update: TokenUpdate,
         key: Uuid,
     },
+    /// About trades: what is asked of them, and what happened to one.
+    Order(OrderCall),
 }
 
 /// What came back.
@@ -70,6 +74,7 @@ pub enum Answer {
     SyncStatus(SyncStatus),
     Synced(SyncStatus),
     SettingsSaved(Box<Settings>),
+    Order(Box<OrderAnswer>),
 }
 
 /// Why nothing came back.
@@ -118,6 +123,7 @@ impl Call {
             Self::History(_) | Self::Trade(_) | Self::Alarms | Self::Accounts | Self::SyncStatus { .. } => Method::GET,
             Self::Sync { .. } => Method::POST,
             Self::PutSettings { .. } | Self::PutToken { .. } => Method::PUT,
+            Self::Order(call) => call.method(),
         }
     }
 
@@ -137,6 +143,7 @@ impl Call {
             Self::PutToken { .. } => "/v1/tokens".to_owned(),
             Self::SyncStatus { version } => format!("/v1/sync-status?version={version}"),
             Self::Sync { .. } => "/v1/sync".to_owned(),
+            Self::Order(call) => call.target(),
         }
     }
 
@@ -151,6 +158,7 @@ impl Call {
             Self::Sync { request, key } => Ok(Some((serde_json::to_vec(request)?, *key))),
             Self::PutToken { update, key } => Ok(Some((serde_json::to_vec(update)?, *key))),
             Self::PutSettings { update, key } => Ok(Some((serde_json::to_vec(update)?, *key))),
+            Self::Order(call) => call.body(),
         }
     }
 
@@ -159,6 +167,7 @@ impl Call {
     pub fn is_action(&self) -> bool {
         match self {
             Self::PutSettings { .. } | Self::PutToken { .. } | Self::Sync { .. } => true,
+            Self::Order(call) => call.is_action(),
             Self::Version | Self::Health | Self::Market | Self::Settings | Self::OpenTrades => false,
             Self::History(_) | Self::Trade(_) | Self::Alarms | Self::Accounts | Self::SyncStatus { .. } => false,
         }
@@ -182,6 +191,7 @@ impl Call {
             Self::SyncStatus { .. } => Answer::SyncStatus(serde_json::from_slice(body)?),
             Self::Sync { .. } => Answer::Synced(serde_json::from_slice(body)?),
             Self::PutSettings { .. } | Self::PutToken { .. } => Answer::SettingsSaved(serde_json::from_slice(body)?),
+            Self::Order(call) => Answer::Order(Box::new(call.read(body)?)),
         })
     }
 }
