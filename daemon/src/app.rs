@@ -170,6 +170,7 @@ impl Parts {
             clock: clock.clone(),
             calendar: Arc::clone(&calendar),
             force,
+            kill_file: config.broker.kill_file.clone(),
             bells: bells.clone(),
         };
         let parts = runtime::Parts {
@@ -179,6 +180,7 @@ impl Parts {
             clock: clock.clone(),
             calendar,
             force,
+            kill_file: config.broker.kill_file.clone(),
             bells,
             holder: runtime::holder(&clock),
         };

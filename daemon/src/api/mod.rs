@@ -16,6 +16,7 @@ mod accept;
 mod accounts;
 mod acting;
 mod alarms;
+mod chain;
 mod commands;
 mod events;
 mod extract;

@@ -7,6 +7,7 @@ use axum::routing::{MethodRouter, delete, get, post, put};
 use axum::{Router, middleware};
 use blotter_shared::protocol::accounts::{AccountList, TokenUpdate};
 use blotter_shared::protocol::alarms::{Alarm, AlarmList};
+use blotter_shared::protocol::chain::{Chain, ChainQuery};
 use blotter_shared::protocol::commands::{
     AdjustTrade, AdoptPosition, CloseTrade, Flatten, Flattened, PlaceTrade, SeenVersion,
 };
@@ -14,13 +15,13 @@ use blotter_shared::protocol::events::Event;
 use blotter_shared::protocol::health::{Health, Version};
 use blotter_shared::protocol::market::Market;
 use blotter_shared::protocol::problem::ProblemCode;
-use blotter_shared::protocol::settings::{Settings, SettingsUpdate};
+use blotter_shared::protocol::settings::{KillSwitch, Settings, SettingsUpdate};
 use blotter_shared::protocol::sync::{SyncQuery, SyncRequest, SyncStatus};
 use blotter_shared::protocol::timeline::Timeline;
 use blotter_shared::protocol::trades::{Trade, TradeList, TradeQuery};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use super::{ApiState, accounts, alarms, commands, events, layers, market, meta, settings, sync, trades};
+use super::{ApiState, accounts, alarms, chain, commands, events, layers, market, meta, settings, sync, trades};
 
 /// Every route of the daemon.
 #[rustfmt::skip]
@@ -33,6 +34,7 @@ pub const ROUTES: &[Route] = &[
     act("POST", "/v1/sync", "A device says what it holds and asks for the newest", json::<SyncStatus>(), || post(sync::sync)).body(schema::<SyncRequest>),
     read("/v1/settings", "The user's settings", json::<Settings>(), || get(settings::show)),
     act("PUT", "/v1/settings", "Changes settings; what is absent stays as it is", json::<Settings>(), || put(settings::update)).body(schema::<SettingsUpdate>).may(&[ProblemCode::StaleVersion]),
+    act("PUT", "/v1/kill-switch", "Stops all entries, or lets them go on; exits are left alone", json::<Settings>(), || put(settings::stop_entries)).body(schema::<KillSwitch>),
     read("/v1/accounts", "The user's accounts at the broker, and how each one is", json::<AccountList>(), || get(accounts::list)),
     act("PUT", "/v1/tokens", "Stores a broker token once the broker has accepted it", json::<Settings>(), || put(accounts::set_token)).body(schema::<TokenUpdate>).may(&[ProblemCode::BrokerUnavailable]),
     read("/v1/trades", "A page of the user's trades", json::<TradeList>(), || get(trades::list)).query(schema::<TradeQuery>).may(&[ProblemCode::Invalid]),
@@ -48,6 +50,7 @@ pub const ROUTES: &[Route] = &[
     act("POST", "/v1/flatten", "Every position out and every entry cancelled; a drill says what would be sent", json::<Flattened>(), || post(commands::flatten)).body(schema::<Flatten>),
     read("/v1/alarms", "The alarms that are open", json::<AlarmList>(), || get(alarms::list)),
     act("POST", "/v1/alarms/{id}/ack", "Somebody has seen it", json::<Alarm>(), || post(alarms::ack)).may(&[ProblemCode::NotFound]),
+    read("/v1/chain", "The contracts of an underlying that can be bought, one expiry at a time", json::<Chain>(), || get(chain::show)).query(schema::<ChainQuery>).may(&[ProblemCode::Invalid, ProblemCode::BrokerUnavailable, ProblemCode::Forbidden]),
     read("/v1/market", "Whether the market is open, and until when", json::<Market>(), || get(market::show)),
     read("/v1/events", "What happens, as it happens: Server-Sent Events", Answer::Events(schema::<Event>), || get(events::stream)).untimed(),
 ];

@@ -142,6 +142,8 @@ sections! {
         /// Live in the simulator's time, so that a demo is open at any hour. Accounts of other worlds
         /// are then refused.
         sim_time: bool = false, Flag;
+        /// While this file exists no entry is accepted or sent, whoever asks; exits are left alone.
+        kill_file: Option<PathBuf> = None, maybe(AbsolutePath, "/run/blotter/stop-entries");
     }
 
     /// The trading day.

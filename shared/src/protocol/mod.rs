@@ -8,6 +8,7 @@
 
 pub mod accounts;
 pub mod alarms;
+pub mod chain;
 pub mod commands;
 pub mod events;
 pub mod headers;

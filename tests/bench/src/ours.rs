@@ -63,6 +63,7 @@ impl Ours {
             clock: clock.clone(),
             calendar,
             force: Force::No,
+            kill_file: None,
             bells: Bells::default(),
         };
         let api = Arc::new(Api {

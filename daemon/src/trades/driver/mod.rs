@@ -19,7 +19,7 @@ use super::alarms;
 use super::facts::absence::since;
 use super::facts::apply::difference;
 use super::facts::fold::{Context, fold};
-use super::facts::{AlarmChange, Book, Change, Trade};
+use super::facts::{AlarmChange, Book, Change, Intent, Trade};
 use super::plan::{Scene, account};
 use super::ports::{BrokerPort, Clock, CommitError, Fence, Holder, LeaseAnswer, Rest, Sessions, Store};
 use super::rules::{Rule, Rules};
@@ -237,11 +237,14 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
         let flies = |trade: &Trade| {
             trade.has_doubt()
                 || trade.wish.is_flat()
+                // It may fill at any moment, and is bare until that is seen.
+                || trade.entries().any(Intent::is_live)
                 || trade.marks.naked_since.is_some()
                 || trade.marks.mismatch.is_some()
         };
         let now = self.ports.clock.now();
-        if wrote {
+        // What is settled needs no second look, however young it is.
+        if wrote && book.live_trades().any(flies) {
             Outlook::Wrote
         } else if book.trades.values().any(|trade| waits_for_price(trade, now)) {
             // The list of the next day does not show it any more.

@@ -21,6 +21,11 @@ use crate::broker::{
 };
 use crate::clock::Clock;
 
+/// The engine's reads go before everybody's who only looks: a trade may be in flight.
+const LOOKS: Priority = Priority::Bracket;
+/// Reads of a minute that are left to whoever is more urgent than that.
+const KEPT: u32 = 6;
+
 /// One account with its token.
 #[derive(Clone, Debug)]
 pub struct BrokerAccount {
@@ -34,18 +39,18 @@ impl BrokerPort for BrokerAccount {
         if page > 1 {
             return Ok(OrderPage::default());
         }
-        let list = self.account.broker.orders(OrderScope::Session, Priority::Read).await.map_err(failure)?;
+        let list = self.account.broker.orders(OrderScope::Session, LOOKS).await.map_err(failure)?;
         Ok(OrderPage { orders: list.orders.iter().map(|order| shown(order, list.read_at)).collect(), more: false })
     }
 
     async fn orders_on(&self, date: NaiveDate) -> Result<Vec<BrokerOrder>, ReadFailure> {
-        let list = self.account.broker.orders(OrderScope::Day(date), Priority::Read).await.map_err(failure)?;
+        let list = self.account.broker.orders(OrderScope::Day(date), LOOKS).await.map_err(failure)?;
         Ok(list.orders.iter().map(|order| shown(order, list.read_at)).collect())
     }
 
     async fn order(&self, id: OrderId) -> Result<Lookup, ReadFailure> {
         let Some(id) = broker::OrderId::new(id.0) else { return Ok(Lookup::NotFound) };
-        match self.account.broker.order(id, Priority::Read).await {
+        match self.account.broker.order(id, LOOKS).await {
             Ok(order) => Ok(Lookup::Found(shown(&order, self.clock.now()))),
             Err(ReadError::NotThere) => Ok(Lookup::NotFound),
             Err(error) => Err(failure(error)),
@@ -53,7 +58,7 @@ impl BrokerPort for BrokerAccount {
     }
 
     async fn positions(&self) -> Result<Vec<Position>, ReadFailure> {
-        let positions = self.account.broker.positions(Priority::Read).await.map_err(failure)?;
+        let positions = self.account.broker.positions(LOOKS).await.map_err(failure)?;
         let seen = positions.iter().map(|position| {
             let quantity = position.quantity.trunc().to_i64();
             let quantity = quantity.ok_or_else(|| ReadFailure::Unavailable("a position without end".to_owned()))?;
@@ -64,13 +69,13 @@ impl BrokerPort for BrokerAccount {
     }
 
     async fn equity(&self) -> Result<Cash, ReadFailure> {
-        let balances = self.account.broker.balances(Priority::Read).await.map_err(failure)?;
+        let balances = self.account.broker.balances(LOOKS).await.map_err(failure)?;
         Ok(Cash(balances.total_equity))
     }
 
     async fn quotes(&self, symbols: &[Symbol]) -> Result<BTreeMap<Symbol, Quote>, ReadFailure> {
         let names: Vec<String> = symbols.iter().map(ToString::to_string).collect();
-        let answer = self.account.market.quotes(&names, Priority::Read).await.map_err(failure)?;
+        let answer = self.account.market.quotes(&names, LOOKS).await.map_err(failure)?;
         let now = self.clock.now();
         let quotes = answer.quotes.iter().map(|quote| {
             let at = quote.bid_at.into_iter().chain(quote.ask_at).min().unwrap_or(now);
@@ -103,7 +108,7 @@ impl BrokerPort for BrokerAccount {
             })
         };
         Allowance {
-            reads: left(BucketKind::Accounts).min(left(BucketKind::MarketData)),
+            reads: left(BucketKind::Accounts).min(left(BucketKind::MarketData)).saturating_sub(KEPT),
             writes: left(BucketKind::Trading),
         }
     }

@@ -13,11 +13,13 @@ pub mod bells;
 pub mod broker;
 pub mod clock;
 pub mod desk;
+pub mod limits;
 mod rows;
 pub mod standing;
 pub mod store;
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,6 +60,8 @@ pub struct Parts {
     pub clock: Clock,
     pub calendar: Arc<Calendar>,
     pub force: Force,
+    /// While this file exists no entry is sent.
+    pub kill_file: Option<PathBuf>,
     /// Rung by whoever has work for a loop.
     pub bells: Bells,
     /// This run of this program.
@@ -178,6 +182,7 @@ impl Parts {
             account: AccountKey { mode: key.1, number },
             epoch_base: installation.epoch_base,
             hub: Some(self.hub.clone()),
+            kill_file: self.kill_file.clone(),
         };
         let broker = BrokerAccount { account: account.clone(), clock: self.clock.clone() };
         let rouse = self.bells.of(&key.0, key.1);

@@ -73,6 +73,7 @@ pub(super) fn bare(url: &str, own_uid: u32) -> Bare {
         clock: clock.clone(),
         calendar,
         force: Force::No,
+        kill_file: None,
         bells: Bells::default(),
     };
     let limits = config.limits;

@@ -4,10 +4,11 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use blotter_shared::domain::BrokerMode;
+use blotter_shared::domain::{BrokerMode, Cash};
 use blotter_shared::protocol::accounts::{TokenText, TokenUpdate};
 use blotter_shared::protocol::settings::{Settings, SettingsUpdate};
 use nix::unistd::Uid;
+use rust_decimal::Decimal;
 use tokio::process::Command;
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -17,8 +18,11 @@ use crate::client::calls::{Call, CallError};
 use crate::client::connect::Place;
 use crate::client::http::Daemon;
 
-/// What the simulator takes when nobody told it otherwise. It opens one account, and no real one.
-const TOKEN: &str = "sandbox-token";
+/// What the simulator takes when nobody told it otherwise. It opens the account whose quotes are not
+/// fifteen minutes old; no money of anybody's is in it.
+const TOKEN: &str = "live-token";
+/// What the simulator puts into it.
+const BALANCE: Decimal = Decimal::from_parts(100_000, 0, 0, false, 0);
 const KEY_WITHIN: Duration = Duration::from_secs(5);
 /// The database is the demo's own: each of the two deeds is done once in it.
 const TOKEN_KEY: Uuid = Uuid::from_u128(1);
@@ -42,8 +46,13 @@ pub(super) async fn open(socket: &Path) -> Result<(), CallError> {
     if settings.broker_mode == BrokerMode::Sim {
         return Ok(());
     }
-    let update =
-        SettingsUpdate { version: settings.version, broker_mode: Some(BrokerMode::Sim), ..SettingsUpdate::default() };
+    // Limits of the size of the simulator's account.
+    let update = SettingsUpdate {
+        version: settings.version,
+        broker_mode: Some(BrokerMode::Sim),
+        account_balance: Some(Cash(BALANCE)),
+        ..SettingsUpdate::default()
+    };
     let _: Settings = daemon.ask(&Call::PutSettings { update, key: MODE_KEY }).await?;
     Ok(())
 }
