@@ -61,6 +61,21 @@ pub struct PrivateOptions {
     pub ready_within: Duration,
 }
 
+fn connect_to(run_dir: &Path) -> DatabaseConfig {
+    let endpoint = |role| Endpoint::local(run_dir, PORT, role, DATABASE);
+    DatabaseConfig {
+        work: endpoint("blotter_app"),
+        setup: Setup::Apart(Box::new(endpoint(ADMIN))),
+        limits: DbLimits::default(),
+    }
+}
+
+/// How the server that another process keeps in this directory is reached.
+#[must_use]
+pub fn beside(data_dir: &Path) -> DatabaseConfig {
+    connect_to(&data_dir.join("run"))
+}
+
 impl PrivateOptions {
     #[must_use]
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
@@ -166,12 +181,7 @@ impl Private {
     /// How the database module reaches it.
     #[must_use]
     pub fn connect_config(&self) -> DatabaseConfig {
-        let endpoint = |role| Endpoint::local(&self.cluster.run_dir(), PORT, role, DATABASE);
-        DatabaseConfig {
-            work: endpoint("blotter_app"),
-            setup: Setup::Apart(Box::new(endpoint(ADMIN))),
-            limits: DbLimits::default(),
-        }
+        connect_to(&self.cluster.run_dir())
     }
 
     /// How it is, and a way to hear when that changes.

@@ -9,8 +9,11 @@ use blotter_testkit::programs;
 use blotter_testkit::terminal::Terminal;
 use serde_json::Value;
 
-use crate::stage::{Stage, wait_for};
+use crate::stage::{Stage, wait_for, wait_within};
 
+/// What the slowest step of a trade takes: the lease of a daemon that died, and then the proof that
+/// nothing of what it sent arrives any more.
+const LIVES: std::time::Duration = std::time::Duration::from_secs(150);
 /// What a person takes from one key to the next.
 const BETWEEN_KEYS: std::time::Duration = std::time::Duration::from_millis(150);
 
@@ -36,7 +39,7 @@ fn says(socket: &Path, arguments: &[&str]) -> Option<Value> {
 /// Waits until a trade is as wanted.
 #[track_caller]
 fn until(socket: &Path, what: &str, number: &str, done: impl Fn(&Value) -> bool) -> Value {
-    wait_for(what, || says(socket, &["show", number]).filter(&done))
+    wait_within(LIVES, what, || says(socket, &["show", number]).filter(&done))
 }
 
 fn is_protected(trade: &Value) -> bool {
@@ -45,7 +48,7 @@ fn is_protected(trade: &Value) -> bool {
 
 /// A call at the money, with its bid and ask.
 fn contract(socket: &Path) -> (String, f64, f64) {
-    let chain = wait_for("a chain", || says(socket, &["chain", "SPY"]));
+    let chain = wait_for("a chain", || says(socket, &["chain", "AAPL"]));
     let figure = |value: &Value| value.as_str().unwrap().parse::<f64>().unwrap();
     let price = figure(&chain["underlying"]);
     let calls = chain["rows"].as_array().unwrap().iter().filter(|row| row["option_type"] == "CALL");
@@ -80,30 +83,56 @@ fn press(terminal: &mut Terminal, button: &str, follows: &str) {
     });
 }
 
+/// The number of the newest open trade.
+fn newest(socket: &Path) -> String {
+    let list = wait_for("the list of open trades", || says(socket, &["trades"]));
+    list["items"].as_array().unwrap().last().unwrap()["number"].to_string()
+}
+
+/// A bracket that is lost and placed again, a target that is hit, months of history: nobody touches
+/// anything.
 #[test]
-fn a_new_user_buys_moves_the_stop_and_watches_the_target_hit() {
+fn a_demo_that_nobody_touches_shows_what_it_is_about() {
     let stage = Stage::new();
     let mut terminal = stage.screen();
     let socket = socket(&stage);
-    terminal.wait_for("No open positions").unwrap();
+    terminal.wait_for("2 History 1").unwrap();
+    let history = wait_for("the history", || says(&socket, &["trades", "--status", "closed"]));
+    assert!(history["items"].as_array().unwrap().len() >= 100, "{}", history["items"]);
+    let ended = until(&socket, "a target that is hit", "122", |trade| trade["status"] == "CLOSED");
+    assert_eq!(ended["close"]["reason"], "TP_HIT", "{ended:#}");
+    until(&socket, "a bracket that is placed again", "121", |trade| {
+        let story = says(&socket, &["why", "121"]).unwrap();
+        let brackets =
+            story["moments"].as_array().unwrap().iter().filter(|moment| {
+                moment["kind"] == "sent" && moment["what"].as_str().unwrap().starts_with("the bracket")
+            });
+        brackets.count() >= 2 && is_protected(trade)
+    });
+    terminal.type_keys("2").unwrap();
+    terminal.wait_for("TP_HIT").unwrap();
+    leave(&stage, terminal);
+}
+
+#[test]
+fn a_new_user_buys_and_moves_the_stop() {
+    let stage = Stage::new();
+    let mut terminal = stage.screen();
+    let socket = socket(&stage);
+    terminal.wait_for("2 History 1").unwrap();
     let (symbol, bid, ask) = contract(&socket);
-
-    buy(&mut terminal, &symbol, (bid * 0.6, ask * 1.5));
-    until(&socket, "the first bracket", "1", is_protected);
-    terminal.wait_for("FILLED").unwrap();
-
-    // Another stop, from the keyboard; the scenario makes this second bracket reach its target.
+    buy(&mut terminal, &symbol, (bid * 0.6, ask * 1.9));
+    let number = newest(&socket);
+    until(&socket, "the bracket", &number, is_protected);
     let stop = format!("{:.2}", bid * 0.5);
-    terminal.type_keys("s").unwrap();
+    terminal.type_keys("Gs").unwrap();
     terminal.wait_for("Replace bracket").unwrap();
     terminal.type_keys(&stop).unwrap();
     press(&mut terminal, "Replace bracket", "The bracket is being replaced");
-    let moved = |trade: &Value| trade["version"] == 2 && (is_protected(trade) || trade["status"] == "CLOSED");
-    until(&socket, "the second bracket", "1", moved);
-    let ended = until(&socket, "a target that is hit", "1", |trade| trade["status"] == "CLOSED");
-    assert_eq!(ended["close"]["reason"], "TP_HIT", "{ended:#}");
-    terminal.type_keys("2").unwrap();
-    terminal.wait_for("TP_HIT").unwrap();
+    let moved = |trade: &Value| trade["version"] == 2 && is_protected(trade);
+    let trade = until(&socket, "the other bracket", &number, moved);
+    let works = trade["sl_price"].as_str().unwrap();
+    assert_eq!(works.trim_end_matches('0'), stop.trim_end_matches('0'), "{trade:#}");
     leave(&stage, terminal);
 }
 
@@ -118,16 +147,17 @@ fn a_daemon_that_is_killed_in_the_middle_of_a_close_ends_it_right() {
     let stage = Stage::new();
     let mut terminal = stage.screen();
     let socket = socket(&stage);
-    terminal.wait_for("No open positions").unwrap();
+    terminal.wait_for("2 History 1").unwrap();
     let (symbol, bid, ask) = contract(&socket);
     buy(&mut terminal, &symbol, (bid * 0.5, ask * 2.0));
-    until(&socket, "the bracket", "1", is_protected);
-    terminal.type_keys("c").unwrap();
+    let number = newest(&socket);
+    until(&socket, "the bracket", &number, is_protected);
+    terminal.type_keys("Gc").unwrap();
     press(&mut terminal, "Close position", "It is on its way out");
     stage.kill("blotterd");
-    let ended = until(&socket, "the end of the close", "1", |trade| trade["status"] == "CLOSED");
+    let ended = until(&socket, "the end of the close", &number, |trade| trade["status"] == "CLOSED");
     assert_eq!(ended["close"]["reason"], "MANUAL_CLOSE", "{ended:#}");
-    let sold = says(&socket, &["why", "1"]).unwrap();
+    let sold = says(&socket, &["why", &number]).unwrap();
     let sales = sold["moments"]
         .as_array()
         .unwrap()

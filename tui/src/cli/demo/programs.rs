@@ -51,6 +51,13 @@ pub(super) fn keygen(surroundings: &Surroundings, folder: &Folder) -> Command {
     command
 }
 
+/// `blotterd demo-history`: some months of closed trades, beside the running daemon.
+pub(super) fn history(surroundings: &Surroundings, folder: &Folder) -> Command {
+    let mut command = bare(&surroundings.programs.daemon, surroundings, folder);
+    command.args(["demo-history", super::account::NUMBER, "--config"]).arg(folder.config());
+    command
+}
+
 /// What the daemon is told of the simulator: where it listens, and the key for its token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Introduced {
