@@ -57,12 +57,18 @@ fn contract(socket: &Path) -> (String, f64, f64) {
     (symbol, figure(&at_the_money["bid"]), figure(&at_the_money["ask"]))
 }
 
+/// Ten cents are on every price grid.
+fn on_grid(price: f64) -> String {
+    format!("{price:.1}0")
+}
+
 /// Fills the form of a new trade and buys.
 fn buy(terminal: &mut Terminal, symbol: &str, (stop, target): (f64, f64)) {
     terminal.type_keys("n").unwrap();
     terminal.wait_for("Buy to open").unwrap();
-    terminal.type_keys(&format!("{symbol}\t2\t\t{stop:.2}\t{target:.2}\tfirst")).unwrap();
-    terminal.wait_for(&format!("{target:.2}")).unwrap();
+    let (stop, target) = (on_grid(stop), on_grid(target));
+    terminal.type_keys(&format!("{symbol}\t2\t\t{stop}\t{target}\tfirst")).unwrap();
+    terminal.wait_for(&target).unwrap();
     press(terminal, "Buy to open", "Then a bracket");
     press(terminal, "Buy", "The order is taken");
 }
@@ -124,7 +130,7 @@ fn a_new_user_buys_and_moves_the_stop() {
     buy(&mut terminal, &symbol, (bid * 0.6, ask * 1.9));
     let number = newest(&socket);
     until(&socket, "the bracket", &number, is_protected);
-    let stop = format!("{:.2}", bid * 0.5);
+    let stop = on_grid(bid * 0.5);
     terminal.type_keys("Gs").unwrap();
     terminal.wait_for("Replace bracket").unwrap();
     terminal.type_keys(&stop).unwrap();
