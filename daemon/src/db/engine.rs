@@ -7,6 +7,7 @@
 mod lease;
 mod rows;
 mod trades;
+mod unwatched;
 
 pub use lease::{LeaseRow, lease_release, lease_renew, lease_take};
 pub use rows::{
@@ -17,6 +18,7 @@ pub use trades::{
     FiguresRow, MarksRow, NewTradeRow, StoredTrade, WishRow, facts_put, figures_put, marks_put, trade_facts, trade_put,
     trades_watched, wish_is, wish_put,
 };
+pub use unwatched::{LiveAccount, alarmed_accounts, live_accounts};
 
 use blotter_shared::domain::BrokerMode;
 

@@ -40,6 +40,8 @@ pub struct Timing {
     /// Clean reads without the order, and their distance, for the absence proof.
     pub absent_reads: u32,
     pub absent_gap: Duration,
+    /// The list of an earlier day is asked for no more often than this.
+    pub past_day: Duration,
     /// Clean reads without a working order before it is asked for by its id.
     pub missing_reads: u32,
     /// Refused exits in a row after which a position that cannot be protected is closed.
@@ -71,6 +73,7 @@ impl Timing {
         mismatch_reads: 5,
         absent_reads: 3,
         absent_gap: Duration::from_secs(5),
+        past_day: Duration::from_secs(30),
         missing_reads: 8,
         refusals: 4,
         refusal_pause: Duration::from_secs(60),

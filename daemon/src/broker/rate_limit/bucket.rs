@@ -122,6 +122,15 @@ impl Bucket {
         Decision::Granted
     }
 
+    /// How many calls of this urgency could go now, were nobody else to make any.
+    #[must_use]
+    pub fn left(&self, priority: Priority, now: DateTime<Utc>) -> u32 {
+        match self.paused_until {
+            Some(until) if until > now => 0,
+            Some(_) | None => self.share(priority).saturating_sub(self.used(now)),
+        }
+    }
+
     /// What has to be written down before the next calls: what was sent, and what the claim may
     /// send, dated as late as it may.
     #[must_use]

@@ -159,6 +159,12 @@ impl RateLimiter {
         BucketKind::ALL.map(|kind| self.inner.gate(kind).snapshot(now))
     }
 
+    /// How many calls of this urgency could go now.
+    #[must_use]
+    pub fn left(&self, kind: BucketKind, priority: Priority) -> u32 {
+        self.inner.gate(kind).lock().bucket.left(priority, self.inner.clock.now())
+    }
+
     #[must_use]
     pub fn token(&self) -> &Fingerprint {
         &self.inner.token

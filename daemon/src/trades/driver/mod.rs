@@ -8,12 +8,14 @@
 //! the lease before the facts, the facts before the cut.
 
 pub mod read;
+mod record;
 pub mod send;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use blotter_shared::domain::IntentId;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 
 use super::alarms;
 use super::facts::absence::since;
@@ -70,6 +72,8 @@ pub struct Engine<S, B, C, T> {
     cut_reads: u32,
     /// Calls that a whole cut takes, as the last one did.
     cut_cost: u32,
+    /// Earlier days whose orders were asked for, and when, on the boot clock.
+    asked_days: BTreeMap<NaiveDate, Duration>,
 }
 
 /// Both clocks at one moment.
@@ -116,7 +120,16 @@ pub enum Outlook {
 
 impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
     pub fn new(ports: Ports<S, B, C, T>, settings: Settings) -> Self {
-        Self { ports, settings, lease: None, wrote_at: None, pulse: None, cut_reads: 0, cut_cost: SMALLEST_CUT }
+        Self {
+            ports,
+            settings,
+            lease: None,
+            wrote_at: None,
+            pulse: None,
+            cut_reads: 0,
+            cut_cost: SMALLEST_CUT,
+            asked_days: BTreeMap::new(),
+        }
     }
 
     /// Runs for ever; dropping the future ends it, at any point, safely.
@@ -140,11 +153,12 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
             Ok(None) => return Pass::Standby,
             Err(Unanswered) => return Pass::Troubled,
         };
+        self.ports.broker.hurry(book.live_trades().any(flies));
         // Half a cut is worth nothing and uses up what a whole one needs.
         if self.ports.broker.allowance().reads < self.cut_cost.min(LARGEST_CUT) {
             return Pass::Troubled;
         }
-        let read = self.read(&book).await;
+        let read = self.read(&book, begun).await;
         self.cut_cost = self.cut_cost.max(self.cut_reads);
         let Ok(snapshot) = read else { return Pass::Troubled };
         self.cut_cost = self.cut_reads.max(SMALLEST_CUT);
@@ -176,11 +190,11 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
             history: &snapshot.history,
         };
         let mut book = before.clone();
-        let views = fold(&mut book, snapshot, &context);
+        let mut views = fold(&mut book, snapshot, &context);
         let alarms = alarms::judge(&book, &snapshot.session, now, &settings.timing);
         let mut changes = difference(&before, &book);
         changes.extend(alarms.into_iter().map(Change::Alarm));
-        if let Err(error) = self.commit(lease.epoch, &changes).await {
+        if let Err(error) = self.record(lease.epoch, changes, &book, &mut views).await {
             return self.stopped(&error);
         }
         let scene = Scene {
@@ -234,12 +248,6 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
         let recently = Duration::from_secs(3);
         let wrote = self.wrote_at.is_some_and(|at| self.ports.clock.boot().saturating_sub(at) < recently);
         let mut live = book.live_trades().peekable();
-        let flies = |trade: &Trade| {
-            trade.has_doubt()
-                || trade.wish.is_flat()
-                || trade.marks.naked_since.is_some()
-                || trade.marks.mismatch.is_some()
-        };
         let now = self.ports.clock.now();
         if wrote {
             Outlook::Wrote
@@ -332,6 +340,11 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
     fn new_intent_id(&self) -> IntentId {
         IntentId(self.ports.clock.fresh_id())
     }
+}
+
+/// Whether something about a trade is on its way, or should be.
+fn flies(trade: &Trade) -> bool {
+    trade.has_doubt() || trade.wish.is_flat() || trade.marks.naked_since.is_some() || trade.marks.mismatch.is_some()
 }
 
 /// Whether something executed lately has no price yet. Nobody is asked for one for ever.

@@ -255,6 +255,11 @@ pub trait BrokerPort: Send + Sync {
     /// Asks for a cancel. An acknowledgement is no effect.
     fn cancel(&self, id: OrderId) -> impl Future<Output = WriteOutcome> + Send;
 
-    /// What is left of the token's limits.
+    /// What is left of the token's limits, for reads of the present haste.
     fn allowance(&self) -> Allowance;
+
+    /// Whether something is in flight: the reads that follow may use the share that is kept for it.
+    fn hurry(&self, in_flight: bool) {
+        let _none_by_default = in_flight;
+    }
 }

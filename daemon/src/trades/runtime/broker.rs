@@ -1,17 +1,21 @@
 //! The broker port over one open account: words of the wire in, what the engine decides by out.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use blotter_shared::domain::{Cash, OptionContract, Price};
+use blotter_shared::domain::{Cash, IntentRole, OptionContract, Price};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
+use tokio::time::timeout;
 
 use super::super::facts::Shape;
 use super::super::ports::{
     Allowance, BrokerLeg, BrokerOrder, BrokerPort, LegKind, Lookup, OrderId, OrderPage, OrderState, Placement,
     Position, Quote, ReadFailure, Refusal, RefusalKind, Side, Symbol, WriteOutcome,
 };
+use super::super::tag::Tag;
 use super::super::timing::Timing;
 use crate::broker::factory::Account;
 use crate::broker::rate_limit::BucketKind;
@@ -26,6 +30,8 @@ use crate::clock::Clock;
 pub struct BrokerAccount {
     pub account: Account,
     pub clock: Clock,
+    /// Something is in flight: reads are as urgent as what they are for.
+    hurried: Arc<AtomicBool>,
 }
 
 impl BrokerPort for BrokerAccount {
@@ -34,26 +40,29 @@ impl BrokerPort for BrokerAccount {
         if page > 1 {
             return Ok(OrderPage::default());
         }
-        let list = self.account.broker.orders(OrderScope::Session, Priority::Read).await.map_err(failure)?;
+        let list = answered(self.account.broker.orders(OrderScope::Session, self.haste())).await?;
         Ok(OrderPage { orders: list.orders.iter().map(|order| shown(order, list.read_at)).collect(), more: false })
     }
 
     async fn orders_on(&self, date: NaiveDate) -> Result<Vec<BrokerOrder>, ReadFailure> {
-        let list = self.account.broker.orders(OrderScope::Day(date), Priority::Read).await.map_err(failure)?;
+        let list = answered(self.account.broker.orders(OrderScope::Day(date), Priority::Read)).await?;
         Ok(list.orders.iter().map(|order| shown(order, list.read_at)).collect())
     }
 
     async fn order(&self, id: OrderId) -> Result<Lookup, ReadFailure> {
         let Some(id) = broker::OrderId::new(id.0) else { return Ok(Lookup::NotFound) };
-        match self.account.broker.order(id, Priority::Read).await {
-            Ok(order) => Ok(Lookup::Found(shown(&order, self.clock.now()))),
-            Err(ReadError::NotThere) => Ok(Lookup::NotFound),
-            Err(error) => Err(failure(error)),
-        }
+        let found = async {
+            match self.account.broker.order(id, self.haste()).await {
+                Ok(order) => Ok(Lookup::Found(shown(&order, self.clock.now()))),
+                Err(ReadError::NotThere) => Ok(Lookup::NotFound),
+                Err(error) => Err(error),
+            }
+        };
+        answered(found).await
     }
 
     async fn positions(&self) -> Result<Vec<Position>, ReadFailure> {
-        let positions = self.account.broker.positions(Priority::Read).await.map_err(failure)?;
+        let positions = answered(self.account.broker.positions(self.haste())).await?;
         let seen = positions.iter().map(|position| {
             let quantity = position.quantity.trunc().to_i64();
             let quantity = quantity.ok_or_else(|| ReadFailure::Unavailable("a position without end".to_owned()))?;
@@ -64,13 +73,13 @@ impl BrokerPort for BrokerAccount {
     }
 
     async fn equity(&self) -> Result<Cash, ReadFailure> {
-        let balances = self.account.broker.balances(Priority::Read).await.map_err(failure)?;
+        let balances = answered(self.account.broker.balances(self.haste())).await?;
         Ok(Cash(balances.total_equity))
     }
 
     async fn quotes(&self, symbols: &[Symbol]) -> Result<BTreeMap<Symbol, Quote>, ReadFailure> {
         let names: Vec<String> = symbols.iter().map(ToString::to_string).collect();
-        let answer = self.account.market.quotes(&names, Priority::Read).await.map_err(failure)?;
+        let answer = answered(self.account.market.quotes(&names, self.haste())).await?;
         let now = self.clock.now();
         let quotes = answer.quotes.iter().map(|quote| {
             let at = quote.bid_at.into_iter().chain(quote.ask_at).min().unwrap_or(now);
@@ -94,34 +103,56 @@ impl BrokerPort for BrokerAccount {
     }
 
     fn allowance(&self) -> Allowance {
-        let left = |kind: BucketKind| {
-            let buckets = self.account.tradier.limiter().snapshot();
-            let bucket = buckets.into_iter().find(|bucket| bucket.kind == kind);
-            bucket.map_or(0, |bucket| match bucket.paused_until {
-                Some(until) if until > self.clock.now() => 0,
-                Some(_) | None => bucket.limit.saturating_sub(bucket.used),
-            })
-        };
+        let limiter = self.account.tradier.limiter();
+        let left = |kind, priority| limiter.left(kind, priority);
+        let (reads, writes) = (self.haste(), Priority::Emergency);
         Allowance {
-            reads: left(BucketKind::Accounts).min(left(BucketKind::MarketData)),
-            writes: left(BucketKind::Trading),
+            reads: left(BucketKind::Accounts, reads).min(left(BucketKind::MarketData, reads)),
+            writes: left(BucketKind::Trading, writes),
         }
+    }
+
+    fn hurry(&self, in_flight: bool) {
+        self.hurried.store(in_flight, Ordering::Relaxed);
     }
 }
 
 impl BrokerAccount {
+    #[must_use]
+    pub fn new(account: Account, clock: Clock) -> Self {
+        Self { account, clock, hurried: Arc::default() }
+    }
+
+    fn haste(&self) -> Priority {
+        if self.hurried.load(Ordering::Relaxed) { Priority::Close } else { Priority::Read }
+    }
+
     fn send(&self, priority: Priority) -> Send {
         let by = TimeDelta::from_std(Timing::PRODUCTION.send_by).unwrap_or_default();
         Send { priority, by: self.clock.now() + by }
     }
 }
 
+/// A read ends in time or fails: what is asked for next must not wait for what hangs.
+async fn answered<T>(read: impl Future<Output = Result<T, ReadError>>) -> Result<T, ReadFailure> {
+    let wait = Timing::PRODUCTION.call;
+    match timeout(wait, read).await {
+        Ok(answer) => answer.map_err(failure),
+        Err(_) => Err(ReadFailure::Unavailable(format!("no answer in {} s", wait.as_secs()))),
+    }
+}
+
 fn priority(order: &Placement) -> Priority {
     match order.shape {
+        Shape::SellMarket if is_emergency(order) => Priority::Emergency,
         Shape::BuyMarket | Shape::BuyLimit(_) => Priority::Entry,
         Shape::SellMarket => Priority::Close,
         Shape::Stop(_) | Shape::Limit(_) | Shape::Oco { .. } => Priority::Bracket,
     }
+}
+
+fn is_emergency(order: &Placement) -> bool {
+    order.tag.parse::<Tag>().is_ok_and(|tag| tag.role == IntentRole::Emergency)
 }
 
 /// The order in the broker's terms, or why there is none.

@@ -5,6 +5,8 @@
 //!
 //! Invariants:
 //! * A loop has one account with one token: another token ends it before its successor begins.
+//! * A loop that breaks is begun anew, and no other loop notices.
+//! * A live trade whose account has no loop anywhere raises an alarm: `unwatched` needs no broker.
 //! * A loop ends between two passes and gives its lease back; one that is cut off leaves the lease to
 //!   run out, and what it had sent is found by the next pass of whoever comes.
 
@@ -12,6 +14,7 @@ pub mod broker;
 pub mod clock;
 mod rows;
 pub mod store;
+mod unwatched;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,7 +22,7 @@ use std::time::Duration;
 
 use blotter_shared::domain::BrokerMode;
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -41,6 +44,7 @@ use crate::events::Hub;
 use broker::BrokerAccount;
 use clock::{Exchange, LoopClock};
 use store::Ledger;
+use unwatched::Unwatched;
 
 /// Between two looks at who has an account.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -63,7 +67,10 @@ pub struct Parts {
 pub struct Engines {
     parts: Parts,
     loops: HashMap<LoopKey, Running>,
-    tasks: JoinSet<LoopKey>,
+    /// Which loop a task is, for when it breaks and cannot say so itself.
+    names: HashMap<Id, LoopKey>,
+    tasks: JoinSet<()>,
+    unwatched: Unwatched,
 }
 
 type LoopKey = (Username, BrokerMode);
@@ -77,7 +84,8 @@ struct Running {
 impl Engines {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        Self { parts, loops: HashMap::new(), tasks: JoinSet::new() }
+        let (loops, names, tasks) = (HashMap::new(), HashMap::new(), JoinSet::new());
+        Self { parts, loops, names, tasks, unwatched: Unwatched::default() }
     }
 
     /// Keeps a loop for every account until it is told to stop; then every loop ends its pass.
@@ -88,7 +96,7 @@ impl Engines {
             }
             tokio::select! {
                 () = stop.cancelled() => {}
-                Some(ended) = self.tasks.join_next() => self.forget(ended),
+                Some(ended) = self.tasks.join_next_with_id() => self.forget(&ended),
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
         }
@@ -102,14 +110,31 @@ impl Engines {
         let users = secret_users(&tx).await?;
         tx.commit().await?;
         for user in users {
-            for (mode, opened) in self.parts.accounts.open_all(&user).await? {
-                match opened {
-                    Ok(account) => self.ensure((user.clone(), mode), account, installation, stop),
-                    Err(error) => self.end(&(user.clone(), mode), &error),
-                }
+            // One user's fault is not the next one's.
+            if let Err(error) = self.look_after(&user, installation, stop).await {
+                tracing::warn!(user = %user, "the accounts are not known: {error}");
             }
         }
         Ok(())
+    }
+
+    async fn look_after(
+        &mut self,
+        user: &Username,
+        installation: Installation,
+        stop: &CancellationToken,
+    ) -> Result<(), DbError> {
+        let mut closed = HashMap::new();
+        for (mode, opened) in self.parts.accounts.open_all(user).await? {
+            match opened {
+                Ok(account) => self.ensure((user.clone(), mode), account, installation, stop),
+                Err(error) => {
+                    self.end(&(user.clone(), mode), &error);
+                    closed.insert(mode, error.to_string());
+                }
+            }
+        }
+        self.unwatched.look(&self.parts, user, &closed).await
     }
 
     fn ensure(&mut self, key: LoopKey, account: Account, installation: Installation, stop: &CancellationToken) {
@@ -123,10 +148,9 @@ impl Engines {
         let stop = stop.child_token();
         let engine = self.parts.engine(&key, &account, installation, &stop);
         self.loops.insert(key.clone(), Running { account, stop: stop.clone() });
-        self.tasks.spawn(async move {
-            keep(engine, &key, &stop).await;
-            key
-        });
+        let name = key.clone();
+        let task = self.tasks.spawn(async move { keep(engine, &key, &stop).await });
+        self.names.insert(task.id(), name);
     }
 
     fn end(&self, key: &LoopKey, why: &AccountError) {
@@ -136,22 +160,17 @@ impl Engines {
         }
     }
 
-    fn forget(&mut self, ended: Result<LoopKey, tokio::task::JoinError>) {
-        match ended {
-            Ok(key) => {
-                self.loops.remove(&key);
-            }
-            Err(error) => {
-                // Which one is not told: those whose task is gone begin anew.
-                tracing::error!("a loop of the trade engine broke: {error}");
-                for running in self.loops.values() {
-                    running.stop.cancel();
-                }
-                if self.tasks.is_empty() {
-                    self.loops.clear();
-                }
-            }
+    /// A loop that ended, or broke, makes room for its successor. The others go on.
+    fn forget(&mut self, ended: &Result<(Id, ()), JoinError>) {
+        let id = match ended {
+            Ok((id, ())) => *id,
+            Err(error) => error.id(),
+        };
+        let Some(key) = self.names.remove(&id) else { return };
+        if let Err(error) = ended {
+            tracing::error!(user = %key.0, mode = %key.1, "a loop of the trade engine broke: {error}");
         }
+        self.loops.remove(&key);
     }
 }
 
@@ -173,7 +192,7 @@ impl Parts {
             epoch_base: installation.epoch_base,
             hub: Some(self.hub.clone()),
         };
-        let broker = BrokerAccount { account: account.clone(), clock: self.clock.clone() };
+        let broker = BrokerAccount::new(account.clone(), self.clock.clone());
         let clock = LoopClock { clock: self.clock.clone(), rouse: Arc::new(Notify::new()), stop: stop.clone() };
         let sessions = Exchange { calendar: Arc::clone(&self.calendar), force: self.force };
         let settings = Settings {

@@ -156,7 +156,7 @@ impl Ledger {
         let mut touched = BTreeSet::new();
         for change in changes {
             self.write_one(tx, change).await?;
-            touched.extend(trade_of(change));
+            touched.extend(change.trade().filter(|_| !matches!(change, Change::Alarm(_))));
         }
         for trade in touched {
             change_append(tx, Changed::Trade(trade)).await?;
@@ -257,16 +257,6 @@ fn starting_equity(mode: BrokerMode) -> Cash {
     match mode {
         BrokerMode::Sim | BrokerMode::Sandbox => Cash(Decimal::from(100_000)),
         BrokerMode::Live => Cash::ZERO,
-    }
-}
-
-fn trade_of(change: &Change) -> Option<TradeId> {
-    match change {
-        Change::Begin(trade) => Some(trade.id()),
-        Change::Wish { trade, .. } | Change::Marks { trade, .. } => Some(*trade),
-        Change::Intent(intent) | Change::Gate { intent, .. } => Some(intent.trade_id),
-        Change::Fill(fill) => Some(fill.trade_id),
-        Change::Account(_) | Change::Alarm(_) => None,
     }
 }
 
