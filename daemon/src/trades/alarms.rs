@@ -42,7 +42,7 @@ pub fn judge(book: &Book, session: &Session, now: DateTime<Utc>, timing: &Timing
             late(trade),
             filled_after_end(trade),
             refused(trade, timing),
-            slow_close(trade, session, now, timing),
+            needs_person(book, trade, session, now, timing),
         ];
         all.map(|verdict| (*id, verdict))
     });
@@ -106,10 +106,11 @@ fn naked(trade: &Trade, session: &Session, now: DateTime<Utc>, timing: &Timing) 
 }
 
 fn quarantined(trade: &Trade) -> Verdict {
-    let raise =
-        trade.marks.quarantine.as_ref().map(|quarantine| {
-            (Severity::Warning, format!("{} waits for you: {}", trade.spec.symbol, quarantine.reason))
-        });
+    let raise = trade
+        .marks
+        .quarantine
+        .as_ref()
+        .map(|quarantine| (Severity::Page, format!("{} waits for you: {}", trade.spec.symbol, quarantine.reason)));
     Verdict { kind: AlarmKind::Quarantine, raise }
 }
 
@@ -134,14 +135,35 @@ fn refused(trade: &Trade, timing: &Timing) -> Verdict {
     Verdict { kind: AlarmKind::CannotProtect, raise: raise.then_some((Severity::Page, message)) }
 }
 
-fn slow_close(trade: &Trade, session: &Session, now: DateTime<Utc>, timing: &Timing) -> Verdict {
+fn needs_person(book: &Book, trade: &Trade, session: &Session, now: DateTime<Utc>, timing: &Timing) -> Verdict {
+    let sentence = unclaimed(book, trade, now, timing)
+        .or_else(|| below_zero(trade))
+        .or_else(|| slow_close(trade, session, now, timing));
+    Verdict { kind: AlarmKind::NeedsPerson, raise: sentence.map(|sentence| (Severity::Page, sentence)) }
+}
+
+/// The last trade of a symbol has ended, and the account holds contracts of it.
+fn unclaimed(book: &Book, trade: &Trade, now: DateTime<Utc>, timing: &Timing) -> Option<String> {
+    let there = trade.marks.mismatch.filter(|_| trade.is_ended())?;
+    let of_symbol = || book.trades.values().filter(|other| other.spec.symbol == trade.spec.symbol);
+    let newest = of_symbol().max_by_key(|other| (other.spec.asked_at, other.id()))?;
+    let believed = there.reads >= timing.mismatch_reads && since(there.since, now) >= timing.mismatch.as_secs_f64();
+    let alone = newest.id() == trade.id() && of_symbol().all(Trade::is_ended);
+    (believed && alone).then(|| {
+        format!(
+            "the account holds {} of {} and no trade looks after them: adopt them, or close them at the broker",
+            there.position, trade.spec.symbol
+        )
+    })
+}
+
+fn below_zero(trade: &Trade) -> Option<String> {
+    let sentence = format!("the ledger of {} is below zero: more was sold than bought", trade.spec.symbol);
+    (trade.marks.held < 0).then_some(sentence)
+}
+
+fn slow_close(trade: &Trade, session: &Session, now: DateTime<Utc>, timing: &Timing) -> Option<String> {
     let waits = trade.wish.is_flat() && !trade.is_ended() && session.open;
     let long = since(trade.wish.since.max(session.opens), now) > timing.close_slow.as_secs_f64();
-    let broken = trade.marks.held < 0;
-    let message = if broken {
-        format!("the ledger of {} is below zero: more was sold than bought", trade.spec.symbol)
-    } else {
-        format!("the close of {} is not done after a minute", trade.spec.symbol)
-    };
-    Verdict { kind: AlarmKind::NeedsPerson, raise: (broken || (waits && long)).then_some((Severity::Page, message)) }
+    (waits && long).then(|| format!("the close of {} is not done after a minute", trade.spec.symbol))
 }

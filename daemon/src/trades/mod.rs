@@ -33,6 +33,8 @@ pub mod pricing;
 pub mod risk;
 pub mod rules;
 pub mod runtime;
+#[cfg(test)]
+mod scenes;
 pub mod snapshot;
 #[cfg(test)]
 mod specimen;

@@ -50,6 +50,8 @@ rules! {
     LateArrivals = "late-arrivals",
     /// A position that differs is believed after several agreeing reads.
     MismatchNeedsReads = "mismatch-needs-reads",
+    /// A position that is gone without a reason ends nothing and takes no bracket away.
+    EndNeedsExplanation = "end-needs-explanation",
     /// Anybody raises the alarm when a held trade was not verified for a minute.
     Watchdog = "watchdog",
     /// An entry that could not be sent in time is void.

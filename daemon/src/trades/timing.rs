@@ -37,6 +37,8 @@ pub struct Timing {
     /// A position that differs is believed after this time and as many reads.
     pub mismatch: Duration,
     pub mismatch_reads: u32,
+    /// The position may be behind a fill by so long.
+    pub ledger: Duration,
     /// Clean reads without the order, and their distance, for the absence proof.
     pub absent_reads: u32,
     pub absent_gap: Duration,
@@ -71,6 +73,7 @@ impl Timing {
         close_slow: Duration::from_secs(60),
         mismatch: Duration::from_secs(20),
         mismatch_reads: 5,
+        ledger: Duration::from_secs(60),
         absent_reads: 3,
         absent_gap: Duration::from_secs(5),
         past_day: Duration::from_secs(30),

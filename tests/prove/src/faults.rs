@@ -74,6 +74,8 @@ classes! {
     StoreSlow = "store-slow",
     /// The wall clock of a daemon jumps.
     ClockJump = "clock-jump",
+    /// For half a minute and more the list of positions is empty.
+    PositionsGone = "positions-gone",
 }
 
 /// One fault that happened: its class and the how-manieth use of that class it was.

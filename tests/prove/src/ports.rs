@@ -367,7 +367,7 @@ impl BrokerPort for Port {
     fn positions(&self) -> impl Future<Output = Result<Vec<Position>, ReadFailure>> + Send {
         self.call(move |world, daemon, call| {
             read(world, daemon, call, move |world, age| {
-                if world.streams.strikes(Class::EmptyList).is_some() {
+                if world.streams.strikes(Class::EmptyList).is_some() || positions_gone(world) {
                     return Vec::new();
                 }
                 let view = world.broker.view(world.second(), age);
@@ -429,6 +429,20 @@ impl BrokerPort for Port {
         let world = self.world.lock();
         Allowance { reads: left(&world.reads, world.now), writes: left(&world.writes, world.now) }
     }
+}
+
+/// The list of positions is empty for longer than a flap, and the orders are all there.
+fn positions_gone(world: &mut World) -> bool {
+    if world.now >= world.gone_until
+        && let Some(size) = world.streams.strikes(Class::PositionsGone)
+    {
+        let span = 25_000 + size % 65_000;
+        world.gone_until = world.now + span;
+        world.oracle.excuses.push("positions gone");
+        world.oracle.count("positions-gone");
+        world.note(|| format!("the list of positions is empty for {} s", span / 1000));
+    }
+    world.now < world.gone_until
 }
 
 fn arrive(world: &mut World, order: &Placement, denies_later: bool, refused_later: bool) -> Result<i64, Deny> {

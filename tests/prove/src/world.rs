@@ -132,6 +132,8 @@ pub struct World {
     /// A crash is planned at this await of the first daemon.
     pub crash_at: Option<CrashPoint>,
     pub seconds: u64,
+    /// The list of positions is empty until then.
+    pub gone_until: Millis,
 }
 
 /// One await point and the side on which the process dies.
@@ -199,6 +201,7 @@ impl World {
             log: None,
             crash_at: None,
             seconds: 0,
+            gone_until: 0,
         }
     }
 

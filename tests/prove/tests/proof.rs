@@ -20,6 +20,7 @@ const REACHED: &[&str] = &[
     "outside-order",
     "outside-sale",
     "partial-fill",
+    "positions-gone",
     "quarantine",
     "takeover",
     "wipe",

@@ -1,7 +1,11 @@
-//! What a position that is not what the ledger says leads to. Never to an order: to a close that
-//! somebody else made, to a settlement, or to a person.
+//! What a position that is not what the ledger says leads to. Never to an order, and never to an
+//! end that nothing explains: to a close that somebody else made and the list shows, to a
+//! settlement, or to a person. A list of positions that is empty by mistake looks exactly like a
+//! position that was sold; the bracket over it stays, because the broker sells nothing that is not
+//! there.
 
 use blotter_shared::domain::{BrokerMode, CloseReason, IntentState, OptionContract};
+use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
 use super::super::expiry;
@@ -12,7 +16,7 @@ use super::absence::since;
 use super::account::Book;
 use super::derive;
 use super::fold::{Context, Ground, is_ours};
-use super::trade::{Mismatch, Quarantine, Trade};
+use super::trade::{Agreement, Mismatch, Quarantine, Trade};
 
 /// Clean reads after which an account that is as empty as on its first day was wiped.
 const WIPE_READS: u32 = 3;
@@ -65,26 +69,61 @@ fn reset(trade: &mut Trade, _context: &Context<'_>) {
     }
 }
 
+/// What a cut shows of the position of one trade.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shown {
+    /// Less what other trades of the symbol hold by the ledger.
+    pub position: i64,
+    pub ground: Ground,
+    /// A live trade other than this one has the symbol: what is there is its business.
+    pub taken: bool,
+}
+
 /// The position of one trade.
-pub(super) fn position(trade: &mut Trade, snapshot: &Snapshot, ground: Ground, context: &Context<'_>) {
-    let position = snapshot.position(&trade.spec.symbol);
+pub(super) fn position(trade: &mut Trade, snapshot: &Snapshot, shown: Shown, context: &Context<'_>) {
+    let Shown { position, ground, taken } = shown;
     if ground.stable {
         release(trade, position);
     }
-    if position == derive::held(trade) {
+    let held = derive::held(trade);
+    if position == held || (trade.is_ended() && taken) {
         trade.marks.mismatch = None;
+        heal(trade, ground, context);
         return;
     }
     // A cut that moved, or an order in doubt, explains any difference.
     if !ground.stable || trade.has_doubt() || (trade.is_ended() && position == 0) {
         return;
     }
-    let held = derive::held(trade);
+    if let Some(quarantine) = trade.marks.quarantine.as_mut() {
+        quarantine.agreed = None;
+    }
     let known = trade.marks.mismatch.filter(|mismatch| mismatch.position == position);
     let known = known.unwrap_or(Mismatch { position, reads: 0, since: context.now });
-    trade.marks.mismatch = Some(Mismatch { reads: known.reads + 1, ..known });
-    if is_believed(&known, context) && !misses_a_live_order(trade) {
+    if trade.is_ended() && is_believed(&known, context) {
+        return;
+    }
+    trade.marks.mismatch = Some(Mismatch { reads: known.reads.saturating_add(1), ..known });
+    if is_believed(&known, context) && !misses_a_live_order(trade) && !may_lag(trade, context) {
         judge(trade, snapshot, held - position, context);
+    }
+}
+
+/// A fill of ours was seen a moment ago: the position may be behind it.
+fn may_lag(trade: &Trade, context: &Context<'_>) -> bool {
+    let fills = trade.fills.iter().map(|fill| fill.seen_at);
+    let newest = fills.chain(trade.intents.iter().filter_map(|intent| intent.first_executed_at)).max();
+    newest.is_some_and(|at| (0.0..context.timing.ledger.as_secs_f64()).contains(&since(at, context.now)))
+}
+
+/// The difference is gone: after as many reads as it took to believe it, the quarantine ends.
+fn heal(trade: &mut Trade, ground: Ground, context: &Context<'_>) {
+    let Some(quarantine) = trade.marks.quarantine.as_mut().filter(|_| ground.stable) else { return };
+    let known = quarantine.agreed.unwrap_or(Agreement { reads: 0, since: context.now });
+    let agreed = Agreement { reads: known.reads.saturating_add(1), ..known };
+    quarantine.agreed = Some(agreed);
+    if is_enough(agreed.reads, agreed.since, context) {
+        trade.marks.quarantine = None;
     }
 }
 
@@ -117,43 +156,64 @@ fn release(trade: &mut Trade, position: i64) {
         let missing = derive::held(trade) - position;
         trade.marks.outside += missing;
         trade.marks.outside_value = trade.marks.outside_value.filter(|_| missing == 0);
+        if missing > 0 {
+            trade.marks.outside_reason = Some(CloseReason::ExternalUnexplained);
+        }
         trade.marks.quarantine = None;
     }
 }
 
 fn is_believed(known: &Mismatch, context: &Context<'_>) -> bool {
-    if !context.rules.has(Rule::MismatchNeedsReads) {
-        return true;
-    }
-    let reads = known.reads + 1 >= context.timing.mismatch_reads;
-    reads && since(known.since, context.now) >= context.timing.mismatch.as_secs_f64()
+    !context.rules.has(Rule::MismatchNeedsReads) || is_enough(known.reads + 1, known.since, context)
+}
+
+fn is_enough(reads: u32, from: DateTime<Utc>, context: &Context<'_>) -> bool {
+    reads >= context.timing.mismatch_reads && since(from, context.now) >= context.timing.mismatch.as_secs_f64()
 }
 
 /// What the difference means. `gone` contracts are missing; below zero, too many are there.
 fn judge(trade: &mut Trade, snapshot: &Snapshot, gone: i64, context: &Context<'_>) {
-    let held = derive::held(trade);
-    let entry_alive = trade.entries().any(super::Intent::is_live);
-    if trade.is_ended() || trade.marks.quarantine.is_some() {
+    if trade.is_ended() {
         return;
     }
-    if held > 0 && gone == held && !entry_alive {
-        if let Some(reason) = expiry::settled(trade, snapshot) {
-            leave(trade, gone, reason, expiry::settlement_value(reason));
-            return;
-        }
-        if let Some(heir) = adjusted_contract(trade, snapshot) {
-            let text = format!("the contract seems to have been adjusted: {heir} is there instead");
-            quarantine(trade, snapshot, text, context);
-            return;
-        }
-        match sold_by_others(trade, snapshot, gone, context) {
-            Some(value) => leave(trade, gone, CloseReason::External, Some(value)),
-            None => leave(trade, gone, CloseReason::ExternalUnexplained, None),
-        }
+    let held = derive::held(trade);
+    let whole = held > 0 && gone == held && !trade.entries().any(super::Intent::is_live);
+    let heir = if whole { adjusted_contract(trade, snapshot) } else { None };
+    if whole
+        && heir.is_none()
+        && let Some((reason, value)) = explanation(trade, snapshot, gone, context)
+    {
+        leave(trade, gone, reason, value);
+        trade.marks.quarantine = None;
+        return;
+    }
+    if trade.marks.quarantine.is_some() {
         return;
     }
     let position = held - gone;
-    quarantine(trade, snapshot, format!("the broker shows {position}, the ledger {held}"), context);
+    let text = match heir {
+        Some(heir) => format!("the contract seems to have been adjusted: {heir} is there instead"),
+        None if whole => format!("the broker shows none of the {held} that the ledger has, and nothing explains it"),
+        None => format!("the broker shows {position}, the ledger {held}"),
+    };
+    quarantine(trade, snapshot, text, context);
+}
+
+/// Why the whole position is gone, with what it brought. Nothing else ends a trade.
+fn explanation(
+    trade: &Trade,
+    snapshot: &Snapshot,
+    gone: i64,
+    context: &Context<'_>,
+) -> Option<(CloseReason, Option<Decimal>)> {
+    if let Some(reason) = expiry::settled(trade, snapshot) {
+        return Some((reason, expiry::settlement_value(reason)));
+    }
+    if let Some(value) = sold_by_others(trade, snapshot, gone, context) {
+        return Some((CloseReason::External, Some(value)));
+    }
+    let guesses = !context.rules.has(Rule::EndNeedsExplanation);
+    guesses.then_some((CloseReason::ExternalUnexplained, None))
 }
 
 fn leave(trade: &mut Trade, contracts: i64, reason: CloseReason, value: Option<Decimal>) {
@@ -165,7 +225,7 @@ fn leave(trade: &mut Trade, contracts: i64, reason: CloseReason, value: Option<D
 
 fn quarantine(trade: &mut Trade, snapshot: &Snapshot, reason: String, context: &Context<'_>) {
     let position = snapshot.position(&trade.spec.symbol);
-    trade.marks.quarantine = Some(Quarantine { reason, at: context.now, position });
+    trade.marks.quarantine = Some(Quarantine { reason, at: context.now, position, agreed: None });
 }
 
 /// What sales by somebody else brought, when they explain the whole difference.

@@ -14,6 +14,7 @@ use super::super::snapshot::Snapshot;
 use super::super::tag::{Epoch, Installation, Tag};
 use super::super::timing::Timing;
 use super::account::Book;
+use super::evidence::Shown;
 use super::intent::{Fill, Intent, LegSeen, Op};
 use super::trade::{Bracket, Trade};
 use super::{absence, derive, evidence};
@@ -101,23 +102,47 @@ pub fn fold(book: &mut Book, snapshot: &Snapshot, context: &Context<'_>) -> BTre
     let shown: BTreeSet<OrderId> = snapshot.orders.iter().map(|order| order.id).collect();
     let credible = is_credible(book, &shown, context);
     evidence::account(book, snapshot, context);
+    let cut = Cut { index: &index, shown: &shown, credible };
     let ids: Vec<TradeId> = book.trades.keys().copied().collect();
+    let mut seen = BTreeMap::new();
+    for (id, trade) in &mut book.trades {
+        seen.insert(*id, observe_all(trade, &cut, context));
+    }
     let mut views = BTreeMap::new();
     for id in ids {
-        let Some(trade) = book.trades.get_mut(&id) else { continue };
-        let view = fold_trade(trade, snapshot, &Cut { index: &index, shown: &shown, credible }, context);
-        views.insert(id, view);
+        let others = others(book, id);
+        let Some((trade, seen)) = book.trades.get_mut(&id).zip(seen.remove(&id)) else { continue };
+        views.insert(id, fold_trade(trade, snapshot, Looked { cut, seen, others }, context));
     }
     let fresh = book.account.seen_at.filter(|at| (0.0..VERIFIED_STEP).contains(&absence::since(*at, context.now)));
     book.account.seen_at = fresh.or(Some(context.now));
     views
 }
 
-/// What is the same for all trades of a cut.
+/// A cut as one trade looks at it.
+#[derive(Clone, Copy)]
 struct Cut<'a> {
     index: &'a Index<'a>,
     shown: &'a BTreeSet<OrderId>,
     credible: bool,
+}
+
+/// Other trades of the same symbol.
+#[derive(Clone, Copy)]
+struct Others {
+    /// What they hold by the ledger.
+    hold: i64,
+    /// One of them is alive.
+    live: bool,
+}
+
+fn others(book: &Book, id: TradeId) -> Others {
+    let symbol = book.trades.get(&id).map(|trade| &trade.spec.symbol);
+    let others = || book.trades.values().filter(|other| other.id() != id && Some(&other.spec.symbol) == symbol);
+    Others {
+        hold: others().map(|other| derive::held(other).max(0)).sum(),
+        live: others().any(|other| !other.is_ended()),
+    }
 }
 
 /// Whether the list shows every order that must be in it: what works, and what was sent today.
@@ -150,10 +175,15 @@ fn ended_in_the_list(state: IntentState) -> bool {
     }
 }
 
-fn fold_trade(trade: &mut Trade, snapshot: &Snapshot, cut: &Cut<'_>, context: &Context<'_>) -> View {
-    let symbol = trade.spec.symbol.clone();
-    let position = snapshot.position(&symbol);
-    let stable = snapshot.is_stable(&symbol);
+/// What was seen of one trade before anything is concluded from it.
+struct Looked<'a> {
+    cut: Cut<'a>,
+    seen: BTreeSet<IntentId>,
+    others: Others,
+}
+
+/// Takes in the orders of one trade; which of them the list of today shows.
+fn observe_all(trade: &mut Trade, cut: &Cut<'_>, context: &Context<'_>) -> BTreeSet<IntentId> {
     let mut seen = BTreeSet::new();
     for intent in trade.intents.iter_mut().filter(|intent| intent.order().is_some()) {
         settle_own(intent, context);
@@ -165,7 +195,16 @@ fn fold_trade(trade: &mut Trade, snapshot: &Snapshot, cut: &Cut<'_>, context: &C
         }
     }
     book_fills(trade, context);
-    let ground = Ground { stable, credible: cut.credible, agrees: position == derive::held(trade) };
+    seen
+}
+
+fn fold_trade(trade: &mut Trade, snapshot: &Snapshot, looked: Looked<'_>, context: &Context<'_>) -> View {
+    let Looked { cut, seen, others } = looked;
+    let symbol = trade.spec.symbol.clone();
+    let position = snapshot.position(&symbol);
+    let stable = snapshot.is_stable(&symbol);
+    let own = position - others.hold;
+    let ground = Ground { stable, credible: cut.credible, agrees: own == derive::held(trade) };
     for intent in trade.intents.iter_mut().filter(|intent| intent.order().is_some()) {
         if !seen.contains(&intent.id) && cut.index.find(intent).is_none() {
             missed(intent, snapshot, ground, context);
@@ -175,13 +214,13 @@ fn fold_trade(trade: &mut Trade, snapshot: &Snapshot, cut: &Cut<'_>, context: &C
     }
     finish_cancels(trade);
     evidence::give_back(trade);
-    evidence::position(trade, snapshot, ground, context);
-    let ground = Ground { agrees: position == derive::held(trade), ..ground };
+    evidence::position(trade, snapshot, Shown { position: own, ground, taken: others.live }, context);
+    let ground = Ground { agrees: own == derive::held(trade), ..ground };
     let strays = strays(trade, snapshot, context);
     let foreign = snapshot.sold_by_others(&symbol, |order| is_ours(trade, order, context.installation));
     let cover = derive::cover(trade, &seen, context.rules);
     let quote = snapshot.quotes.get(&symbol).copied();
-    let available = position - i64::from(foreign);
+    let available = own - i64::from(foreign);
     let view = View { ground, position, available, seen, strays, quote, cover };
     settle_marks(trade, &view, context);
     view

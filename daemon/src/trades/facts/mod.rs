@@ -24,4 +24,4 @@ pub use account::{AccountMarks, Book};
 pub use apply::{Illegal, apply};
 pub use change::{AlarmChange, AlarmState, Change, WishStamp};
 pub use intent::{Absence, Fill, Intent, LegSeen, Op, Order, Shape};
-pub use trade::{Bracket, FlatCause, Marks, Mismatch, Quarantine, Spec, Trade, Wish};
+pub use trade::{Agreement, Bracket, FlatCause, Marks, Mismatch, Quarantine, Spec, Trade, Wish};

@@ -100,6 +100,16 @@ pub struct Quarantine {
     pub at: DateTime<Utc>,
     /// What the position was when it was put here.
     pub position: i64,
+    /// Reads in a row since in which position and ledger agreed again.
+    #[serde(default)]
+    pub agreed: Option<Agreement>,
+}
+
+/// Reads in a row in which the position was what the ledger says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agreement {
+    pub reads: u32,
+    pub since: DateTime<Utc>,
 }
 
 /// What the owner of the lease has found out; nobody else writes it.
