@@ -1,7 +1,7 @@
 //! The socket, with a real database behind it.
 
 mod bind;
-mod codes;
+pub(crate) mod codes;
 pub(crate) mod daemon;
 mod documents;
 mod events;
@@ -10,5 +10,5 @@ mod foreign;
 mod hostile;
 mod outage;
 mod process;
-mod routes;
+pub(crate) mod routes;
 mod stop;

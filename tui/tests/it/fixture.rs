@@ -96,6 +96,7 @@ impl Row {
             unrealized_pnl: pnl,
             close: None,
             last_verified_at: (self.protection == Protection::Confirmed).then(noon),
+            step: None,
         }
     }
 }

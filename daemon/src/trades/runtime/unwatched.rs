@@ -16,7 +16,7 @@ use super::clock::Exchange;
 use super::store::Ledger;
 use crate::auth::Username;
 use crate::db::alarms::{Subject, alarm_clear, alarm_raise};
-use crate::db::engine::{AccountKey, alarmed_accounts, live_accounts};
+use crate::db::engine::{AccountKey, alarmed_accounts, unwatched_accounts};
 use crate::db::{DbError, UserTx};
 
 /// Looks in a row that find nobody before it is said aloud: a loop that begins needs a moment for its
@@ -38,8 +38,7 @@ impl Unwatched {
         closed: &HashMap<BrokerMode, String>,
     ) -> Result<(), DbError> {
         let tx = parts.db.user_tx(user).await?;
-        let live = live_accounts(&tx).await?;
-        let alone: Vec<AccountKey> = live.into_iter().filter(|live| !live.is_owned).map(|live| live.account).collect();
+        let alone = unwatched_accounts(&tx).await?;
         self.count(user, &alone);
         let long = |account: &&AccountKey| self.found.get(&(user.clone(), account.name())).is_some_and(|n| *n >= LOOKS);
         let blind: Vec<&AccountKey> = alone.iter().filter(long).collect();
