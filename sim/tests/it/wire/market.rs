@@ -262,10 +262,21 @@ async fn s6_the_calendar_knows_holidays_and_early_closes() {
 }
 
 #[tokio::test]
+async fn s6_a_list_of_symbols_may_repeat_its_name() {
+    with_sim(async |sim| {
+        let quotes = inner(&sim, "/v1/markets/quotes?symbols=SPY&symbols=AAPL,QQQ", "quotes").await["quote"].clone();
+        let names: Vec<&str> = quotes.as_array().unwrap().iter().filter_map(|q| q["symbol"].as_str()).collect();
+        assert_eq!(names, ["SPY", "AAPL", "QQQ"]);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn s6_symbols_are_found_by_name_and_by_beginning() {
     with_sim(async |sim| {
         let found = inner(&sim, "/v1/markets/search?q=apple", "securities").await["security"].clone();
-        assert_eq!((found["symbol"].as_str(), found["type"].as_str()), (Some("AAPL"), Some("stock")));
+        assert_eq!(found.as_array().map(Vec::len), Some(1), "an array also for one");
+        assert_eq!((found[0]["symbol"].as_str(), found[0]["type"].as_str()), (Some("AAPL"), Some("stock")));
         assert_eq!(sim.get("/v1/markets/search?q=zzzz").await.body, r#"{"securities":null}"#);
         let etfs = inner(&sim, "/v1/markets/lookup?q=XL&types=etf", "securities").await["security"].clone();
         assert!(etfs.as_array().unwrap().len() > 5, "the sector funds: {etfs}");
