@@ -23,6 +23,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::super::support::{TOKEN, instrument, leg, patience, tradier_at};
+use super::ears::Ears;
 use super::judge::{Deed, End, Seen, Tally, Written, judge};
 use super::weather::{Call, Cloud, Form, Manner, Plan, word};
 
@@ -41,12 +42,20 @@ fn short() -> Patience {
 pub(super) async fn live(plan: &Plan) -> Result<Tally, String> {
     let mut sim = Sim::start(&plan.clouds).await;
     let adapter = sim.adapter().await;
+    let mut ears = Ears::listen(&adapter);
     let mut written = Vec::new();
     for call in &plan.calls {
         sim.perform(&adapter, *call, &mut written).await;
+        ears.attend();
     }
+    let strikes = sim.control("GET", "faults", "").await;
     sim.control("DELETE", "faults", "").await;
-    sim.settled(&written).await
+    // The limiter of the day may know of a pause that a fault invented; calm weather has its own.
+    let calm = sim.adapter().await;
+    sim.hears(&calm, ears, &mut written).await?;
+    let mut tally = sim.settled(&written).await?;
+    tally.count_events(&strikes);
+    Ok(tally)
 }
 
 struct Sim {
@@ -101,6 +110,32 @@ impl Sim {
             Call::Orders | Call::Order(_) | Call::Positions | Call::Balances | Call::Profile => {
                 read(adapter, call, written).await;
             }
+        }
+    }
+
+    /// In calm weather the stream is back and tells of a new order; all day it named nothing else than orders.
+    async fn hears(&mut self, calm: &Tradier, day: Ears, written: &mut Vec<Written>) -> Result<(), String> {
+        let mut named = day.end();
+        let mut ears = Ears::listen(calm);
+        ears.back().await?;
+        // A subscription takes hold some time after it was sent: orders before that make no event.
+        let deadline = Instant::now() + SETTLES_WITHIN * 4;
+        loop {
+            self.perform(calm, Call::Place(Form::Limit, Manner::Patient), written).await;
+            let placed = written.last().and_then(Written::order).ok_or("an order in calm weather was not accepted")?;
+            if ears.tells_of(placed).await {
+                break;
+            }
+            if Instant::now() > deadline {
+                return Err(format!("the stream never told of a new order: {:?}", ears.end()));
+            }
+        }
+        named.extend(ears.end());
+        let ledger = self.control("GET", "ledger", "").await;
+        let known = Seen::read(&ledger, Vec::new()).orders();
+        match named.into_iter().find(|id| !known.contains(&id.get())) {
+            Some(stranger) => Err(format!("the stream named {stranger}, which nobody placed")),
+            None => Ok(()),
         }
     }
 
