@@ -240,7 +240,11 @@ pub fn accounts(config: &Config, db: &Db, clock: &Clock) -> anyhow::Result<Accou
     };
     let limiters = Arc::new(Limiters::new(Limits::default(), store, clock.clone()));
     let lock = if config.broker.allow_live { LiveLock::Unlocked } else { LiveLock::Locked };
-    let addresses = Addresses { sim: config.broker.sim_url.clone(), ..Addresses::default() };
+    let addresses = Addresses {
+        sim: config.broker.sim_url.clone(),
+        orats: config.broker.orats_url.clone(),
+        ..Addresses::default()
+    };
     let factory = BrokerFactory::new(lock, addresses, limiters, clock.clone());
     Ok(Accounts::new(db.clone(), factory, vault, clock.clone()))
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use axum::routing::{MethodRouter, get, post, put};
+use axum::routing::{MethodRouter, delete, get, post, put};
 use axum::{Router, middleware};
 use blotter_shared::protocol::accounts::{AccountList, TokenUpdate};
 use blotter_shared::protocol::alarms::{Alarm, AlarmList};
@@ -30,7 +30,8 @@ pub const ROUTES: &[Route] = &[
     read("/v1/settings", "The user's settings", json::<Settings>(), || get(settings::show)),
     act("PUT", "/v1/settings", "Changes settings; what is absent stays as it is", json::<Settings>(), || put(settings::update)).body(schema::<SettingsUpdate>).may(&[ProblemCode::StaleVersion]),
     read("/v1/accounts", "The user's accounts at the broker, and how each one is", json::<AccountList>(), || get(accounts::list)),
-    act("PUT", "/v1/tokens", "Stores a broker token once the broker has accepted it", json::<Settings>(), || put(accounts::set_token)).body(schema::<TokenUpdate>).may(&[ProblemCode::BrokerUnavailable]),
+    act("PUT", "/v1/tokens", "Stores a token once the broker, or ORATS, has accepted it", json::<Settings>(), || put(accounts::set_token)).body(schema::<TokenUpdate>).may(&[ProblemCode::BrokerUnavailable]),
+    act("DELETE", "/v1/tokens/{which}", "Forgets a token; refused while its account has open trades", json::<Settings>(), || delete(accounts::remove_token)).may(&[ProblemCode::NotFound, ProblemCode::Invalid]),
     read("/v1/trades", "A page of the user's trades", json::<TradeList>(), || get(trades::list)).query(schema::<TradeQuery>).may(&[ProblemCode::Invalid]),
     read("/v1/trades/{id}", "One trade; another user's is not found", json::<Trade>(), || get(trades::show)).may(&[ProblemCode::NotFound, ProblemCode::Invalid]),
     read("/v1/alarms", "The alarms that are open", json::<AlarmList>(), || get(alarms::list)),

@@ -139,6 +139,8 @@ sections! {
         allow_live: bool = false, Flag;
         /// Where the simulator listens, so that SIM accounts can be opened.
         sim_url: Option<String> = None, maybe(LocalAddress, "http://127.0.0.1:7300/v1");
+        /// Where the simulator answers in place of ORATS.
+        orats_url: Option<String> = None, maybe(LocalAddress, "http://127.0.0.1:7300/datav2");
     }
 
     /// The trading day.

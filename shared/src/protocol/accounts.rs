@@ -1,4 +1,4 @@
-//! `GET /v1/accounts` and `PUT /v1/tokens`.
+//! `GET /v1/accounts`, `PUT /v1/tokens` and `DELETE /v1/tokens/{which}`.
 
 use std::fmt;
 
@@ -50,6 +50,39 @@ pub struct AccountList {
     pub accounts: Vec<AccountReport>,
 }
 
+words! {
+    /// What a token opens: an account at the broker in one world, or ORATS' prices.
+    TokenKind {
+        Sim = "SIM",
+        Sandbox = "SANDBOX",
+        Live = "LIVE",
+        Orats = "ORATS",
+    }
+}
+
+impl TokenKind {
+    /// The world of the broker; none for ORATS.
+    #[must_use]
+    pub fn mode(self) -> Option<BrokerMode> {
+        match self {
+            Self::Sim => Some(BrokerMode::Sim),
+            Self::Sandbox => Some(BrokerMode::Sandbox),
+            Self::Live => Some(BrokerMode::Live),
+            Self::Orats => None,
+        }
+    }
+}
+
+impl From<BrokerMode> for TokenKind {
+    fn from(mode: BrokerMode) -> Self {
+        match mode {
+            BrokerMode::Sim => Self::Sim,
+            BrokerMode::Sandbox => Self::Sandbox,
+            BrokerMode::Live => Self::Live,
+        }
+    }
+}
+
 /// A token on its way to the daemon. It shows itself to no `Debug`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
@@ -61,13 +94,13 @@ impl fmt::Debug for TokenText {
     }
 }
 
-/// `PUT /v1/tokens`: stores a token once the broker has accepted it.
+/// `PUT /v1/tokens`: stores a token once the broker, or ORATS, has accepted it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TokenUpdate {
-    pub mode: BrokerMode,
+    pub mode: TokenKind,
     pub token: TokenText,
-    /// Which of its accounts; needed when it opens more than one.
+    /// Which of its accounts; needed when it opens more than one. ORATS has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account_id: Option<String>,
 }

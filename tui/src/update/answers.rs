@@ -89,7 +89,8 @@ fn failed(model: &mut Model, call: &Call, error: &CallError) -> Vec<Effect> {
         Call::History(_) => model.history.is_loading_more = false,
         // A load that fails is the session's business: it is repeated and shown as a banner.
         Call::Version | Call::Health | Call::Market | Call::Settings | Call::OpenTrades => {}
-        Call::Trade(_) | Call::Alarms | Call::SyncStatus { .. } | Call::Accounts | Call::PutToken { .. } => {}
+        Call::Trade(_) | Call::Alarms | Call::SyncStatus { .. } | Call::Accounts => {}
+        Call::PutToken { .. } | Call::RemoveToken { .. } => {}
     }
     vec![]
 }

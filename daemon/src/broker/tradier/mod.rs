@@ -212,9 +212,9 @@ impl Broker for Tradier {
 
 /// What a profile call proves about a token that is about to be stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TokenVerdict {
-    /// It opens these accounts.
-    Good(Profile),
+pub enum TokenVerdict<T> {
+    /// It opens this.
+    Good(T),
     /// It is not accepted; for `WrongEnvironment` it belongs to the other world.
     Refused(AuthTrouble),
     /// Nobody can say at the moment.
@@ -225,7 +225,11 @@ pub enum TokenVerdict {
 ///
 /// # Errors
 /// When the HTTP client cannot be set up.
-pub async fn verify<W: World>(base: &BaseUrl<W>, token: &Token<W>, setup: Setup) -> Result<TokenVerdict, ClientError> {
+pub async fn verify<W: World>(
+    base: &BaseUrl<W>,
+    token: &Token<W>,
+    setup: Setup,
+) -> Result<TokenVerdict<Profile>, ClientError> {
     let http = Http::new(base, token, setup.limiter, setup.clock, (&setup.tls, setup.patience))?;
     Ok(match read::profile(&http, Priority::Read).await {
         Ok(profile) => TokenVerdict::Good(profile),

@@ -13,7 +13,7 @@ pub mod clock;
 mod rows;
 pub mod store;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -101,13 +101,19 @@ impl Engines {
         let installation = installation_ensure(&tx).await?;
         let users = secret_users(&tx).await?;
         tx.commit().await?;
+        let mut wanted = HashSet::new();
         for user in users {
             for (mode, opened) in self.parts.accounts.open_all(&user).await? {
+                wanted.insert((user.clone(), mode));
                 match opened {
                     Ok(account) => self.ensure((user.clone(), mode), account, installation, stop),
                     Err(error) => self.end(&(user.clone(), mode), &error),
                 }
             }
+        }
+        // Whose token was removed has no account any more.
+        for running in self.loops.iter().filter(|(key, _)| !wanted.contains(key)).map(|(_, running)| running) {
+            running.stop.cancel();
         }
         Ok(())
     }

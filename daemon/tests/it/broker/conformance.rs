@@ -37,7 +37,7 @@ impl Sim {
         task.spawn(server.serve(std::future::pending()));
         let clock = Clock::system();
         let limiters = Limiters::new(Limits::default(), Arc::new(MemoryStore::default()), clock.clone());
-        let addresses = Addresses { sim: here.clone(), sandbox: here.clone(), live: here };
+        let addresses = Addresses { sim: here.clone(), sandbox: here.clone(), live: here, orats: None };
         Self { factory: BrokerFactory::new(LiveLock::Locked, addresses, Arc::new(limiters), clock), _task: task }
     }
 

@@ -51,7 +51,7 @@ pub(super) async fn live(plan: &Plan) -> Result<Tally, String> {
     let strikes = sim.control("GET", "faults", "").await;
     sim.control("DELETE", "faults", "").await;
     // The limiter of the day may know of a pause that a fault invented; calm weather has its own.
-    let calm = sim.adapter().await;
+    let calm = sim.patient().await;
     sim.hears(&calm, ears, &mut written).await?;
     let mut tally = sim.settled(&written).await?;
     tally.count_events(&strikes);
@@ -83,6 +83,11 @@ impl Sim {
     /// A new one has a new limiter: it knows of no pause.
     async fn adapter(&self) -> Tradier {
         tradier_at(&format!("http://{}/v1", self.address), Clock::system(), short()).await
+    }
+
+    /// For calm weather, in which nothing but a busy machine is slow.
+    async fn patient(&self) -> Tradier {
+        tradier_at(&format!("http://{}/v1", self.address), Clock::system(), patience()).await
     }
 
     async fn perform(&mut self, adapter: &Tradier, call: Call, written: &mut Vec<Written>) {
@@ -141,7 +146,7 @@ impl Sim {
 
     /// What is there when everything has arrived, against what the adapter said.
     async fn settled(&self, written: &[Written]) -> Result<Tally, String> {
-        let calm = self.adapter().await;
+        let calm = self.patient().await;
         let in_doubt = written.iter().any(|write| write.end.ran_out_of_time());
         let deadline = Instant::now() + if in_doubt { SETTLES_WITHIN } else { Duration::ZERO };
         loop {
