@@ -144,6 +144,7 @@ impl Parts {
             stop: stop.clone(),
         };
         let accounts = accounts(&config, &db, &clock)?;
+        health.show_rates(accounts.limiters());
         let live = if config.broker.allow_live { LiveTrading::Allowed } else { LiveTrading::Locked };
         let admission = Admission::new(Uid::effective().as_raw(), config.auth, SystemDirectory, clock.clone());
         let policy = Policy { live };
@@ -155,6 +156,7 @@ impl Parts {
             db: db.clone(),
             accounts: accounts.clone(),
             hub: hub.clone(),
+            health: health.clone(),
             clock: clock.clone(),
             calendar,
             force,

@@ -23,6 +23,7 @@ use tokio::sync::Notify;
 
 use crate::auth::Username;
 use crate::broker::factory::{Account, BrokerFactory, FactoryError};
+use crate::broker::rate_limit::Limiters;
 use crate::broker::tradier::TokenVerdict;
 use crate::broker::{AccountId, NoAccountId, Profile};
 use crate::clock::Clock;
@@ -119,6 +120,12 @@ impl Accounts {
             account_id: new.account.as_ref().map(|number| number.as_str().to_owned()),
         };
         Ok(secret_set(tx, &token, device).await?)
+    }
+
+    /// The limits of every token that was used.
+    #[must_use]
+    pub fn limiters(&self) -> Arc<Limiters> {
+        self.inner.factory.limiters()
     }
 
     /// Tells the watch that a token was stored or removed.

@@ -107,6 +107,12 @@ impl BrokerFactory {
         Self { patience, ..self }
     }
 
+    /// The limits of every token that was used.
+    #[must_use]
+    pub fn limiters(&self) -> Arc<Limiters> {
+        Arc::clone(&self.limiters)
+    }
+
     /// Opens one account of a world with its token. Nothing is sent yet.
     ///
     /// # Errors

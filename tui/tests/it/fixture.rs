@@ -306,6 +306,8 @@ pub(crate) fn health(broker: ComponentState) -> Health {
         database: component(ComponentState::Ok),
         broker: component(broker),
         scheduler: component(ComponentState::Ok),
+        account_events: None,
+        rates: Vec::new(),
     }
 }
 

@@ -32,6 +32,7 @@ use tokio::sync::watch;
 
 use self::answer::Deed;
 use self::http::{Act, Http};
+use super::tls::{self, TlsError};
 use super::world::{BaseUrl, Token, World};
 use super::{
     AccountId, AccountStatus, AuthTrouble, Balances, Broker, Change, Doubt, HistoryEvent, HistoryRange, MarketClock,
@@ -73,6 +74,14 @@ impl Tradier {
     #[must_use]
     pub fn limiter(&self) -> &RateLimiter {
         self.http.limiter()
+    }
+
+    /// What the account's event stream trusts: the system's roots, and nobody on this machine itself.
+    ///
+    /// # Errors
+    /// When the system has no roots.
+    pub fn stream_tls(&self) -> Result<ClientConfig, TlsError> {
+        if self.http.base().scheme() == "https" { tls::system() } else { tls::none() }
     }
 
     async fn write(&self, act: Act, send: Send) -> WriteOutcome {

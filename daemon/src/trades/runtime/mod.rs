@@ -5,11 +5,13 @@
 //!
 //! Invariants:
 //! * A loop has one account with one token: another token ends it before its successor begins.
+//! * An account's event stream lives and ends with its loop; it only wakes it (`events`).
 //! * A loop ends between two passes and gives its lease back; one that is cut off leaves the lease to
 //!   run out, and what it had sent is found by the next pass of whoever comes.
 
 pub mod broker;
 pub mod clock;
+mod events;
 mod rows;
 pub mod store;
 
@@ -18,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use blotter_shared::domain::BrokerMode;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -31,6 +33,7 @@ use super::timing::Timing;
 use crate::accounts::{AccountError, Accounts};
 use crate::auth::Username;
 use crate::broker::factory::Account;
+use crate::broker::tradier::stream::StreamState;
 use crate::calendar::{Calendar, Force};
 use crate::clock::Clock;
 use crate::db::engine::AccountKey;
@@ -38,6 +41,7 @@ use crate::db::installation::{Installation, installation_ensure};
 use crate::db::secrets::secret_users;
 use crate::db::{Db, DbError};
 use crate::events::Hub;
+use crate::health::HealthBoard;
 use broker::BrokerAccount;
 use clock::{Exchange, LoopClock};
 use store::Ledger;
@@ -51,6 +55,7 @@ pub struct Parts {
     pub db: Db,
     pub accounts: Accounts,
     pub hub: Hub,
+    pub health: HealthBoard,
     pub clock: Clock,
     pub calendar: Arc<Calendar>,
     pub force: Force,
@@ -64,6 +69,9 @@ pub struct Engines {
     parts: Parts,
     loops: HashMap<LoopKey, Running>,
     tasks: JoinSet<LoopKey>,
+    streams: JoinSet<()>,
+    /// A stream came up or went down.
+    stream_changed: Arc<Notify>,
 }
 
 type LoopKey = (Username, BrokerMode);
@@ -72,12 +80,19 @@ type LoopKey = (Username, BrokerMode);
 struct Running {
     account: Account,
     stop: CancellationToken,
+    events: watch::Receiver<StreamState>,
 }
 
 impl Engines {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        Self { parts, loops: HashMap::new(), tasks: JoinSet::new() }
+        Self {
+            parts,
+            loops: HashMap::new(),
+            tasks: JoinSet::new(),
+            streams: JoinSet::new(),
+            stream_changed: Arc::default(),
+        }
     }
 
     /// Keeps a loop for every account until it is told to stop; then every loop ends its pass.
@@ -86,13 +101,33 @@ impl Engines {
             if let Err(error) = self.look(&stop).await {
                 tracing::debug!("the accounts are not known: {error}");
             }
-            tokio::select! {
-                () = stop.cancelled() => {}
-                Some(ended) = self.tasks.join_next() => self.forget(ended),
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-            }
+            self.rest(&stop).await;
         }
         while self.tasks.join_next().await.is_some() {}
+        while self.streams.join_next().await.is_some() {}
+    }
+
+    /// Until it is time to look again. How the streams are is told at once.
+    async fn rest(&mut self, stop: &CancellationToken) {
+        let rest = tokio::time::sleep(LOOK_EVERY);
+        tokio::pin!(rest);
+        let changed = Arc::clone(&self.stream_changed);
+        loop {
+            self.report_streams();
+            tokio::select! {
+                () = stop.cancelled() => return,
+                Some(ended) = self.tasks.join_next() => return self.forget(ended),
+                Some(_) = self.streams.join_next() => {}
+                () = changed.notified() => {}
+                () = &mut rest => return,
+            }
+        }
+    }
+
+    fn report_streams(&self) {
+        let states: Vec<StreamState> = self.loops.values().map(|running| running.events.borrow().clone()).collect();
+        let (state, detail) = events::summary(&states);
+        self.parts.health.report_events(state, detail);
     }
 
     /// Begins loops for accounts that are new and ends those of accounts that are gone.
@@ -127,8 +162,12 @@ impl Engines {
             return;
         }
         let stop = stop.child_token();
-        let engine = self.parts.engine(&key, &account, installation, &stop);
-        self.loops.insert(key.clone(), Running { account, stop: stop.clone() });
+        let rouse = Arc::new(Notify::new());
+        let wakes = events::Wakes { rouse: Arc::clone(&rouse), changed: Arc::clone(&self.stream_changed) };
+        let clock = LoopClock { clock: self.parts.clock.clone(), rouse, stop: stop.clone() };
+        let engine = self.parts.engine(&key, &account, installation, clock);
+        let events = events::listen(&mut self.streams, &account, wakes, &stop);
+        self.loops.insert(key.clone(), Running { account, stop: stop.clone(), events });
         self.tasks.spawn(async move {
             keep(engine, &key, &stop).await;
             key
@@ -164,13 +203,7 @@ impl Engines {
 type LoopEngine = Engine<Ledger, BrokerAccount, LoopClock, Exchange>;
 
 impl Parts {
-    fn engine(
-        &self,
-        key: &LoopKey,
-        account: &Account,
-        installation: Installation,
-        stop: &CancellationToken,
-    ) -> LoopEngine {
+    fn engine(&self, key: &LoopKey, account: &Account, installation: Installation, clock: LoopClock) -> LoopEngine {
         let number = account.broker.account().as_str().to_owned();
         let store = Ledger {
             db: self.db.clone(),
@@ -180,7 +213,6 @@ impl Parts {
             hub: Some(self.hub.clone()),
         };
         let broker = BrokerAccount { account: account.clone(), clock: self.clock.clone() };
-        let clock = LoopClock { clock: self.clock.clone(), rouse: Arc::new(Notify::new()), stop: stop.clone() };
         let sessions = Exchange { calendar: Arc::clone(&self.calendar), force: self.force };
         let settings = Settings {
             holder: self.holder,
