@@ -17,12 +17,10 @@ use blotter_sim::scenario::Scenario;
 use blotter_sim::time::Ms;
 use chrono::{NaiveDate, TimeDelta};
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::super::support::{TOKEN, instrument, leg, patience, tradier_at};
+use super::super::support::{TOKEN, hand, instrument, leg, patience, tradier_at};
 use super::ears::Ears;
 use super::judge::{Deed, End, Seen, Tally, Written, judge};
 use super::weather::{Call, Cloud, Form, Manner, Plan, word};
@@ -160,18 +158,8 @@ impl Sim {
         }
     }
 
-    /// The simulator's controls: one request, one connection.
     async fn control(&self, method: &str, what: &str, body: &str) -> serde_json::Value {
-        let mut connection = TcpStream::connect(self.address).await.unwrap();
-        let length = body.len();
-        let head = format!("{method} /__sim/{what} HTTP/1.1\r\nhost: sim\r\nconnection: close\r\n");
-        let request = format!("{head}content-length: {length}\r\n\r\n{body}");
-        connection.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        connection.read_to_string(&mut answer).await.unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        assert!(head.starts_with("HTTP/1.1 200 "), "{method} {what}: {answer}");
-        serde_json::from_str(body).unwrap()
+        hand(self.address, method, what, body).await
     }
 }
 
