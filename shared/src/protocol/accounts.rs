@@ -38,6 +38,9 @@ pub struct AccountReport {
     pub may_send: bool,
     /// The sentence for the screen; none when all is well.
     pub detail: Option<String>,
+    /// What was seen, in few words, without the times that `since` and `until` tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// When the trouble began.
     pub since: Option<DateTime<Utc>>,
     /// When it ends by itself.
