@@ -156,6 +156,7 @@ impl Parts {
             stop: stop.clone(),
         };
         let accounts = accounts(&config, &db, &clock)?;
+        health.show_rates(accounts.limiters());
         let live = if config.broker.allow_live { LiveTrading::Allowed } else { LiveTrading::Locked };
         let admission = Admission::new(Uid::effective().as_raw(), config.auth, SystemDirectory, clock.clone());
         let policy = Policy { live };
@@ -176,6 +177,7 @@ impl Parts {
             db: db.clone(),
             accounts: accounts.clone(),
             hub: hub.clone(),
+            health: health.clone(),
             clock: clock.clone(),
             calendar,
             force,
@@ -263,7 +265,11 @@ pub fn accounts(config: &Config, db: &Db, clock: &Clock) -> anyhow::Result<Accou
     };
     let limiters = Arc::new(Limiters::new(Limits::default(), store, clock.clone()));
     let lock = if config.broker.allow_live { LiveLock::Unlocked } else { LiveLock::Locked };
-    let addresses = Addresses { sim: config.broker.sim_url.clone(), ..Addresses::default() };
+    let addresses = Addresses {
+        sim: config.broker.sim_url.clone(),
+        orats: config.broker.orats_url.clone(),
+        ..Addresses::default()
+    };
     let time = if config.broker.sim_time { TradingTime::Simulated } else { TradingTime::Real };
     let factory = BrokerFactory::new(lock, addresses, limiters, clock.clone()).in_time(time);
     Ok(Accounts::new(db.clone(), factory, vault, clock.clone()))

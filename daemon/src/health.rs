@@ -1,11 +1,13 @@
 //! How the daemon and what it depends on are, from whoever knows it first hand.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use blotter_shared::protocol::health::{Component, ComponentState, Health};
+use blotter_shared::protocol::health::{BucketRate, CallPriority, Component, ComponentState, Health, RateBucket, Room};
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
+use crate::broker::Priority;
+use crate::broker::rate_limit::{BucketKind, BucketSnapshot, Limiters};
 use crate::clock::Clock;
 use crate::db::{DbState, DbStatus};
 
@@ -17,6 +19,8 @@ pub struct HealthBoard {
     database: watch::Receiver<DbStatus>,
     scheduler: Arc<watch::Sender<Report>>,
     broker: Arc<watch::Sender<Report>>,
+    events: Arc<watch::Sender<Report>>,
+    limiters: Arc<OnceLock<Arc<Limiters>>>,
 }
 
 /// What a part says of itself.
@@ -29,6 +33,9 @@ pub struct Report {
     pub next_try: Option<DateTime<Utc>>,
 }
 
+/// States and reasons, without ages.
+type Essence = [(ComponentState, Option<String>); 4];
+
 /// Tells when something worth pushing has changed.
 #[derive(Debug)]
 pub struct HealthWatch {
@@ -36,7 +43,8 @@ pub struct HealthWatch {
     database: watch::Receiver<DbStatus>,
     scheduler: watch::Receiver<Report>,
     broker: watch::Receiver<Report>,
-    seen: [(ComponentState, Option<String>); 3],
+    events: watch::Receiver<Report>,
+    seen: Essence,
 }
 
 impl HealthBoard {
@@ -47,7 +55,13 @@ impl HealthBoard {
             |state| watch::Sender::new(Report { state, since: now, checked_at: now, detail: None, next_try: None });
         let scheduler = Arc::new(first(ComponentState::Starting));
         let broker = Arc::new(first(ComponentState::NotConfigured));
-        Self { clock, started_at: now, database, scheduler, broker }
+        let events = Arc::new(first(ComponentState::NotConfigured));
+        Self { clock, started_at: now, database, scheduler, broker, events, limiters: Arc::default() }
+    }
+
+    /// Whose limits are shown. The first word counts.
+    pub fn show_rates(&self, limiters: Arc<Limiters>) {
+        let _ = self.limiters.set(limiters);
     }
 
     /// The scheduler's word; `since` is kept while the state stays the same.
@@ -61,6 +75,12 @@ impl HealthBoard {
     /// How the accounts at the broker are, all together.
     pub fn report_broker(&self, state: ComponentState, detail: Option<String>, next_try: Option<DateTime<Utc>>) {
         update(&self.broker, Report { state, since: self.clock.now(), checked_at: self.clock.now(), detail, next_try });
+    }
+
+    /// How the accounts' event streams are, all together.
+    pub fn report_events(&self, state: ComponentState, detail: Option<String>) {
+        let now = self.clock.now();
+        update(&self.events, Report { state, since: now, checked_at: now, detail, next_try: None });
     }
 
     /// Everything, now. Answers whatever is broken.
@@ -78,23 +98,38 @@ impl HealthBoard {
             database,
             broker,
             scheduler,
+            account_events: Some(self.events.borrow().component(now)),
+            rates: self.rates(),
         }
+    }
+
+    fn rates(&self) -> Vec<BucketRate> {
+        let tokens = self.limiters.get().map_or(0, |limiters| limiters.all().len());
+        let tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
+        let together = self.limiters.get().map(|limiters| limiters.together()).unwrap_or_default();
+        together.iter().map(|bucket| rate(bucket, tokens)).collect()
     }
 
     #[must_use]
     pub fn watch(&self) -> HealthWatch {
         let (database, scheduler) = (self.database.clone(), self.scheduler.subscribe());
         let seen = self.essence();
-        let broker = self.broker.subscribe();
-        HealthWatch { board: self.clone(), database, scheduler, broker, seen }
+        let (broker, events) = (self.broker.subscribe(), self.events.subscribe());
+        HealthWatch { board: self.clone(), database, scheduler, broker, events, seen }
     }
 
     /// What a change is judged by: ages alone are no news.
-    fn essence(&self) -> [(ComponentState, Option<String>); 3] {
+    fn essence(&self) -> Essence {
         let database = of_database(&self.database.borrow());
         let scheduler = self.scheduler.borrow().clone();
         let broker = self.broker.borrow().clone();
-        [(database.state, database.detail), (scheduler.state, scheduler.detail), (broker.state, broker.detail)]
+        let events = self.events.borrow().clone();
+        [
+            (database.state, database.detail),
+            (scheduler.state, scheduler.detail),
+            (broker.state, broker.detail),
+            (events.state, events.detail),
+        ]
     }
 }
 
@@ -107,6 +142,7 @@ impl HealthWatch {
                 database = self.database.changed() => database.is_ok(),
                 scheduler = self.scheduler.changed() => scheduler.is_ok(),
                 broker = self.broker.changed() => broker.is_ok(),
+                events = self.events.changed() => events.is_ok(),
             };
             if !alive {
                 return std::future::pending().await;
@@ -141,6 +177,35 @@ impl Report {
             detail: self.detail.clone(),
             next_try_s: self.next_try.map(|at| seconds(at - now)),
         }
+    }
+}
+
+/// A bucket in the protocol's words.
+fn rate(bucket: &BucketSnapshot, tokens: u32) -> BucketRate {
+    let room = bucket.room.iter().map(|(priority, calls)| Room { priority: priority_word(*priority), calls: *calls });
+    BucketRate {
+        bucket: match bucket.kind {
+            BucketKind::Accounts => RateBucket::Accounts,
+            BucketKind::MarketData => RateBucket::MarketData,
+            BucketKind::Trading => RateBucket::Trading,
+        },
+        tokens,
+        limit: bucket.limit,
+        used: bucket.used,
+        waiting: u32::try_from(bucket.waiting).unwrap_or(u32::MAX),
+        paused_until: bucket.paused_until,
+        room: room.collect(),
+    }
+}
+
+fn priority_word(priority: Priority) -> CallPriority {
+    match priority {
+        Priority::Emergency => CallPriority::Emergency,
+        Priority::Cancel => CallPriority::Cancel,
+        Priority::Close => CallPriority::Close,
+        Priority::Bracket => CallPriority::Bracket,
+        Priority::Entry => CallPriority::Entry,
+        Priority::Read => CallPriority::Read,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use blotter_shared::domain::{Desired, TradeStatus};
+use blotter_shared::protocol::accounts::AccountReport;
 use blotter_shared::protocol::alarms::Alarm;
 use blotter_shared::protocol::health::{Health, Version};
 use blotter_shared::protocol::market::Market;
@@ -58,6 +59,8 @@ pub struct Data {
     pub settings: Option<Settings>,
     pub open: Option<Vec<Trade>>,
     pub alarms: Vec<Alarm>,
+    /// The accounts that a token is stored for.
+    pub accounts: Vec<AccountReport>,
     pub sync: Option<SyncStatus>,
     /// The change-feed sequence that all of this is at least as new as.
     pub seq: Option<i64>,

@@ -167,6 +167,7 @@ fn everything(model: &Model) -> Vec<Call> {
         Call::OpenTrades,
         Call::Settings,
         Call::Health,
+        Call::Accounts,
         Call::Market,
         Call::History(model.history.query()),
         Call::Alarms,

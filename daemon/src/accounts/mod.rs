@@ -15,6 +15,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use blotter_shared::domain::BrokerMode;
+use blotter_shared::protocol::accounts::TokenKind;
 use blotter_shared::protocol::settings::Settings;
 use secrecy::SecretString;
 use thiserror::Error;
@@ -22,8 +23,9 @@ use tokio::sync::Notify;
 
 use crate::auth::Username;
 use crate::broker::factory::{Account, BrokerFactory, FactoryError};
+use crate::broker::rate_limit::Limiters;
 use crate::broker::tradier::TokenVerdict;
-use crate::broker::{AccountId, NoAccountId};
+use crate::broker::{AccountId, NoAccountId, Profile};
 use crate::clock::Clock;
 use crate::db::secrets::{SealedToken, TokenColumn, secret_lock, secret_set, secrets_of};
 use crate::db::{Db, DbError, UserTx};
@@ -86,9 +88,18 @@ impl Accounts {
     ///
     /// # Errors
     /// When there is no key to store it with, or the token or the address cannot be used at all.
-    pub async fn verify(&self, mode: BrokerMode, token: SecretString) -> Result<TokenVerdict, AccountError> {
+    pub async fn verify(&self, mode: BrokerMode, token: SecretString) -> Result<TokenVerdict<Profile>, AccountError> {
         self.vault()?;
         Ok(self.inner.factory.verify(mode, token).await?)
+    }
+
+    /// Asks ORATS about a token that is about to be stored.
+    ///
+    /// # Errors
+    /// When there is no key to store it with, or the token or the address cannot be used at all.
+    pub async fn verify_orats(&self, token: SecretString) -> Result<TokenVerdict<()>, AccountError> {
+        self.vault()?;
+        Ok(self.inner.factory.verify_orats(token).await?)
     }
 
     /// Seals and stores a token that was verified, as the successor of the one before.
@@ -96,20 +107,38 @@ impl Accounts {
     /// # Errors
     /// When it cannot be sealed, or the database does not answer.
     pub async fn store(&self, tx: &UserTx, new: &NewToken, device: &str) -> Result<Settings, AccountError> {
-        let column = TokenColumn::Broker(new.mode);
+        let column = new.column;
         let before = secret_lock(tx, column).await?;
         let version = match before {
             Some(before) => Sealed::from_bytes(&before.bytes)?.secret_version().saturating_add(1),
             None => 1,
         };
         let sealed = self.vault()?.seal(&place(tx.username(), column), version, &new.token)?;
-        let token = SealedToken { column, bytes: sealed.to_bytes(), account_id: Some(new.account.as_str().to_owned()) };
+        let token = SealedToken {
+            column,
+            bytes: sealed.to_bytes(),
+            account_id: new.account.as_ref().map(|number| number.as_str().to_owned()),
+        };
         Ok(secret_set(tx, &token, device).await?)
     }
 
-    /// Tells the watch that a token was stored.
+    /// The limits of every token that was used.
+    #[must_use]
+    pub fn limiters(&self) -> Arc<Limiters> {
+        self.inner.factory.limiters()
+    }
+
+    /// Tells the watch that a token was stored or removed.
     pub fn poke(&self) {
         self.inner.poke.notify_one();
+    }
+
+    /// Lets go of an account whose token was removed, and with it of the plain token.
+    pub fn forget(&self, who: &Username, kind: TokenKind) {
+        if let Some(mode) = kind.mode() {
+            let mut open = self.inner.open.lock().unwrap_or_else(PoisonError::into_inner);
+            open.remove(&(who.clone(), mode));
+        }
     }
 
     /// The user's account of a world, opened with what is stored now.
@@ -172,10 +201,10 @@ impl Accounts {
     }
 }
 
-/// A token that the broker has accepted, with the account that was chosen.
+/// A token that was accepted, with the account that was chosen; ORATS has none.
 #[derive(Clone, Debug)]
 pub struct NewToken {
-    pub mode: BrokerMode,
+    pub column: TokenColumn,
     pub token: SecretString,
-    pub account: AccountId,
+    pub account: Option<AccountId>,
 }

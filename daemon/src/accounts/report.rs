@@ -33,15 +33,20 @@ impl Accounts {
 }
 
 fn of_status(mode: BrokerMode, account_id: Option<String>, status: &AccountStatus) -> AccountReport {
-    let (state, since, until) = match status {
-        AccountStatus::Untried => (AccountState::NotTried, None, None),
-        AccountStatus::Ok => (AccountState::Ok, None, None),
-        AccountStatus::Reauthenticate { since, .. } => (AccountState::Reauthenticate, Some(*since), None),
-        AccountStatus::Blocked { since, .. } => (AccountState::Blocked, Some(*since), None),
-        AccountStatus::Unavailable { since, .. } => (AccountState::Unavailable, Some(*since), None),
-        AccountStatus::RateLimited { until } => (AccountState::RateLimited, None, Some(*until)),
+    let (state, reason, since, until) = match status {
+        AccountStatus::Untried => (AccountState::NotTried, None, None, None),
+        AccountStatus::Ok => (AccountState::Ok, None, None, None),
+        AccountStatus::Reauthenticate { why, since } => {
+            (AccountState::Reauthenticate, Some(why.to_string()), Some(*since), None)
+        }
+        AccountStatus::Blocked { reason, since } => (AccountState::Blocked, Some(reason.clone()), Some(*since), None),
+        AccountStatus::Unavailable { reason, since } => {
+            (AccountState::Unavailable, Some(reason.clone()), Some(*since), None)
+        }
+        AccountStatus::RateLimited { until } => (AccountState::RateLimited, None, None, Some(*until)),
     };
-    AccountReport { mode, account_id, state, may_send: status.may_send(), detail: status.banner(), since, until }
+    let (may_send, detail) = (status.may_send(), status.banner());
+    AccountReport { mode, account_id, state, may_send, detail, reason, since, until }
 }
 
 fn not_opened(mode: BrokerMode, account_id: Option<String>, error: &AccountError) -> AccountReport {
@@ -51,6 +56,7 @@ fn not_opened(mode: BrokerMode, account_id: Option<String>, error: &AccountError
         state: AccountState::NotOpened,
         may_send: false,
         detail: Some(error.to_string()),
+        reason: Some(error.to_string()),
         since: None,
         until: None,
     }

@@ -34,5 +34,6 @@ pub(super) async fn metrics(State(api): State<ApiState>) -> impl IntoResponse {
     let up = f64::from(u8::from(api.db.status().borrow().state == DbState::Ready));
     let pool = [("max", pool.max), ("open", pool.open), ("idle", pool.idle), ("waiting", pool.waiting)];
     api.metrics.database(up, pool);
+    api.accounts.limiters().together().iter().for_each(|bucket| api.metrics.broker(bucket));
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], api.metrics.render())
 }

@@ -14,8 +14,9 @@ use super::rate_limit::Limiters;
 use super::tls::{self, TlsError};
 use super::tradier::{self, ClientError, Patience, Setup, TokenVerdict, Tradier};
 use super::world::{BaseUrl, BaseUrlError, Live, NoToken, Sandbox, Sim, Token, World};
-use super::{AccountId, Broker};
+use super::{AccountId, Broker, Profile};
 use crate::clock::Clock;
+use crate::market::orats::{Orats, OratsUrl};
 
 /// `broker.allow_live` of the daemon's configuration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub struct Addresses {
     pub sim: Option<String>,
     pub sandbox: Option<String>,
     pub live: Option<String>,
+    /// In place of ORATS.
+    pub orats: Option<String>,
 }
 
 impl Addresses {
@@ -65,6 +68,10 @@ pub enum FactoryError {
     Address { mode: BrokerMode, why: BaseUrlError },
     #[error("the token for {mode} cannot be used: {why}")]
     Token { mode: BrokerMode, why: NoToken },
+    #[error("the address for ORATS cannot be used: {why}")]
+    OratsAddress { why: BaseUrlError },
+    #[error("the token for ORATS cannot be used: {why}")]
+    OratsToken { why: NoToken },
     #[error(transparent)]
     Client(#[from] ClientError),
     #[error(transparent)]
@@ -117,6 +124,12 @@ impl BrokerFactory {
         Self { time, ..self }
     }
 
+    /// The limits of every token that was used.
+    #[must_use]
+    pub fn limiters(&self) -> Arc<Limiters> {
+        Arc::clone(&self.limiters)
+    }
+
     /// Opens one account of a world with its token. Nothing is sent yet.
     ///
     /// # Errors
@@ -143,7 +156,7 @@ impl BrokerFactory {
     ///
     /// # Errors
     /// When address or token cannot be used at all.
-    pub async fn verify(&self, mode: BrokerMode, secret: SecretString) -> Result<TokenVerdict, FactoryError> {
+    pub async fn verify(&self, mode: BrokerMode, secret: SecretString) -> Result<TokenVerdict<Profile>, FactoryError> {
         self.in_its_time(mode)?;
         match mode {
             BrokerMode::Sim => self.verify_in::<Sim>(secret).await,
@@ -157,13 +170,37 @@ impl BrokerFactory {
         if fits { Ok(()) } else { Err(FactoryError::OtherTime(mode)) }
     }
 
+    /// Asks ORATS whether it knows a token, before the token is stored.
+    ///
+    /// # Errors
+    /// When address or token cannot be used at all.
+    pub async fn verify_orats(&self, secret: SecretString) -> Result<TokenVerdict<()>, FactoryError> {
+        let orats = self.orats(secret, BRIEFLY).await?;
+        Ok(orats.verify().await)
+    }
+
+    /// ORATS' prices with a user's token. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// When address or token cannot be used.
+    pub async fn orats(&self, secret: SecretString, patience: Patience) -> Result<Orats, FactoryError> {
+        let url = match &self.addresses.orats {
+            Some(address) => OratsUrl::loopback(address),
+            None => OratsUrl::standard(),
+        };
+        let url = url.map_err(|why| FactoryError::OratsAddress { why })?;
+        let token = Orats::token(secret).map_err(|why| FactoryError::OratsToken { why })?;
+        let tls = if self.addresses.orats.is_some() { tls::none()? } else { tls::system()? };
+        Ok(Orats::new(url, token, self.clock.clone(), (&tls, patience)).await?)
+    }
+
     async fn open_in<W: World>(&self, account: AccountId, secret: SecretString) -> Result<Tradier, FactoryError> {
         let (base, token) = (self.base::<W>()?, Self::token::<W>(secret)?);
         let setup = self.setup(&base, &token, account).await?;
         Ok(Tradier::new(&base, &token, setup)?)
     }
 
-    async fn verify_in<W: World>(&self, secret: SecretString) -> Result<TokenVerdict, FactoryError> {
+    async fn verify_in<W: World>(&self, secret: SecretString) -> Result<TokenVerdict<Profile>, FactoryError> {
         let (base, token) = (self.base::<W>()?, Self::token::<W>(secret)?);
         let setup = Setup { patience: BRIEFLY, ..self.setup(&base, &token, AccountId::unknown()).await? };
         Ok(tradier::verify(&base, &token, setup).await?)
@@ -241,7 +278,7 @@ mod tests {
 
     fn local() -> Addresses {
         let here = Some("http://127.0.0.1:9/v1".to_owned());
-        Addresses { sim: here.clone(), sandbox: here.clone(), live: here }
+        Addresses { sim: here.clone(), sandbox: here.clone(), live: here, orats: None }
     }
 
     #[tokio::test]

@@ -142,6 +142,8 @@ sections! {
         /// Live in the simulator's time, so that a demo is open at any hour. Accounts of other worlds
         /// are then refused.
         sim_time: bool = false, Flag;
+        /// Where the simulator answers in place of ORATS.
+        orats_url: Option<String> = None, maybe(LocalAddress, "http://127.0.0.1:7300/datav2");
     }
 
     /// The trading day.

@@ -2,7 +2,7 @@
 
 mod cursor;
 
-use blotter_shared::domain::{Cash, CloseReason, TradeId, TradeNumber};
+use blotter_shared::domain::{BrokerMode, Cash, CloseReason, TradeId, TradeNumber};
 use blotter_shared::protocol::problem::FieldError;
 use blotter_shared::protocol::trades::{Book, Close, Trade, TradeList, TradeQuery};
 use chrono::{DateTime, Utc};
@@ -62,6 +62,19 @@ const CLOSED: &str = concat!(
 
 const ONE: &str = concat!("SELECT ", columns!(), " FROM paper_trades WHERE username = $1 AND id = $2");
 const SOME: &str = concat!("SELECT ", columns!(), " FROM paper_trades WHERE username = $1 AND id = ANY($2)");
+
+const MANAGED: &str = "
+    SELECT count(*) FROM paper_trades
+     WHERE username = $1 AND broker_mode = $2 AND status IN ('PENDING', 'OPEN', 'PARTIAL', 'FILLED', 'CLOSING')";
+
+/// How many trades of a world are not over.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn trade_count_managed(tx: &UserTx, mode: BrokerMode) -> Result<i64, DbError> {
+    let row = tx.session().query_one(MANAGED, &[&tx.user(), &mode.as_str()]).await?;
+    Cells::of(&row).next("count")
+}
 
 /// A page of the book: open trades oldest first and all at once unless a limit is given, closed
 /// ones newest first.

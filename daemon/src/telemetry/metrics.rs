@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::broker::rate_limit::BucketSnapshot;
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder, Unit};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
@@ -70,6 +71,17 @@ metrics_table! {
     DATABASE_UP = "blotter_database_up", Kind::Gauge, Count, [];
     /// Connections of the database pool: max, open, idle, and callers waiting.
     POOL = "blotter_database_pool", Kind::Gauge, Count, ["state"];
+    /// Calls to the broker that count against the present minute, at the fullest token.
+    BROKER_USED = "blotter_broker_calls_used", Kind::Gauge, Count, ["bucket"];
+    /// Most calls to the broker in a minute.
+    BROKER_LIMIT = "blotter_broker_calls_limit", Kind::Gauge, Count, ["bucket"];
+    /// Calls to the broker that wait for room.
+    BROKER_WAITING = "blotter_broker_calls_waiting", Kind::Gauge, Count, ["bucket"];
+    /// Calls to the broker that each urgency may still make now.
+    BROKER_ROOM = "blotter_broker_calls_room", Kind::Gauge, Count, ["bucket", "priority"];
+    /// Calls to the broker by what the limits said: granted, held (no room in time), throttled (the broker
+    /// refused), unsaved (a claim could not be written down).
+    BROKER_CALLS = "blotter_broker_calls_total", Kind::Counter, Count, ["bucket", "outcome"];
     /// Runs of a scheduled task, by outcome.
     TASK_RUNS = "blotter_task_runs_total", Kind::Counter, Count, ["task", "outcome"];
     /// Time that a scheduled task took.
@@ -207,6 +219,27 @@ impl Metrics {
         self.gauge(&DATABASE_UP, &[]).set(up);
         for (state, count) in pool {
             self.gauge(&POOL, &[state]).set(u32::try_from(count).map_or(f64::MAX, f64::from));
+        }
+    }
+
+    /// How full the broker's limits are, over all tokens.
+    pub fn broker(&self, bucket: &BucketSnapshot) {
+        let name = bucket.kind.as_str();
+        let count = |value: usize| u32::try_from(value).map_or(f64::MAX, f64::from);
+        self.gauge(&BROKER_USED, &[name]).set(f64::from(bucket.used));
+        self.gauge(&BROKER_LIMIT, &[name]).set(f64::from(bucket.limit));
+        self.gauge(&BROKER_WAITING, &[name]).set(count(bucket.waiting));
+        for (priority, calls) in bucket.room {
+            self.gauge(&BROKER_ROOM, &[name, priority.as_str()]).set(f64::from(calls));
+        }
+        let counts = [
+            ("granted", bucket.granted),
+            ("held", bucket.held),
+            ("throttled", bucket.throttled),
+            ("unsaved", bucket.unsaved),
+        ];
+        for (outcome, total) in counts {
+            self.counter(&BROKER_CALLS, &[name, outcome]).absolute(total);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Every request that this client makes, with the type of its answer: the one table of routes.
 
 use blotter_shared::domain::{Outcome, TradeId};
-use blotter_shared::protocol::accounts::{AccountList, TokenUpdate};
+use blotter_shared::protocol::accounts::{AccountList, TokenKind, TokenUpdate};
 use blotter_shared::protocol::alarms::AlarmList;
 use blotter_shared::protocol::health::{Health, Version};
 use blotter_shared::protocol::market::Market;
@@ -51,6 +51,10 @@ pub enum Call {
     },
     PutToken {
         update: TokenUpdate,
+        key: Uuid,
+    },
+    RemoveToken {
+        kind: TokenKind,
         key: Uuid,
     },
 }
@@ -118,6 +122,7 @@ impl Call {
             Self::History(_) | Self::Trade(_) | Self::Alarms | Self::Accounts | Self::SyncStatus { .. } => Method::GET,
             Self::Sync { .. } => Method::POST,
             Self::PutSettings { .. } | Self::PutToken { .. } => Method::PUT,
+            Self::RemoveToken { .. } => Method::DELETE,
         }
     }
 
@@ -135,6 +140,7 @@ impl Call {
             Self::Alarms => "/v1/alarms".to_owned(),
             Self::Accounts => "/v1/accounts".to_owned(),
             Self::PutToken { .. } => "/v1/tokens".to_owned(),
+            Self::RemoveToken { kind, .. } => format!("/v1/tokens/{}", kind.as_str().to_lowercase()),
             Self::SyncStatus { version } => format!("/v1/sync-status?version={version}"),
             Self::Sync { .. } => "/v1/sync".to_owned(),
         }
@@ -150,6 +156,7 @@ impl Call {
             Self::History(_) | Self::Trade(_) | Self::Alarms | Self::Accounts | Self::SyncStatus { .. } => Ok(None),
             Self::Sync { request, key } => Ok(Some((serde_json::to_vec(request)?, *key))),
             Self::PutToken { update, key } => Ok(Some((serde_json::to_vec(update)?, *key))),
+            Self::RemoveToken { key, .. } => Ok(Some((b"{}".to_vec(), *key))),
             Self::PutSettings { update, key } => Ok(Some((serde_json::to_vec(update)?, *key))),
         }
     }
@@ -158,7 +165,7 @@ impl Call {
     #[must_use]
     pub fn is_action(&self) -> bool {
         match self {
-            Self::PutSettings { .. } | Self::PutToken { .. } | Self::Sync { .. } => true,
+            Self::PutSettings { .. } | Self::PutToken { .. } | Self::RemoveToken { .. } | Self::Sync { .. } => true,
             Self::Version | Self::Health | Self::Market | Self::Settings | Self::OpenTrades => false,
             Self::History(_) | Self::Trade(_) | Self::Alarms | Self::Accounts | Self::SyncStatus { .. } => false,
         }
@@ -181,7 +188,9 @@ impl Call {
             Self::Accounts => Answer::Accounts(serde_json::from_slice(body)?),
             Self::SyncStatus { .. } => Answer::SyncStatus(serde_json::from_slice(body)?),
             Self::Sync { .. } => Answer::Synced(serde_json::from_slice(body)?),
-            Self::PutSettings { .. } | Self::PutToken { .. } => Answer::SettingsSaved(serde_json::from_slice(body)?),
+            Self::PutSettings { .. } | Self::PutToken { .. } | Self::RemoveToken { .. } => {
+                Answer::SettingsSaved(serde_json::from_slice(body)?)
+            }
         })
     }
 }

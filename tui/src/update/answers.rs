@@ -59,8 +59,7 @@ fn take(model: &mut Model, call: &Call, answer: Answer) -> Vec<Effect> {
             model.notices.say(model.now, Level::Info, synced_sentence(&status));
             return sync_status_came(model, status);
         }
-        // The screen asks for none: `blotter tokens` does.
-        Answer::Accounts(_) => {}
+        Answer::Accounts(list) => model.data.accounts = list.accounts,
         Answer::SettingsSaved(settings) => {
             settings_form::saved(model, &settings);
             settings_came(model, *settings);
@@ -89,7 +88,8 @@ fn failed(model: &mut Model, call: &Call, error: &CallError) -> Vec<Effect> {
         Call::History(_) => model.history.is_loading_more = false,
         // A load that fails is the session's business: it is repeated and shown as a banner.
         Call::Version | Call::Health | Call::Market | Call::Settings | Call::OpenTrades => {}
-        Call::Trade(_) | Call::Alarms | Call::SyncStatus { .. } | Call::Accounts | Call::PutToken { .. } => {}
+        Call::Trade(_) | Call::Alarms | Call::SyncStatus { .. } | Call::Accounts => {}
+        Call::PutToken { .. } | Call::RemoveToken { .. } => {}
     }
     vec![]
 }
@@ -97,9 +97,12 @@ fn failed(model: &mut Model, call: &Call, error: &CallError) -> Vec<Effect> {
 fn health_came(model: &mut Model, health: Health) -> Vec<Effect> {
     let was_away = model.data.health.as_ref().is_some_and(|heard| heard.value.database.state != ComponentState::Ok);
     let is_back = was_away && health.database.state == ComponentState::Ok;
+    let before = model.data.health.as_ref().map(|heard| (heard.value.broker.state, heard.value.broker.detail.clone()));
+    let broker_changed = before.is_some_and(|before| before != (health.broker.state, health.broker.detail.clone()));
     model.data.health = Some(Heard { value: health, at: model.now });
     if !is_back {
-        return vec![];
+        // The health tells that something is with an account, not with which.
+        return if broker_changed { vec![Effect::Call(Call::Accounts)] } else { vec![] };
     }
     model.notices.say(model.now, Level::Info, "The database answers again.");
     let orders = model.session.step(model.now, Input::MustReload);

@@ -7,7 +7,7 @@ use blotter_shared::domain::{
     TradeNumber, TradeStatus,
 };
 use blotter_shared::protocol::PROTOCOL_VERSION;
-use blotter_shared::protocol::accounts::AccountList;
+use blotter_shared::protocol::accounts::{AccountList, AccountReport, AccountState};
 use blotter_shared::protocol::alarms::{Alarm, AlarmList};
 use blotter_shared::protocol::events::{Event, Hello};
 use blotter_shared::protocol::health::{Component, ComponentState, Health, Version};
@@ -298,6 +298,27 @@ pub(crate) fn component(state: ComponentState) -> Component {
     }
 }
 
+/// An account in a state, since or until a time that has passed or is to come.
+pub(crate) fn account(mode: BrokerMode, state: AccountState, reason: &str) -> AccountReport {
+    let (since, until) = match state {
+        AccountState::Ok | AccountState::NotTried | AccountState::NotOpened => (None, None),
+        AccountState::Reauthenticate | AccountState::Blocked | AccountState::Unavailable => {
+            (Some(utc("2026-02-20T16:58:03Z")), None)
+        }
+        AccountState::RateLimited => (None, Some(utc("2026-02-20T17:00:40Z"))),
+    };
+    AccountReport {
+        mode,
+        account_id: Some(if mode == BrokerMode::Live { "6YA00001" } else { "VA00000001" }.to_owned()),
+        state,
+        may_send: state == AccountState::Ok,
+        detail: None,
+        reason: (!reason.is_empty()).then(|| reason.to_owned()),
+        since,
+        until,
+    }
+}
+
 pub(crate) fn health(broker: ComponentState) -> Health {
     Health {
         status: ComponentState::Ok,
@@ -307,6 +328,8 @@ pub(crate) fn health(broker: ComponentState) -> Health {
         database: component(ComponentState::Ok),
         broker: component(broker),
         scheduler: component(ComponentState::Ok),
+        account_events: None,
+        rates: Vec::new(),
     }
 }
 
@@ -352,6 +375,7 @@ pub(crate) struct World {
     pub(crate) health: Health,
     pub(crate) market: Market,
     pub(crate) alarms: Vec<Alarm>,
+    pub(crate) accounts: Vec<AccountReport>,
     pub(crate) next_cursor: Option<String>,
 }
 
@@ -370,6 +394,7 @@ impl World {
             health: health(broker),
             market: market(SessionPhase::Open),
             alarms: vec![],
+            accounts: vec![],
             next_cursor: None,
         }
     }
@@ -400,8 +425,8 @@ impl World {
             }
             Call::Trade(id) => Answer::Trade(Box::new(self.open.iter().find(|trade| trade.id == *id).unwrap().clone())),
             Call::Alarms => Answer::Alarms(AlarmList { items: self.alarms.clone() }),
-            Call::Accounts => Answer::Accounts(AccountList::default()),
-            Call::PutToken { .. } => Answer::SettingsSaved(Box::new(self.settings.clone())),
+            Call::Accounts => Answer::Accounts(AccountList { accounts: self.accounts.clone() }),
+            Call::PutToken { .. } | Call::RemoveToken { .. } => Answer::SettingsSaved(Box::new(self.settings.clone())),
             Call::SyncStatus { .. } => Answer::SyncStatus(status),
             Call::Sync { .. } => Answer::Synced(status),
             Call::PutSettings { update, .. } => {

@@ -1,6 +1,7 @@
 //! Every screen, state and overlay at the three widths, as snapshots.
 
 use blotter_shared::domain::{BrokerMode, Protection};
+use blotter_shared::protocol::accounts::AccountState;
 use blotter_shared::protocol::events::Event;
 use blotter_shared::protocol::health::ComponentState;
 use blotter_shared::protocol::market::SessionPhase;
@@ -13,7 +14,7 @@ use blotter_tui::theme::ColorDepth;
 use blotter_tui::theme::glyphs::Glyphs;
 use blotter_tui::view;
 
-use crate::fixture::{Desk, Look, World, alarm, health, market, settings, settings_with_live};
+use crate::fixture::{Desk, Look, World, account, alarm, health, market, settings, settings_with_live};
 
 const SIZES: [(u16, u16); 3] = [(118, 30), (80, 24), (44, 30)];
 
@@ -190,6 +191,25 @@ fn the_database_and_the_broker_away() {
     away.database = crate::fixture::component(ComponentState::Unavailable);
     away.database.detail = Some("connection refused".to_owned());
     at_every_size("database_away", &World { health: away, ..World::busy() }, |_| {});
+}
+
+/// Each account in trouble has a line of its own in place of the one word for all.
+#[test]
+fn accounts_in_trouble() {
+    use AccountState::{Blocked, NotOpened, Ok, RateLimited, Reauthenticate, Unavailable};
+    let health = health(ComponentState::Degraded);
+    let world = |accounts| World { health: health.clone(), accounts, ..World::busy() };
+    let quiet = account(BrokerMode::Sim, Ok, "");
+    let token = account(BrokerMode::Live, Reauthenticate, "the token is expired, revoked or mistyped");
+    at_every_size("account_reauthenticate", &world(vec![quiet.clone(), token]), |_| {});
+    let blocked = account(BrokerMode::Live, Blocked, "closing orders only");
+    at_every_size("account_blocked", &world(vec![blocked]), |_| {});
+    let silent = account(BrokerMode::Sandbox, Unavailable, "it answers 503");
+    let limited = account(BrokerMode::Sim, RateLimited, "");
+    at_every_size("account_unavailable_and_limited", &world(vec![silent, limited]), |_| {});
+    let sealed =
+        account(BrokerMode::Sandbox, NotOpened, "the stored token does not open: version 1 of the key did not seal it");
+    at_every_size("account_not_opened", &world(vec![sealed]), |_| {});
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod conformance;
 mod error_table;
+mod events;
 mod factory;
 mod limiter;
 mod loopback;

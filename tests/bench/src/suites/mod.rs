@@ -1,5 +1,6 @@
 //! One suite a concern; each fills its rows of the report.
 
+mod broker;
 mod daemon;
 mod events;
 mod postgres;
@@ -27,6 +28,9 @@ pub(crate) fn run(only: &[&str], report: &mut Report) -> Result<()> {
     }
     if wanted(&["simulator."]) {
         simulator::run(report)?;
+    }
+    if wanted(&["broker."]) {
+        runtime.block_on(broker::run(report))?;
     }
     if wanted(&["events."]) {
         runtime.block_on(events::run(report))?;

@@ -50,7 +50,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("tower", &["daemon/src/api/", "daemon/src/broker/tradier/", "sim/"]),
     ("tower_http", &["daemon/src/api/"]),
     // `world` says which addresses a token may be sent to.
-    ("reqwest", &["daemon/src/broker/tradier/", "daemon/src/broker/world.rs", "daemon/src/market/"]),
+    ("reqwest", &["daemon/src/broker/tradier/", "daemon/src/broker/world.rs", "daemon/src/market/", "tests/bench/"]),
     ("clokwerk", &["daemon/src/schedule/"]),
     ("crossterm", &["tui/src/terminal.rs", "tui/src/terminal/", "tui/src/input.rs", "tui/src/input/", "tests/bench/"]),
     ("ratatui", &["tui/src/", "tui/tests/", "tests/bench/"]),

@@ -37,7 +37,7 @@ pub(super) async fn open(socket: &Path) -> Result<(), CallError> {
     let uid = Uid::effective().as_raw();
     let place = Place { path: socket.to_owned(), source: "the demo", is_shared_folder: false, uid };
     let daemon = Daemon::new(place, "demo".to_owned());
-    let update = TokenUpdate { mode: BrokerMode::Sim, token: TokenText(TOKEN.to_owned()), account_id: None };
+    let update = TokenUpdate { mode: BrokerMode::Sim.into(), token: TokenText(TOKEN.to_owned()), account_id: None };
     let settings: Settings = daemon.ask(&Call::PutToken { update, key: TOKEN_KEY }).await?;
     if settings.broker_mode == BrokerMode::Sim {
         return Ok(());
