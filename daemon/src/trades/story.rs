@@ -13,8 +13,8 @@ use crate::db::timeline::{AlarmRow, AskedRow, ExecutionRow, IntentEventRow, Stat
 pub fn told(rows: StoryRows) -> Vec<Moment> {
     let mut moments: Vec<Moment> = Vec::new();
     moments.extend(rows.asked.into_iter().map(asked));
-    moments.extend(rows.intents.into_iter().map(intent));
-    moments.extend(rows.executions.into_iter().map(execution));
+    moments.extend(rows.intents.iter().map(intent));
+    moments.extend(rows.executions.iter().map(execution));
     moments.extend(rows.states.into_iter().map(state));
     moments.extend(rows.alarms.into_iter().flat_map(alarm));
     // Stable: each source stays in its own order.
@@ -58,23 +58,27 @@ fn wording(detail: &Value) -> String {
         Some(match value {
             Value::Null => format!("no {name}"),
             Value::String(text) => format!("{name} {text}"),
-            other => format!("{name} {other}"),
+            other @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+                format!("{name} {other}")
+            }
         })
     };
     fields.iter().filter_map(said).collect::<Vec<_>>().join(", ")
 }
 
-fn intent(row: IntentEventRow) -> Moment {
-    let name = name_of(&row);
-    let order = row.data["order"].as_str().map(|order| format!(" as order {order}")).unwrap_or_default();
-    let reason = row.data["refusal"].as_str().unwrap_or("no reason given");
+fn intent(row: &IntentEventRow) -> Moment {
+    let name = name_of(row);
+    let word = |field: &str| row.data.get(field).and_then(Value::as_str);
+    let order = word("order").map(|order| format!(" as order {order}")).unwrap_or_default();
+    let reason = word("refusal").unwrap_or("no reason given");
+    let executed = row.data.get("executed").and_then(Value::as_i64).unwrap_or_default();
     let (kind, what) = match row.state {
         IntentState::Prepared => (MomentKind::Recorded, format!("{name} is written down")),
         IntentState::Sending => (MomentKind::Sent, format!("{name} is sent")),
         IntentState::Acked => (MomentKind::Answered, format!("{name} was taken by the broker{order}")),
         IntentState::Unknown => (MomentKind::Answered, format!("{name}: no answer came, it is looked for")),
         IntentState::Rejected => (MomentKind::Answered, format!("{name} was refused: {reason}")),
-        IntentState::Working => (MomentKind::Seen, format!("{name} works{order}, {} executed", row.data["executed"])),
+        IntentState::Working => (MomentKind::Seen, format!("{name} works{order}, {executed} executed")),
         IntentState::Filled => (MomentKind::Seen, format!("{name} is filled")),
         IntentState::Canceled => (MomentKind::Seen, format!("{name} is cancelled at the broker")),
         IntentState::Expired => (MomentKind::Seen, format!("{name} has run out at the broker")),
@@ -115,7 +119,7 @@ fn shape(shape: Shape) -> String {
     }
 }
 
-fn execution(row: ExecutionRow) -> Moment {
+fn execution(row: &ExecutionRow) -> Moment {
     let side = if row.side == "BUY" { "bought" } else { "sold" };
     let price =
         row.price.map_or_else(|| "a price that is not told yet".to_owned(), |price| price.normalize().to_string());
@@ -125,10 +129,11 @@ fn execution(row: ExecutionRow) -> Moment {
 }
 
 fn state(row: StateRow) -> Moment {
-    let word = |field: &str| row.data[field].as_str().unwrap_or("?").to_owned();
+    let told = |field: &str| row.data.get(field).and_then(Value::as_str);
+    let word = |field: &str| told(field).unwrap_or("?");
     let what = match row.kind.as_str() {
         "CREATED" => "the trade begins".to_owned(),
-        "STATUS" => match row.data["reason"].as_str() {
+        "STATUS" => match told("reason") {
             Some(reason) => format!("{} → {} ({reason})", word("from"), word("to")),
             None => format!("{} → {}", word("from"), word("to")),
         },
