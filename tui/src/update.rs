@@ -3,6 +3,8 @@
 
 mod answers;
 pub mod keys;
+mod orders;
+pub use orders::contract as contract_of;
 mod settings_form;
 
 use crate::client::calls::{Call, CallError};

@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use uuid::Uuid;
 
+use super::orders::{OrderAnswer, OrderCall};
+
 /// Which closed trades are asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistoryQuery {
@@ -57,6 +59,8 @@ pub enum Call {
         kind: TokenKind,
         key: Uuid,
     },
+    /// About trades: what is asked of them, and what happened to one.
+    Order(OrderCall),
 }
 
 /// What came back.
@@ -74,6 +78,7 @@ pub enum Answer {
     SyncStatus(SyncStatus),
     Synced(SyncStatus),
     SettingsSaved(Box<Settings>),
+    Order(Box<OrderAnswer>),
 }
 
 /// Why nothing came back.
@@ -123,6 +128,7 @@ impl Call {
             Self::Sync { .. } => Method::POST,
             Self::PutSettings { .. } | Self::PutToken { .. } => Method::PUT,
             Self::RemoveToken { .. } => Method::DELETE,
+            Self::Order(call) => call.method(),
         }
     }
 
@@ -143,6 +149,7 @@ impl Call {
             Self::RemoveToken { kind, .. } => format!("/v1/tokens/{}", kind.as_str().to_lowercase()),
             Self::SyncStatus { version } => format!("/v1/sync-status?version={version}"),
             Self::Sync { .. } => "/v1/sync".to_owned(),
+            Self::Order(call) => call.target(),
         }
     }
 
@@ -158,6 +165,7 @@ impl Call {
             Self::PutToken { update, key } => Ok(Some((serde_json::to_vec(update)?, *key))),
             Self::RemoveToken { key, .. } => Ok(Some((b"{}".to_vec(), *key))),
             Self::PutSettings { update, key } => Ok(Some((serde_json::to_vec(update)?, *key))),
+            Self::Order(call) => call.body(),
         }
     }
 
@@ -166,6 +174,7 @@ impl Call {
     pub fn is_action(&self) -> bool {
         match self {
             Self::PutSettings { .. } | Self::PutToken { .. } | Self::RemoveToken { .. } | Self::Sync { .. } => true,
+            Self::Order(call) => call.is_action(),
             Self::Version | Self::Health | Self::Market | Self::Settings | Self::OpenTrades => false,
             Self::History(_) | Self::Trade(_) | Self::Alarms | Self::Accounts | Self::SyncStatus { .. } => false,
         }
@@ -191,6 +200,7 @@ impl Call {
             Self::PutSettings { .. } | Self::PutToken { .. } | Self::RemoveToken { .. } => {
                 Answer::SettingsSaved(serde_json::from_slice(body)?)
             }
+            Self::Order(call) => Answer::Order(Box::new(call.read(body)?)),
         })
     }
 }

@@ -7,4 +7,5 @@ pub mod connect;
 pub mod courier;
 pub mod events;
 pub mod http;
+pub mod orders;
 pub mod session;

@@ -3,11 +3,15 @@
 
 pub mod banners;
 pub mod confirm;
+pub mod form;
 pub mod help;
 pub mod messages;
 pub mod notices;
+pub mod story;
 
 use confirm::Confirm;
+use form::Form;
+use story::Story;
 
 use crate::panes::settings::model::SettingsForm;
 
@@ -24,4 +28,7 @@ pub enum Overlay {
     },
     Settings(SettingsForm),
     Confirm(Confirm),
+    /// Something is typed for a trade.
+    Form(Box<Form>),
+    Story(Box<Story>),
 }

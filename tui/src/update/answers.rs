@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use blotter_shared::domain::CloseReason;
 use blotter_shared::protocol::alarms::Alarm;
 use blotter_shared::protocol::events::{Event, Hello};
 use blotter_shared::protocol::health::{ComponentState, Health};
@@ -11,14 +12,17 @@ use blotter_shared::protocol::settings::Settings;
 use blotter_shared::protocol::sync::SyncStatus;
 use blotter_shared::protocol::trades::Trade;
 
-use super::{carry_out, settings_form};
+use super::{carry_out, orders, settings_form};
 use crate::client::calls::{Answer, Call, CallError};
 use crate::client::events::StreamItem;
 use crate::client::session::{Input, TimedRefresh};
 use crate::effect::Effect;
+use crate::format;
 use crate::model::{Heard, Model};
 use crate::overlays::Overlay;
 use crate::overlays::notices::Level;
+use crate::sound::Sound;
+use crate::widgets::text;
 
 /// How long after a conflict everything is loaded again.
 pub(super) const RELOAD_AFTER: Duration = Duration::from_secs(1);
@@ -64,6 +68,11 @@ fn take(model: &mut Model, call: &Call, answer: Answer) -> Vec<Effect> {
             settings_form::saved(model, &settings);
             settings_came(model, *settings);
         }
+        Answer::Order(answer) => {
+            if let Call::Order(call) = call {
+                return orders::answered(model, call, *answer);
+            }
+        }
     }
     vec![]
 }
@@ -80,6 +89,7 @@ fn note_seq(model: &mut Model, seq: i64) {
 fn failed(model: &mut Model, call: &Call, error: &CallError) -> Vec<Effect> {
     match call {
         Call::PutSettings { .. } => settings_form::refused(model, error),
+        Call::Order(call) => orders::failed(model, call, error),
         Call::Sync { .. } => model.notices.say(model.now, Level::Warn, format!("Not synced: {error}")),
         Call::History(query) if query.cursor.is_some() => {
             model.history.is_loading_more = false;
@@ -132,7 +142,8 @@ fn settings_came(model: &mut Model, settings: Settings) {
 }
 
 /// A trade is new or changed: into its list, or from one to the other.
-fn trade_came(model: &mut Model, trade: &Trade) -> Vec<Effect> {
+pub(super) fn trade_came(model: &mut Model, trade: &Trade) -> Vec<Effect> {
+    let mut effects = ended(model, trade);
     if let Some(open) = &mut model.data.open {
         match open.iter().position(|row| row.id == trade.id) {
             Some(index) if trade.status.is_terminal() => {
@@ -150,7 +161,32 @@ fn trade_came(model: &mut Model, trade: &Trade) -> Vec<Effect> {
             }
         }
     }
-    model.history.note(trade)
+    effects.extend(model.history.note(trade));
+    effects
+}
+
+/// A trade that was open is at its end: a toast with the result, and a sound of its kind.
+fn ended(model: &mut Model, trade: &Trade) -> Vec<Effect> {
+    let was_open = model.open_trades().iter().any(|row| row.id == trade.id);
+    let Some(close) = trade.close.as_ref().filter(|_| was_open && trade.status.is_terminal()) else { return vec![] };
+    let reason = close.reason.map_or(trade.status.as_str(), |reason| reason.as_str());
+    let result = close.realized_pnl.map(|cash| format!(" {}", format::trend(cash.0))).unwrap_or_default();
+    let text = format!("{} {} {reason}{result}", trade.number, text::clean(&trade.ticker));
+    model.notices.say(model.now, Level::Info, text.clone());
+    let sound = match close.reason {
+        Some(CloseReason::TargetHit) => Sound::Profit,
+        Some(CloseReason::StopHit | CloseReason::Emergency | CloseReason::ExternalUnexplained) => Sound::Loss,
+        Some(
+            CloseReason::Manual
+            | CloseReason::Expired
+            | CloseReason::ExpiredUnconfirmed
+            | CloseReason::Exercised
+            | CloseReason::External
+            | CloseReason::SandboxReset,
+        )
+        | None => Sound::Pop,
+    };
+    vec![Effect::Ring { sound, text }]
 }
 
 fn alarm_came(model: &mut Model, alarm: Alarm) {

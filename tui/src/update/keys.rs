@@ -6,6 +6,7 @@ use blotter_shared::protocol::sync::SyncRequest;
 use blotter_shared::protocol::trades::Trade;
 
 use super::carry_out;
+use super::orders::{self, Wish};
 use super::settings_form::{self, Turn, with_form};
 use crate::client::calls::Call;
 use crate::client::session::{Input, Link, TimedRefresh};
@@ -26,13 +27,15 @@ use crate::view::layout;
 #[must_use]
 pub fn contexts(model: &Model) -> &'static [Context] {
     match model.overlays.last() {
-        Some(Overlay::Confirm(_)) => &[Context::Dialog, Context::Everywhere],
+        Some(Overlay::Confirm(_) | Overlay::Form(_)) => &[Context::Dialog, Context::Everywhere],
         Some(Overlay::Settings(form)) if form.editing.is_some() => &[Context::Typing, Context::Everywhere],
         Some(Overlay::Settings(_)) => &[Context::Settings, Context::Lists, Context::Everywhere],
-        Some(Overlay::Help { .. } | Overlay::Messages { .. }) => &[Context::Lists, Context::Everywhere],
+        Some(Overlay::Help { .. } | Overlay::Messages { .. } | Overlay::Story(_)) => {
+            &[Context::Lists, Context::Everywhere]
+        }
         None if is_searching(model) => &[Context::Typing, Context::Everywhere],
         None => match model.pane {
-            Pane::Open => &[Context::Lists, Context::Everywhere],
+            Pane::Open => &[Context::Open, Context::Lists, Context::Everywhere],
             Pane::History => &[Context::History, Context::Lists, Context::Everywhere],
             Pane::Performance => &[Context::Everywhere],
         },
@@ -77,7 +80,7 @@ fn ends_text(action: Action) -> bool {
 
 /// A button was clicked: the same as its key.
 pub(super) fn act_or_dialog(model: &mut Model, action: Action) -> Vec<Effect> {
-    if matches!(model.overlays.last(), Some(Overlay::Confirm(_))) {
+    if matches!(model.overlays.last(), Some(Overlay::Confirm(_) | Overlay::Form(_))) {
         let key = model.keymap.key_of(action).unwrap_or(Chord::char(' '));
         return dialog_key(model, Some(action), Chord { ctrl: true, ..key });
     }
@@ -86,6 +89,9 @@ pub(super) fn act_or_dialog(model: &mut Model, action: Action) -> Vec<Effect> {
 
 fn dialog_key(model: &mut Model, action: Option<Action>, chord: Chord) -> Vec<Effect> {
     let now = model.now;
+    if matches!(model.overlays.last(), Some(Overlay::Form(_))) {
+        return orders::form_key(model, action, chord);
+    }
     let Some(Overlay::Confirm(dialog)) = model.overlays.last_mut() else { return vec![] };
     match dialog.on_key(now, action, chord) {
         Outcome::Open => vec![],
@@ -105,6 +111,7 @@ fn dialog_key(model: &mut Model, action: Option<Action>, chord: Chord) -> Vec<Ef
 fn carry_out_deed(model: &mut Model, deed: Deed, typed: String) -> Vec<Effect> {
     match deed {
         Deed::Quit => vec![Effect::Quit],
+        Deed::Ask { ask, key } => orders::confirmed(model, *ask, key),
         Deed::SaveSettings(update) => match refusal_of_actions(model) {
             Some(words) => {
                 model.notices.say(model.now, Level::Warn, words);
@@ -133,6 +140,12 @@ pub(super) fn on_paste(model: &mut Model, text: &str) {
     if let Some(Overlay::Confirm(dialog)) = model.overlays.last_mut() {
         if dialog.word.is_some() {
             dialog.typed.paste(text);
+        }
+        return;
+    }
+    if let Some(Overlay::Form(form)) = model.overlays.last_mut() {
+        if let Some(input) = form.input() {
+            input.paste(text);
         }
         return;
     }
@@ -179,6 +192,18 @@ fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         A::Search => begin_search(model),
         A::Copy => return copy_row(model),
         A::NextFilter => return model.history.turn_filter(1),
+        A::CloseTrade => return of_trade(model, Wish::Close),
+        A::ClosePart => return of_trade(model, Wish::ClosePart),
+        A::AdjustStop => return of_trade(model, Wish::Stop),
+        A::AdjustTarget => return of_trade(model, Wish::Target),
+        A::Protect => return of_trade(model, Wish::Protect),
+        A::NewTrade => return of_trade(model, Wish::NewTrade),
+        A::Flatten => return of_trade(model, Wish::Flatten),
+        A::AckAlarms => return of_trade(model, Wish::AckAll),
+        A::Why => {
+            let trade = selected(model).cloned();
+            return orders::why(model, trade);
+        }
         A::Sync => return sync(model),
         A::AutoRefresh => toggle_refresh(model),
         A::OpenPane => show(model, Pane::Open),
@@ -202,6 +227,11 @@ fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         A::NextChoice | A::PreviousChoice | A::Confirm | A::Yes | A::Keep => {}
     }
     vec![]
+}
+
+fn of_trade(model: &mut Model, wish: Wish) -> Vec<Effect> {
+    let trade = selected(model).cloned();
+    orders::open(model, wish, trade)
 }
 
 fn settings_version(model: &Model) -> i64 {
@@ -233,7 +263,16 @@ pub(super) fn scroll(model: &mut Model, step: Step) -> Vec<Effect> {
                 Step::Last => Field::ALL.len() - 1,
             };
         }
-        Some(Overlay::Confirm(_)) => {}
+        Some(Overlay::Story(story)) => {
+            let by = |count: usize| u16::try_from(count).unwrap_or(u16::MAX);
+            story.top = match step {
+                Step::Up(count) => story.top.saturating_sub(by(count)),
+                Step::Down(count) => story.top.saturating_add(by(count)).min(longest),
+                Step::First => 0,
+                Step::Last => longest,
+            };
+        }
+        Some(Overlay::Confirm(_) | Overlay::Form(_)) => {}
         None => return scroll_list(model, step),
     }
     vec![]
@@ -247,7 +286,10 @@ fn text_lines(model: &Model) -> usize {
         Some(Overlay::Messages { .. }) => {
             crate::overlays::messages::lines(model, 96.min(model.width).saturating_sub(4)).len()
         }
-        Some(Overlay::Settings(_) | Overlay::Confirm(_)) | None => 0,
+        Some(Overlay::Story(story)) => {
+            crate::overlays::story::lines(story, model, 96.min(model.width).saturating_sub(4)).len()
+        }
+        Some(Overlay::Settings(_) | Overlay::Confirm(_) | Overlay::Form(_)) | None => 0,
     };
     lines.saturating_sub(window) + 3
 }
@@ -404,7 +446,11 @@ fn open_overlay(model: &mut Model, overlay: Overlay) {
     if same {
         match overlay {
             Overlay::Settings(_) => settings_form::leave(model),
-            Overlay::Help { .. } | Overlay::Messages { .. } | Overlay::Confirm(_) => {
+            Overlay::Help { .. }
+            | Overlay::Messages { .. }
+            | Overlay::Confirm(_)
+            | Overlay::Form(_)
+            | Overlay::Story(_) => {
                 model.overlays.pop();
             }
         }

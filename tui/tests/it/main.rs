@@ -7,6 +7,8 @@ mod fixture;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod orders;
+#[cfg(test)]
 mod random;
 #[cfg(test)]
 mod screens;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use blotter_shared::protocol::PROTOCOL_VERSION;
 use blotter_shared::protocol::problem::Problem;
 use blotter_tui::client::calls::{Answer, Call, HistoryQuery};
+use blotter_tui::client::orders::OrderAnswer;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -133,6 +134,12 @@ fn json(answer: &Answer) -> String {
         Answer::Alarms(value) => serde_json::to_string(value),
         Answer::Accounts(value) => serde_json::to_string(value),
         Answer::SyncStatus(value) | Answer::Synced(value) => serde_json::to_string(value),
+        Answer::Order(value) => match &**value {
+            OrderAnswer::Timeline(value) => serde_json::to_string(value),
+            OrderAnswer::Trade(value) => serde_json::to_string(value),
+            OrderAnswer::Flattened(value) => serde_json::to_string(value),
+            OrderAnswer::Alarm(value) => serde_json::to_string(value),
+        },
     };
     text.unwrap()
 }

@@ -214,7 +214,7 @@ async fn look(positions: usize) -> Result<(f64, f64)> {
     protect(&mut line, &contracts)?;
     let before = requests(&mut line)?;
     let account = account(&simulator.address, Limits { ceiling: 100_000 }).await?;
-    let port = BrokerAccount { account, clock: Clock::system() };
+    let port = BrokerAccount::new(account, Clock::system());
     let symbols: Vec<Symbol> = contracts.iter().map(|contract| Symbol::new(contract)).collect();
     let mut reads = 0.0;
     for _ in 0..2 {
