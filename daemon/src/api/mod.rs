@@ -28,6 +28,7 @@ mod problem;
 mod routes;
 mod settings;
 mod sync;
+mod tasks;
 mod trades;
 mod wire;
 
@@ -42,6 +43,7 @@ use crate::config::LimitsConfig;
 use crate::db::Db;
 use crate::events::Hub;
 use crate::health::HealthBoard;
+use crate::schedule::TaskBoard;
 use crate::telemetry::Metrics;
 
 pub use accept::{Accept, serve};
@@ -58,6 +60,7 @@ pub struct Api {
     pub health: HealthBoard,
     pub market: MarketClock,
     pub metrics: Metrics,
+    pub tasks: TaskBoard,
     pub clock: Clock,
     pub limits: LimitsConfig,
     pub policy: Policy,

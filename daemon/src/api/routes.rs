@@ -13,10 +13,11 @@ use blotter_shared::protocol::market::Market;
 use blotter_shared::protocol::problem::ProblemCode;
 use blotter_shared::protocol::settings::{Settings, SettingsUpdate};
 use blotter_shared::protocol::sync::{SyncQuery, SyncRequest, SyncStatus};
+use blotter_shared::protocol::tasks::TaskList;
 use blotter_shared::protocol::trades::{Trade, TradeList, TradeQuery};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use super::{ApiState, accounts, alarms, events, layers, market, meta, settings, sync, trades};
+use super::{ApiState, accounts, alarms, events, layers, market, meta, settings, sync, tasks, trades};
 
 /// Every route of the daemon.
 #[rustfmt::skip]
@@ -36,6 +37,7 @@ pub const ROUTES: &[Route] = &[
     read("/v1/alarms", "The alarms that are open", json::<AlarmList>(), || get(alarms::list)),
     act("POST", "/v1/alarms/{id}/ack", "Somebody has seen it", json::<Alarm>(), || post(alarms::ack)).may(&[ProblemCode::NotFound]),
     read("/v1/market", "Whether the market is open, and until when", json::<Market>(), || get(market::show)),
+    read("/v1/tasks", "What the daemon does by itself, how it went and when it comes again", json::<TaskList>(), || get(tasks::list)),
     read("/v1/events", "What happens, as it happens: Server-Sent Events", Answer::Events(schema::<Event>), || get(events::stream)).untimed(),
 ];
 

@@ -146,6 +146,9 @@ sections! {
         /// Treat the market as open whatever the calendar says, also as FORCE_MARKET_OPEN. For tests
         /// and demos; refused together with real money.
         force_open: bool = false, Flag;
+        /// How often every position's price is recorded while the market is open. A shorter span makes
+        /// finer charts and a larger database.
+        snapshot_every_s: Duration = Duration::from_secs(40), Seconds(5..=600);
     }
 
     /// Who is let in. The user that runs the daemon always is.

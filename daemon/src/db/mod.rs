@@ -37,6 +37,7 @@ pub mod listen;
 pub mod secrets;
 pub mod settings;
 pub mod snapshots;
+pub mod tasks;
 pub mod trades;
 
 pub use config::{DatabaseConfig, DbLimits, Endpoint, EndpointError, Setup};

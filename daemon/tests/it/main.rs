@@ -18,6 +18,8 @@ mod isolation;
 #[cfg(test)]
 mod postgres;
 #[cfg(test)]
+mod schedule;
+#[cfg(test)]
 mod schema;
 #[cfg(test)]
 mod trades;

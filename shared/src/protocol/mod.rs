@@ -15,6 +15,7 @@ pub mod market;
 pub mod problem;
 pub mod settings;
 pub mod sync;
+pub mod tasks;
 pub mod trades;
 
 /// The protocol spoken by this build. It grows only when an old peer could misunderstand.

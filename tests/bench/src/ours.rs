@@ -14,6 +14,7 @@ use blotter_daemon::config::Config;
 use blotter_daemon::db::{DatabaseConfig, Db, DbState};
 use blotter_daemon::events::{Hub, HubParts};
 use blotter_daemon::health::HealthBoard;
+use blotter_daemon::schedule::TaskBoard;
 use blotter_daemon::telemetry::Metrics;
 use blotter_shared::protocol::health::ComponentState;
 use blotter_testkit::Cluster;
@@ -60,6 +61,7 @@ impl Ours {
             health: health.clone(),
             market,
             metrics,
+            tasks: TaskBoard::new(app::timetable(&config, Arc::new(Calendar::new()))),
             clock: clock.clone(),
             limits: config.limits.clone(),
             policy: Policy { live: LiveTrading::Locked },

@@ -13,6 +13,7 @@ use blotter_daemon::config::Config;
 use blotter_daemon::db::Db;
 use blotter_daemon::events::{Hub, HubParts};
 use blotter_daemon::health::HealthBoard;
+use blotter_daemon::schedule::TaskBoard;
 use blotter_daemon::telemetry::Metrics;
 use blotter_shared::protocol::problem::{Problem, ProblemCode};
 use nix::unistd::Uid;
@@ -59,13 +60,25 @@ pub(super) fn bare(url: &str, own_uid: u32) -> Bare {
         health: health.clone(),
         market: market.clone(),
         metrics: metrics.clone(),
-        config: config.events,
+        config: config.events.clone(),
         tasks: tasks.clone(),
         stop: stop.clone(),
     });
     let policy = Policy { live: LiveTrading::Locked };
-    let api =
-        Api { db, accounts, hub, health, market, metrics, clock: clock.clone(), limits: config.limits, policy, stop };
+    let board = TaskBoard::new(app::timetable(&config, Arc::new(Calendar::new())));
+    let api = Api {
+        db,
+        accounts,
+        hub,
+        health,
+        market,
+        metrics,
+        tasks: board,
+        clock: clock.clone(),
+        limits: config.limits.clone(),
+        policy,
+        stop,
+    };
     let admission = Admission::new(own_uid, config.auth, SystemDirectory, clock);
     let accept = Accept { api: Arc::new(api), admission, tasks, kill: CancellationToken::new() };
     Bare { socket, listener, accept, _file: file, _dir: dir }
