@@ -1,17 +1,17 @@
 //! The composition root: the only place that puts the parts together. It starts them in order and
 //! ends them in reverse.
 
+mod upkeep;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use chrono::TimeDelta;
 use nix::unistd::Uid;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use uuid::Uuid;
 
 use crate::accounts::Accounts;
 use crate::api::{Accept, Api, BoundSocket, LiveTrading, Policy, SocketFile, serve};
@@ -25,13 +25,13 @@ use crate::db::{DatabaseConfig, Db};
 use crate::events::{Hub, HubParts};
 use crate::health::HealthBoard;
 use crate::postgres::{Private, PrivateOptions};
-use crate::schedule::chores::Chores;
-use crate::schedule::timetable::{Spread, Timetable};
-use crate::schedule::{self, Scheduler, TaskBoard};
+use crate::prices::Chains;
 use crate::shutdown::{Ended, Stop};
 use crate::telemetry::Metrics;
-use crate::trades::runtime::{self, Engines};
+use crate::trades::runtime;
 use crate::vault::{KeyError, KeySource, Vault};
+use upkeep::Ground;
+pub use upkeep::timetable;
 
 /// Time that is kept back for what must end after the connections: the database.
 const RESERVE: Duration = Duration::from_secs(5);
@@ -140,43 +140,46 @@ impl Parts {
             tasks: events.clone(),
             stop: stop.clone(),
         });
-        let timetable = timetable(&config, Arc::clone(&calendar));
-        let tasks = TaskBoard::new(timetable.clone());
-        let holder = runtime::holder(&clock);
-        let scheduler = schedule::Parts {
-            db: db.clone(),
-            clock: clock.clone(),
-            health: health.clone(),
-            metrics: metrics.clone(),
-            timetable,
-            jobs: Arc::new(Chores { db: db.clone() }),
-            holder: holder.process,
-        };
-        let accounts = accounts(&config, &db, &clock)?;
-        let live = if config.broker.allow_live { LiveTrading::Allowed } else { LiveTrading::Locked };
-        let admission = Admission::new(Uid::effective().as_raw(), config.auth, SystemDirectory, clock.clone());
-        let policy = Policy { live };
-        let mut upkeep_tasks = JoinSet::new();
-        upkeep_tasks.spawn(Scheduler::new(scheduler, tasks.clone()).run(stop.clone()));
-        upkeep_tasks.spawn(accounts.clone().watch(health.clone(), stop.clone()));
-        let mut engines = JoinSet::new();
-        let parts = runtime::Parts {
-            db: db.clone(),
-            accounts: accounts.clone(),
-            hub: hub.clone(),
-            clock: clock.clone(),
-            calendar,
+        let (accounts, holder) = (accounts(&config, &db, &clock)?, runtime::holder(&clock));
+        let ground = Ground {
+            market_config: &config.market,
+            db: &db,
+            clock: &clock,
+            accounts: &accounts,
+            hub: &hub,
+            health: &health,
+            metrics: &metrics,
+            market: &market,
+            calendar: &calendar,
             force,
             holder,
         };
-        engines.spawn(Engines::new(parts).run(stop.clone()));
-        let api = Api { db, accounts, hub, health, market, metrics, tasks, clock, limits: config.limits, policy, stop };
+        let (upkeep, engines) = (ground.start(&stop), ground.engines(&stop));
+        let live = if config.broker.allow_live { LiveTrading::Allowed } else { LiveTrading::Locked };
+        let admission = Admission::new(Uid::effective().as_raw(), config.auth, SystemDirectory, clock.clone());
+        let policy = Policy { live };
+        let api = Api {
+            db,
+            accounts,
+            orats: upkeep.recorder.orats.clone(),
+            board: upkeep.recorder.board.clone(),
+            chains: Chains::new(upkeep.recorder),
+            hub,
+            health,
+            market,
+            metrics,
+            tasks: upkeep.board,
+            clock,
+            limits: config.limits,
+            policy,
+            stop,
+        };
         Ok(Self {
             api: Arc::new(api),
             admission,
             private,
             socket_file,
-            upkeep: upkeep_tasks,
+            upkeep: upkeep.tasks,
             engines,
             events,
             connections: TaskTracker::new(),
@@ -226,14 +229,6 @@ impl Parts {
         failures.extend(stop.finish().err().map(|failures| failures.0).unwrap_or_default());
         if failures.is_empty() { Ok(()) } else { Err(crate::shutdown::StopFailures(failures).into()) }
     }
-}
-
-/// The times of the tasks, as the configuration has them. The spread is the database's.
-#[must_use]
-pub fn timetable(config: &Config, calendar: Arc<Calendar>) -> Timetable {
-    let force = if config.market.force_open { Force::Open } else { Force::No };
-    let snapshot_every = TimeDelta::from_std(config.market.snapshot_every_s).unwrap_or(TimeDelta::seconds(40));
-    Timetable { calendar, force, snapshot_every, spread: Spread::of(Uuid::nil()) }
 }
 
 /// Everybody's accounts, with the keys and the addresses of the configuration.

@@ -24,6 +24,7 @@ pub mod events;
 pub mod health;
 pub mod market;
 pub mod postgres;
+pub mod prices;
 pub mod schedule;
 pub mod shutdown;
 pub mod telemetry;

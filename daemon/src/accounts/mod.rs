@@ -107,6 +107,22 @@ impl Accounts {
         Ok(secret_set(tx, &token, device).await?)
     }
 
+    /// Seals and stores an ORATS token that was verified.
+    ///
+    /// # Errors
+    /// As [`Accounts::store`].
+    pub async fn store_orats(&self, tx: &UserTx, token: &SecretString, device: &str) -> Result<Settings, AccountError> {
+        let column = TokenColumn::Orats;
+        let before = secret_lock(tx, column).await?;
+        let version = match before {
+            Some(before) => Sealed::from_bytes(&before.bytes)?.secret_version().saturating_add(1),
+            None => 1,
+        };
+        let sealed = self.vault()?.seal(&place(tx.username(), column), version, token)?;
+        let token = SealedToken { column, bytes: sealed.to_bytes(), account_id: None };
+        Ok(secret_set(tx, &token, device).await?)
+    }
+
     /// Tells the watch that a token was stored.
     pub fn poke(&self) {
         self.inner.poke.notify_one();
@@ -134,6 +150,23 @@ impl Accounts {
             }
         }
         Ok(accounts)
+    }
+
+    /// A sealed token of the user, if there is one.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn sealed(&self, who: &Username, column: TokenColumn) -> Result<Option<SealedToken>, DbError> {
+        Ok(self.stored(who).await?.into_iter().find(|token| token.column == column))
+    }
+
+    /// What is sealed in a token of the user.
+    ///
+    /// # Errors
+    /// When there is no key, or it is not the one that it was sealed with.
+    pub fn plain(&self, who: &Username, token: &SealedToken) -> Result<SecretString, AccountError> {
+        let sealed = Sealed::from_bytes(&token.bytes)?;
+        Ok(self.vault()?.open(&place(who, token.column), &sealed)?.secret)
     }
 
     async fn stored(&self, who: &Username) -> Result<Vec<SealedToken>, DbError> {

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use blotter_shared::protocol::accounts::{AccountList, TokenUpdate};
+use blotter_shared::protocol::prices::OratsTokenUpdate;
 use blotter_shared::protocol::problem::ProblemCode;
 use futures_util::FutureExt;
 use secrecy::SecretString;
@@ -17,6 +18,7 @@ use crate::broker::factory::FactoryError;
 use crate::broker::tradier::TokenVerdict;
 use crate::broker::{AccountId, AuthTrouble, Profile, ReadError};
 use crate::db::DbError;
+use crate::prices::sources::OratsVerdict;
 
 pub(super) async fn list(State(api): State<ApiState>, who: Who) -> Answered<AccountList> {
     let accounts = api.accounts.reports(&who.0.username).await?;
@@ -40,6 +42,28 @@ pub(super) async fn set_token(State(api): State<ApiState>, act: Act<TokenUpdate>
     let answer = stored.await?;
     api.accounts.poke();
     Ok(answer)
+}
+
+pub(super) async fn set_orats_token(
+    State(api): State<ApiState>,
+    act: Act<OratsTokenUpdate>,
+) -> Result<Response, ApiError> {
+    let token = SecretString::from(act.body.token.0);
+    match api.orats.verify(token.clone()).await {
+        Ok(()) => {}
+        Err(OratsVerdict::Refused(why)) => {
+            return Err(ApiError::field("token", None, format!("a token that ORATS accepts: {why}")));
+        }
+        Err(OratsVerdict::Undecided(why)) => {
+            let sentence = format!("the token was not stored, ORATS did not say: {why}");
+            return Err(ApiError::new(ProblemCode::BrokerUnavailable, sentence));
+        }
+    }
+    let accounts = api.accounts.clone();
+    let stored = act.call.once(&api, move |tx, device| {
+        async move { accounts.store_orats(tx, &token, &device).await.map_err(not_stored) }.boxed()
+    });
+    stored.await
 }
 
 /// The account that is meant: the one that was named, or the only one.

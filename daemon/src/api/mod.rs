@@ -16,6 +16,7 @@ mod accept;
 mod accounts;
 mod acting;
 mod alarms;
+mod chain;
 mod events;
 mod extract;
 mod gate;
@@ -24,6 +25,7 @@ mod listener;
 mod market;
 mod meta;
 mod openapi;
+mod prices;
 mod problem;
 mod routes;
 mod settings;
@@ -43,6 +45,8 @@ use crate::config::LimitsConfig;
 use crate::db::Db;
 use crate::events::Hub;
 use crate::health::HealthBoard;
+use crate::prices::sources::OratsDesk;
+use crate::prices::{Board, Chains};
 use crate::schedule::TaskBoard;
 use crate::telemetry::Metrics;
 
@@ -56,6 +60,9 @@ pub use routes::{Access, ROUTES, Route};
 pub struct Api {
     pub db: Db,
     pub accounts: Accounts,
+    pub orats: OratsDesk,
+    pub chains: Chains,
+    pub board: Board,
     pub hub: Hub,
     pub health: HealthBoard,
     pub market: MarketClock,

@@ -10,6 +10,9 @@ use blotter_shared::protocol::alarms::{Alarm, AlarmList};
 use blotter_shared::protocol::events::Event;
 use blotter_shared::protocol::health::{Health, Version};
 use blotter_shared::protocol::market::Market;
+use blotter_shared::protocol::prices::{
+    ChainQuery, Expirations, ExpirationsQuery, LivePrices, OptionChain, OratsTokenUpdate, Series, SeriesQuery,
+};
 use blotter_shared::protocol::problem::ProblemCode;
 use blotter_shared::protocol::settings::{Settings, SettingsUpdate};
 use blotter_shared::protocol::sync::{SyncQuery, SyncRequest, SyncStatus};
@@ -17,7 +20,7 @@ use blotter_shared::protocol::tasks::TaskList;
 use blotter_shared::protocol::trades::{Trade, TradeList, TradeQuery};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use super::{ApiState, accounts, alarms, events, layers, market, meta, settings, sync, tasks, trades};
+use super::{ApiState, accounts, alarms, chain, events, layers, market, meta, prices, settings, sync, tasks, trades};
 
 /// Every route of the daemon.
 #[rustfmt::skip]
@@ -32,8 +35,13 @@ pub const ROUTES: &[Route] = &[
     act("PUT", "/v1/settings", "Changes settings; what is absent stays as it is", json::<Settings>(), || put(settings::update)).body(schema::<SettingsUpdate>).may(&[ProblemCode::StaleVersion]),
     read("/v1/accounts", "The user's accounts at the broker, and how each one is", json::<AccountList>(), || get(accounts::list)),
     act("PUT", "/v1/tokens", "Stores a broker token once the broker has accepted it", json::<Settings>(), || put(accounts::set_token)).body(schema::<TokenUpdate>).may(&[ProblemCode::BrokerUnavailable]),
+    act("PUT", "/v1/tokens/orats", "Stores an ORATS token once ORATS has accepted it", json::<Settings>(), || put(accounts::set_orats_token)).body(schema::<OratsTokenUpdate>).may(&[ProblemCode::BrokerUnavailable]),
     read("/v1/trades", "A page of the user's trades", json::<TradeList>(), || get(trades::list)).query(schema::<TradeQuery>).may(&[ProblemCode::Invalid]),
     read("/v1/trades/{id}", "One trade; another user's is not found", json::<Trade>(), || get(trades::show)).may(&[ProblemCode::NotFound, ProblemCode::Invalid]),
+    read("/v1/trades/{id}/series", "What was recorded of a trade's price, cut down to a chart's columns", json::<Series>(), || get(prices::series)).query(schema::<SeriesQuery>).may(&[ProblemCode::NotFound, ProblemCode::Invalid]),
+    read("/v1/quotes/stream", "Prices of open trades as they change, at most four times a second: Server-Sent Events", Answer::Events(schema::<LivePrices>), || get(prices::stream)).untimed(),
+    read("/v1/chain/expirations", "The expirations that are listed for an underlying", json::<Expirations>(), || get(chain::expirations)).query(schema::<ExpirationsQuery>).may(&[ProblemCode::Invalid, ProblemCode::Forbidden, ProblemCode::BrokerUnavailable]),
+    read("/v1/chain", "The strikes around the money, with their prices and greeks", json::<OptionChain>(), || get(chain::chain)).query(schema::<ChainQuery>).may(&[ProblemCode::Invalid, ProblemCode::Forbidden, ProblemCode::BrokerUnavailable]),
     read("/v1/alarms", "The alarms that are open", json::<AlarmList>(), || get(alarms::list)),
     act("POST", "/v1/alarms/{id}/ack", "Somebody has seen it", json::<Alarm>(), || post(alarms::ack)).may(&[ProblemCode::NotFound]),
     read("/v1/market", "Whether the market is open, and until when", json::<Market>(), || get(market::show)),

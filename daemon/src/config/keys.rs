@@ -149,6 +149,12 @@ sections! {
         /// How often every position's price is recorded while the market is open. A shorter span makes
         /// finer charts and a larger database.
         snapshot_every_s: Duration = Duration::from_secs(40), Seconds(5..=600);
+        /// How often prices are asked for between two recordings while a screen is open. A shorter span
+        /// takes more of the broker's rate for market data.
+        live_every_s: Duration = Duration::from_secs(3), Seconds(1..=60);
+        /// Where something on this machine plays ORATS, for tests and demos. Only with it are ORATS
+        /// prices used for SIM accounts.
+        orats_url: Option<String> = None, maybe(LocalAddress, "http://127.0.0.1:7300/orats");
     }
 
     /// Who is let in. The user that runs the daemon always is.

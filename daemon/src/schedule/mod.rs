@@ -10,6 +10,7 @@
 //! * Nothing is waited for: a run that hangs keeps back its own task and no other.
 
 mod beat;
+pub mod calendar_check;
 pub mod chores;
 pub mod timetable;
 mod verdict;

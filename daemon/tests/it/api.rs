@@ -10,5 +10,5 @@ mod foreign;
 mod hostile;
 mod outage;
 mod process;
-mod routes;
+pub(crate) mod routes;
 mod stop;

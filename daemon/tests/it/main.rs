@@ -18,6 +18,8 @@ mod isolation;
 #[cfg(test)]
 mod postgres;
 #[cfg(test)]
+mod prices;
+#[cfg(test)]
 mod schedule;
 #[cfg(test)]
 mod schema;

@@ -14,6 +14,8 @@ use blotter_daemon::config::Config;
 use blotter_daemon::db::{DatabaseConfig, Db, DbState};
 use blotter_daemon::events::{Hub, HubParts};
 use blotter_daemon::health::HealthBoard;
+use blotter_daemon::prices::sources::OratsDesk;
+use blotter_daemon::prices::{Board, Chains, Recorder};
 use blotter_daemon::schedule::TaskBoard;
 use blotter_daemon::telemetry::Metrics;
 use blotter_shared::protocol::health::ComponentState;
@@ -54,14 +56,27 @@ impl Ours {
             tasks: tasks.clone(),
             stop: stop.clone(),
         });
+        let accounts = app::accounts(&config, &db, &clock)?;
+        let recorder = Recorder {
+            db: db.clone(),
+            accounts: accounts.clone(),
+            orats: OratsDesk::new(accounts.clone(), None, clock.clone()),
+            clock: clock.clone(),
+            calendar: Arc::new(Calendar::new()),
+            force: Force::No,
+            board: Board::default(),
+        };
         let api = Arc::new(Api {
-            accounts: app::accounts(&config, &db, &clock)?,
+            accounts,
+            orats: recorder.orats.clone(),
+            board: recorder.board.clone(),
+            chains: Chains::new(recorder),
             db,
             hub,
             health: health.clone(),
             market,
             metrics,
-            tasks: TaskBoard::new(app::timetable(&config, Arc::new(Calendar::new()))),
+            tasks: TaskBoard::new(app::timetable(&config.market, Arc::new(Calendar::new()))),
             clock: clock.clone(),
             limits: config.limits.clone(),
             policy: Policy { live: LiveTrading::Locked },

@@ -13,6 +13,8 @@ use blotter_daemon::config::Config;
 use blotter_daemon::db::Db;
 use blotter_daemon::events::{Hub, HubParts};
 use blotter_daemon::health::HealthBoard;
+use blotter_daemon::prices::sources::OratsDesk;
+use blotter_daemon::prices::{Board, Chains, Recorder};
 use blotter_daemon::schedule::TaskBoard;
 use blotter_daemon::telemetry::Metrics;
 use blotter_shared::protocol::problem::{Problem, ProblemCode};
@@ -65,10 +67,22 @@ pub(super) fn bare(url: &str, own_uid: u32) -> Bare {
         stop: stop.clone(),
     });
     let policy = Policy { live: LiveTrading::Locked };
-    let board = TaskBoard::new(app::timetable(&config, Arc::new(Calendar::new())));
+    let board = TaskBoard::new(app::timetable(&config.market, Arc::new(Calendar::new())));
+    let recorder = Recorder {
+        db: db.clone(),
+        accounts: accounts.clone(),
+        orats: OratsDesk::new(accounts.clone(), None, clock.clone()),
+        clock: clock.clone(),
+        calendar: Arc::new(Calendar::new()),
+        force: Force::No,
+        board: Board::default(),
+    };
     let api = Api {
         db,
         accounts,
+        orats: recorder.orats.clone(),
+        board: recorder.board.clone(),
+        chains: Chains::new(recorder),
         hub,
         health,
         market,

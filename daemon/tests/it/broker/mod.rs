@@ -4,7 +4,7 @@ mod conformance;
 mod error_table;
 mod factory;
 mod limiter;
-mod loopback;
+pub(crate) mod loopback;
 mod orats;
 mod quirks;
 mod reads;

@@ -8,6 +8,8 @@ use blotter_shared::domain::{
     AlarmKind, BrokerMode, CloseReason, Desired, IntentOp, IntentRole, IntentState, OptionType, Protection, TradeStatus,
 };
 
+use blotter_shared::protocol::prices::{Bookend, MarkKind, QuoteQuality, QuoteSource};
+
 use crate::support::TestDb;
 
 /// Reads the quoted words of a CHECK constraint out of the catalog.
@@ -23,7 +25,7 @@ fn all<T: Copy + ToString>(values: &[T]) -> BTreeSet<String> {
 }
 
 /// Each column of closed words, with the words of the vocabulary.
-fn vocabulary() -> [(&'static str, BTreeSet<String>); 11] {
+fn vocabulary() -> [(&'static str, BTreeSet<String>); 15] {
     [
         ("paper_trades.broker_mode", all(BrokerMode::ALL)),
         ("user_settings.broker_mode", all(BrokerMode::ALL)),
@@ -36,6 +38,10 @@ fn vocabulary() -> [(&'static str, BTreeSet<String>); 11] {
         ("intents.role", all(IntentRole::ALL)),
         ("intents.state", all(IntentState::ALL)),
         ("alarms.kind", all(AlarmKind::ALL)),
+        ("price_snapshots.mark_kind", all(MarkKind::ALL)),
+        ("price_snapshots.source", all(QuoteSource::ALL)),
+        ("price_snapshots.quality", all(QuoteQuality::ALL)),
+        ("price_snapshots.bookend", all(Bookend::ALL)),
     ]
 }
 
