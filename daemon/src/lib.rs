@@ -21,6 +21,7 @@ pub mod clock;
 pub mod config;
 pub mod db;
 pub mod events;
+pub mod forensics;
 pub mod health;
 pub mod market;
 pub mod postgres;

@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::config::MarketConfig;
 use crate::db::Db;
 use crate::events::Hub;
+use crate::forensics::Forensics;
 use crate::health::HealthBoard;
 use crate::prices::retention::Retention;
 use crate::prices::sources::OratsDesk;
@@ -113,6 +114,13 @@ impl Ground<'_> {
         Chores {
             db: self.db.clone(),
             recorder: recorder.clone(),
+            forensics: Forensics {
+                db: self.db.clone(),
+                accounts: Some(self.accounts.clone()),
+                clock: self.clock.clone(),
+                calendar: Arc::clone(self.calendar),
+                interval: timetable(self.market_config, Arc::clone(self.calendar)).snapshot_every,
+            },
             retention: Retention { db: self.db.clone(), clock: self.clock.clone() },
             calendar: CalendarCheck {
                 db: self.db.clone(),

@@ -32,6 +32,7 @@ pub mod changes;
 pub mod commands;
 pub mod devices;
 pub mod engine;
+pub mod forensics;
 pub mod installation;
 pub mod listen;
 pub mod prices;

@@ -91,11 +91,11 @@ const VALUE: &str = "
 const ROWS: &str = "
     SELECT trade_id, ts, quoted_at, session_date, mark_price, mark_kind, bid, ask, delta, gamma, theta, vega, iv, underlying,
            source, quality, bookend
-      FROM price_snapshots WHERE username = $1 AND trade_id = $2 AND ts >= $3 AND ts < $4 ORDER BY ts";
+      FROM price_snapshots WHERE username = $1 AND trade_id = ANY($2) AND ts >= $3 AND ts < $4 ORDER BY trade_id, ts";
 
 const DAYS: &str = "
     SELECT trade_id, session_date, first_ts, last_ts, points, thinned, packed FROM price_days
-     WHERE username = $1 AND trade_id = $2 AND first_ts < $4 AND last_ts >= $3 ORDER BY session_date";
+     WHERE username = $1 AND trade_id = ANY($2) AND first_ts < $4 AND last_ts >= $3 ORDER BY trade_id, session_date";
 
 // Every trade on every day between that has rows and is not packed. Each look is a look into an index.
 const UNPACKED: &str = "
@@ -181,29 +181,29 @@ pub async fn trades_value(tx: &UserTx, rows: &[PriceRow]) -> Result<u64, DbError
     tx.session().execute(VALUE, &[&tx.user(), &trades, &times, &marks, &sound]).await
 }
 
-/// The rows of a trade that are not packed, in the order of time.
+/// The rows of trades that are not packed, of each in the order of time.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn price_rows(
     tx: &UserTx,
-    trade: TradeId,
+    trades: &[Uuid],
     (from, to): (DateTime<Utc>, DateTime<Utc>),
 ) -> Result<Vec<PriceRow>, DbError> {
-    let rows = tx.session().query(ROWS, &[&tx.user(), &trade.0, &from, &to]).await?;
+    let rows = tx.session().query(ROWS, &[&tx.user(), &trades, &from, &to]).await?;
     rows.iter().map(price_of).collect()
 }
 
-/// The packed days of a trade that touch a span of time.
+/// The packed days of trades that touch a span of time.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn price_days(
     tx: &UserTx,
-    trade: TradeId,
+    trades: &[Uuid],
     (from, to): (DateTime<Utc>, DateTime<Utc>),
 ) -> Result<Vec<DayRow>, DbError> {
-    let rows = tx.session().query(DAYS, &[&tx.user(), &trade.0, &from, &to]).await?;
+    let rows = tx.session().query(DAYS, &[&tx.user(), &trades, &from, &to]).await?;
     rows.iter().map(day_of).collect()
 }
 

@@ -1,12 +1,13 @@
 //! What becomes of recorded prices: whole rows for a week, then a packed row a trade and day, then a
 //! thinned one. Each step may be cut off and begun again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use blotter_shared::domain::TradeId;
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 use chrono_tz::America::New_York;
 use rust_decimal::Decimal;
+use uuid::Uuid;
 
 use super::pack::{Unpackable, pack, unpack};
 use crate::auth::Username;
@@ -111,7 +112,7 @@ impl Retention {
 
 async fn pack_day(tx: &UserTx, trade: TradeId, day: NaiveDate) -> Result<(), DbError> {
     let from = day.and_time(NaiveTime::MIN).and_utc();
-    let rows = price_rows(tx, trade, (from, from + DAY_SPAN)).await?;
+    let rows = price_rows(tx, &[trade.0], (from, from + DAY_SPAN)).await?;
     let rows: Vec<PriceRow> = rows.into_iter().filter(|row| row.session_date == day).collect();
     match packed_day(trade, day, &rows) {
         Some(packed) => day_put(tx, &packed).await,
@@ -160,17 +161,32 @@ pub async fn history(
     trade: TradeId,
     span: (DateTime<Utc>, DateTime<Utc>),
 ) -> Result<Vec<PriceRow>, DbError> {
-    let mut rows = Vec::new();
-    let mut packed = BTreeSet::new();
-    for day in price_days(tx, trade, span).await? {
-        packed.insert(day.session_date);
-        rows.extend(unpack(trade, day.session_date, &day.packed).map_err(unreadable)?);
+    Ok(histories(tx, &[trade.0], span).await?.remove(&trade).unwrap_or_default())
+}
+
+/// As [`history`], of several trades at once.
+///
+/// # Errors
+/// As [`history`].
+pub async fn histories(
+    tx: &UserTx,
+    trades: &[Uuid],
+    span: (DateTime<Utc>, DateTime<Utc>),
+) -> Result<HashMap<TradeId, Vec<PriceRow>>, DbError> {
+    let mut all: HashMap<TradeId, Vec<PriceRow>> = HashMap::new();
+    let mut packed = HashSet::new();
+    for day in price_days(tx, trades, span).await? {
+        packed.insert((day.trade, day.session_date));
+        let rows = unpack(day.trade, day.session_date, &day.packed).map_err(unreadable)?;
+        all.entry(day.trade).or_default().extend(rows.into_iter().filter(|row| row.ts >= span.0 && row.ts < span.1));
     }
-    rows.retain(|row| row.ts >= span.0 && row.ts < span.1);
-    let whole = price_rows(tx, trade, span).await?;
-    rows.extend(whole.into_iter().filter(|row| !packed.contains(&row.session_date)));
-    rows.sort_by_key(|row| row.ts);
-    Ok(rows)
+    for row in price_rows(tx, trades, span).await? {
+        if !packed.contains(&(row.trade, row.session_date)) {
+            all.entry(row.trade).or_default().push(row);
+        }
+    }
+    all.values_mut().for_each(|rows| rows.sort_by_key(|row| row.ts));
+    Ok(all)
 }
 
 fn unreadable(why: Unpackable) -> DbError {

@@ -10,6 +10,7 @@ use super::timetable::Turn;
 use crate::calendar::Hours;
 use crate::db::snapshots::partitions_ensure;
 use crate::db::{Db, DbError};
+use crate::forensics::Forensics;
 use crate::prices::retention::Retention;
 use crate::prices::{Recorder, Round};
 
@@ -20,6 +21,7 @@ pub struct Chores {
     pub recorder: Recorder,
     pub retention: Retention,
     pub calendar: CalendarCheck,
+    pub forensics: Forensics,
 }
 
 impl Jobs for Chores {
@@ -30,7 +32,9 @@ impl Jobs for Chores {
                 TaskName::PreMarket => self.record(Round::Before).await,
                 TaskName::PostMarket => self.record(Round::After(Hours::Regular)).await,
                 TaskName::PostMarketLate => self.record(Round::After(Hours::QuarterPast)).await,
-                TaskName::Forensics => Ok(None),
+                TaskName::Forensics => {
+                    self.forensics.nightly().await.map(|report| Some(report.to_string())).map_err(said)
+                }
                 TaskName::CalendarCheck => self.calendar.check().await,
                 TaskName::Partitions => self.partitions().await.map_err(said),
                 TaskName::Retention => self.tidy().await.map_err(said),

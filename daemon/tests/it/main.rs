@@ -14,6 +14,8 @@ mod config;
 #[cfg(test)]
 mod database;
 #[cfg(test)]
+mod forensics;
+#[cfg(test)]
 mod isolation;
 #[cfg(test)]
 mod postgres;
