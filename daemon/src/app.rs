@@ -164,6 +164,7 @@ impl Parts {
             orats: upkeep.recorder.orats.clone(),
             board: upkeep.recorder.board.clone(),
             chains: Chains::new(upkeep.recorder),
+            collector: upkeep.collector,
             hub,
             health,
             market,

@@ -42,6 +42,7 @@ use crate::accounts::Accounts;
 use crate::calendar::MarketClock;
 use crate::clock::Clock;
 use crate::config::LimitsConfig;
+use crate::context::Collector;
 use crate::db::Db;
 use crate::events::Hub;
 use crate::health::HealthBoard;
@@ -63,6 +64,8 @@ pub struct Api {
     pub orats: OratsDesk,
     pub chains: Chains,
     pub board: Board,
+    /// Told of new trades, whose context it gathers.
+    pub collector: Collector,
     pub hub: Hub,
     pub health: HealthBoard,
     pub market: MarketClock,

@@ -11,6 +11,7 @@ use crate::accounts::Accounts;
 use crate::calendar::{Calendar, Force, MarketClock};
 use crate::clock::Clock;
 use crate::config::MarketConfig;
+use crate::context::Collector;
 use crate::db::Db;
 use crate::events::Hub;
 use crate::forensics::Forensics;
@@ -45,6 +46,7 @@ pub(super) struct Ground<'a> {
 /// What others use of it.
 pub(super) struct Upkeep {
     pub(super) recorder: Recorder,
+    pub(super) collector: Collector,
     pub(super) board: TaskBoard,
     pub(super) tasks: JoinSet<()>,
 }
@@ -77,8 +79,10 @@ impl Ground<'_> {
         let mut tasks = JoinSet::new();
         tasks.spawn(Scheduler::new(parts, board.clone()).run(stop.clone()));
         tasks.spawn(live.run(stop.clone()));
+        let collector = Collector::new(recorder.clone());
+        tasks.spawn(collector.clone().run(stop.clone()));
         tasks.spawn(self.accounts.clone().watch(self.health.clone(), stop.clone()));
-        Upkeep { recorder, board, tasks }
+        Upkeep { recorder, collector, board, tasks }
     }
 
     /// Starts the trade engine's loops.

@@ -30,6 +30,7 @@ pub mod alarms;
 pub mod audit;
 pub mod changes;
 pub mod commands;
+pub mod context;
 pub mod devices;
 pub mod engine;
 pub mod forensics;

@@ -199,7 +199,7 @@ impl Recorder {
     }
 
     /// The moment by which this world's quotes are judged. The simulator has a time of its own.
-    pub(super) async fn moment(&self, mode: BrokerMode, account: &Account) -> Moment {
+    pub async fn moment(&self, mode: BrokerMode, account: &Account) -> Moment {
         let ours = self.clock.now();
         let now = match mode {
             BrokerMode::Sim => simulated(account.broker.clock(Priority::Read).await).unwrap_or(ours),

@@ -12,6 +12,8 @@ mod calendar;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod context;
+#[cfg(test)]
 mod database;
 #[cfg(test)]
 mod forensics;

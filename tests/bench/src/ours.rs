@@ -11,6 +11,7 @@ use blotter_daemon::auth::{Admission, SystemDirectory};
 use blotter_daemon::calendar::{Calendar, Force, MarketClock};
 use blotter_daemon::clock::Clock;
 use blotter_daemon::config::Config;
+use blotter_daemon::context::Collector;
 use blotter_daemon::db::{DatabaseConfig, Db, DbState};
 use blotter_daemon::events::{Hub, HubParts};
 use blotter_daemon::health::HealthBoard;
@@ -70,7 +71,8 @@ impl Ours {
             accounts,
             orats: recorder.orats.clone(),
             board: recorder.board.clone(),
-            chains: Chains::new(recorder),
+            chains: Chains::new(recorder.clone()),
+            collector: Collector::new(recorder),
             db,
             hub,
             health: health.clone(),

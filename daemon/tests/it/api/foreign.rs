@@ -10,6 +10,7 @@ use blotter_daemon::auth::{Admission, SystemDirectory};
 use blotter_daemon::calendar::{Calendar, Force, MarketClock};
 use blotter_daemon::clock::Clock;
 use blotter_daemon::config::Config;
+use blotter_daemon::context::Collector;
 use blotter_daemon::db::Db;
 use blotter_daemon::events::{Hub, HubParts};
 use blotter_daemon::health::HealthBoard;
@@ -82,7 +83,8 @@ pub(super) fn bare(url: &str, own_uid: u32) -> Bare {
         accounts,
         orats: recorder.orats.clone(),
         board: recorder.board.clone(),
-        chains: Chains::new(recorder),
+        chains: Chains::new(recorder.clone()),
+        collector: Collector::new(recorder),
         hub,
         health,
         market,

@@ -60,6 +60,8 @@ pub(crate) struct World {
     pub(crate) broker_down: bool,
     /// Bars, oldest first: minutes in New York and the close.
     pub(crate) bars: Vec<(String, f64)>,
+    /// Daily closes, of every ticker.
+    pub(crate) daily: Vec<(String, f64)>,
 }
 
 pub(crate) struct Rig {
@@ -79,6 +81,7 @@ impl Rig {
             orats: Orats::Rows(HashMap::new()),
             broker_down: false,
             bars: Vec::new(),
+            daily: Vec::new(),
         }));
         let said = Arc::clone(&world);
         let server = Server::start(move |_, request| said.lock().unwrap().answer(request)).await;
@@ -203,6 +206,16 @@ impl World {
                     "timestamp": self.now.timestamp(), "next_change": "16:00", "next_state": "postmarket" } })
                 .to_string(),
             ),
+            "/v1/markets/history" => {
+                let days: Vec<Value> = self
+                    .daily
+                    .iter()
+                    .map(|(date, close)| {
+                        json!({ "date": date, "open": close, "high": close, "low": close, "close": close, "volume": 10 })
+                    })
+                    .collect();
+                Reply::ok(json!({ "history": { "day": days } }).to_string())
+            }
             "/v1/markets/timesales" => {
                 let bars: Vec<Value> = self
                     .bars
@@ -232,7 +245,7 @@ impl World {
         let at = (self.now - says.age).timestamp_millis();
         let kind = if symbol.len() > 6 { "option" } else { "etf" };
         let mut quote = json!({ "symbol": symbol, "description": "d", "exch": "Z", "type": kind, "last": says.last,
-            "bid": says.bid, "ask": says.ask, "bid_date": at, "ask_date": at, "trade_date": at, "volume": 1 });
+            "bid": says.bid, "ask": says.ask, "bid_date": at, "ask_date": at, "trade_date": at, "prevclose": 600.0, "volume": 520 });
         if kind == "option" {
             let side = if symbol.as_bytes()[9] == b'P' { "put" } else { "call" };
             quote["underlying"] = json!("SPY");

@@ -111,7 +111,7 @@ const MODULES: &[(&str, &str)] = &[
     ),
     (
         "api",
-        "accounts analytics auth broker calendar clock config db events forensics health market prices schedule telemetry trades vault",
+        "accounts analytics auth broker calendar clock config context db events forensics health market prices schedule telemetry trades vault",
     ),
 ];
 
