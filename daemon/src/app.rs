@@ -1,6 +1,8 @@
 //! The composition root: the only place that puts the parts together. It starts them in order and
 //! ends them in reverse.
 
+mod upkeep;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,13 +26,15 @@ use crate::events::{Hub, HubParts};
 use crate::health::HealthBoard;
 use crate::market::sim_time::SimTime;
 use crate::postgres::{Private, PrivateOptions};
-use crate::schedule::Upkeep;
+use crate::prices::Chains;
 use crate::shutdown::{Ended, Stop};
 use crate::telemetry::Metrics;
+use crate::trades::runtime;
 use crate::trades::runtime::bells::Bells;
 use crate::trades::runtime::desk::Counter;
-use crate::trades::runtime::{self, Engines};
 use crate::vault::{KeyError, KeySource, Vault};
+use upkeep::Ground;
+pub use upkeep::timetable;
 
 /// Time that is kept back for what must end after the connections: the database.
 const RESERVE: Duration = Duration::from_secs(5);
@@ -148,22 +152,22 @@ impl Parts {
             tasks: events.clone(),
             stop: stop.clone(),
         });
-        let upkeep = Upkeep {
-            db: db.clone(),
-            clock: clock.clone(),
-            health: health.clone(),
-            metrics: metrics.clone(),
-            stop: stop.clone(),
+        let (accounts, holder) = (accounts(&config, &db, &clock)?, runtime::holder(&clock));
+        let ground = Ground {
+            market_config: &config.market,
+            broker_config: &config.broker,
+            db: &db,
+            clock: &clock,
+            accounts: &accounts,
+            hub: &hub,
+            health: &health,
+            metrics: &metrics,
+            market: &market,
+            calendar: &calendar,
+            force,
+            holder,
         };
-        let accounts = accounts(&config, &db, &clock)?;
         health.show_rates(accounts.limiters());
-        let live = if config.broker.allow_live { LiveTrading::Allowed } else { LiveTrading::Locked };
-        let admission = Admission::new(Uid::effective().as_raw(), config.auth, SystemDirectory, clock.clone());
-        let policy = Policy { live };
-        let mut upkeep_tasks = JoinSet::new();
-        upkeep_tasks.spawn(upkeep.run());
-        upkeep_tasks.spawn(accounts.clone().watch(health.clone(), stop.clone()));
-        let mut engines = JoinSet::new();
         let bells = Bells::default();
         let counter = Counter {
             db: db.clone(),
@@ -173,26 +177,34 @@ impl Parts {
             force,
             bells: bells.clone(),
         };
-        let parts = runtime::Parts {
-            db: db.clone(),
-            accounts: accounts.clone(),
-            hub: hub.clone(),
-            health: health.clone(),
-            clock: clock.clone(),
-            calendar,
-            force,
-            bells,
-            holder: runtime::holder(&clock),
+        let (upkeep, engines) = (ground.start(&stop), ground.engines(bells, &stop));
+        let live = if config.broker.allow_live { LiveTrading::Allowed } else { LiveTrading::Locked };
+        let admission = Admission::new(Uid::effective().as_raw(), config.auth, SystemDirectory, clock.clone());
+        let policy = Policy { live };
+        let api = Api {
+            db,
+            accounts,
+            counter,
+            orats: upkeep.recorder.orats.clone(),
+            board: upkeep.recorder.board.clone(),
+            chains: Chains::new(upkeep.recorder),
+            collector: upkeep.collector,
+            hub,
+            health,
+            market,
+            metrics,
+            tasks: upkeep.board,
+            clock,
+            limits: config.limits,
+            policy,
+            stop,
         };
-        engines.spawn(Engines::new(parts).run(stop.clone()));
-        let api =
-            Api { db, accounts, counter, hub, health, market, metrics, clock, limits: config.limits, policy, stop };
         Ok(Self {
             api: Arc::new(api),
             admission,
             private,
             socket_file,
-            upkeep: upkeep_tasks,
+            upkeep: upkeep.tasks,
             engines,
             events,
             connections: TaskTracker::new(),

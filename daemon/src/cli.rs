@@ -2,8 +2,10 @@
 
 mod calendar;
 mod doctor;
+mod forensics;
 mod process;
 mod serve;
+mod tasks;
 mod vault;
 
 use std::io::Write;
@@ -21,7 +23,7 @@ use crate::app::Database;
 use crate::clock::Clock;
 use crate::config::{CLIENT_SECTIONS, Config, Environment, Faults, Places, example};
 use crate::db::{DatabaseConfig, Db, DbState, Endpoint, Setup, schema_version};
-use crate::postgres::{Leftover, Private, PrivateOptions};
+use crate::postgres::{Leftover, Private, PrivateError, PrivateOptions, beside};
 
 pub use process::protect;
 
@@ -56,6 +58,14 @@ enum Command {
     Doctor,
     /// Prints the exchange's sessions.
     Calendar(CalendarOptions),
+    /// Shows what the daemon does by itself: each task, its last run, when it comes again.
+    Tasks {
+        /// One JSON object a task, each on its line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Works out what closed trades might have brought; may be stopped and run again.
+    Forensics(ForensicsOptions),
     /// The private PostgreSQL server.
     #[command(subcommand)]
     Postgres(PostgresCommand),
@@ -92,6 +102,16 @@ struct CalendarOptions {
     json: bool,
 }
 
+#[derive(Debug, Args)]
+struct ForensicsOptions {
+    /// The first day on which a trade was closed, in New York.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    from: NaiveDate,
+    /// The last day.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    to: NaiveDate,
+}
+
 #[derive(Debug, Subcommand)]
 enum PostgresCommand {
     /// Stops the server that a killed daemon left behind.
@@ -121,6 +141,8 @@ impl Cli {
             Command::CheckConfig { example: false } => check_config(&load()?, environment),
             Command::Doctor => doctor::run(load(), environment),
             Command::Calendar(options) => calendar::run(&options),
+            Command::Tasks { json } => tasks::run(json, &load()?, environment),
+            Command::Forensics(options) => forensics::run(&options, &load()?, environment),
             Command::Postgres(PostgresCommand::Stop) => stop_postgres(&load()?, environment),
             Command::Vault(command) => vault::run(&command, &load()?, environment),
             Command::Openapi => print(&openapi_document()),
@@ -152,9 +174,15 @@ fn connected(
         let (private, database) = match database(config, &places(config, environment), environment)? {
             Database::External(database) => (None, *database),
             Database::Private(options) => {
-                let private = Private::start(&options).await?;
-                let database = private.connect_config();
-                (Some(private), database)
+                match Private::start(&options).await {
+                    Ok(private) => {
+                        let database = private.connect_config();
+                        (Some(private), database)
+                    }
+                    // A daemon runs it: we are a guest beside it.
+                    Err(PrivateError::InUse { .. }) => (None, beside(&options.data_dir)),
+                    Err(error) => return Err(error.into()),
+                }
             }
         };
         let db = Db::connect(database, &Clock::system());

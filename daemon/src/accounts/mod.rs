@@ -165,6 +165,23 @@ impl Accounts {
         Ok(accounts)
     }
 
+    /// A sealed token of the user, if there is one.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn sealed(&self, who: &Username, column: TokenColumn) -> Result<Option<SealedToken>, DbError> {
+        Ok(self.stored(who).await?.into_iter().find(|token| token.column == column))
+    }
+
+    /// What is sealed in a token of the user.
+    ///
+    /// # Errors
+    /// When there is no key, or it is not the one that it was sealed with.
+    pub fn plain(&self, who: &Username, token: &SealedToken) -> Result<SecretString, AccountError> {
+        let sealed = Sealed::from_bytes(&token.bytes)?;
+        Ok(self.vault()?.open(&place(who, token.column), &sealed)?.secret)
+    }
+
     async fn stored(&self, who: &Username) -> Result<Vec<SealedToken>, DbError> {
         let tx = self.inner.db.user_tx(who).await?;
         let tokens = secrets_of(&tx).await?;

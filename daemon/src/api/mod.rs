@@ -16,6 +16,7 @@ mod accept;
 mod accounts;
 mod acting;
 mod alarms;
+mod chain;
 mod commands;
 mod events;
 mod extract;
@@ -25,10 +26,12 @@ mod listener;
 mod market;
 mod meta;
 mod openapi;
+mod prices;
 mod problem;
 mod routes;
 mod settings;
 mod sync;
+mod tasks;
 mod trades;
 mod wire;
 
@@ -40,9 +43,13 @@ use crate::accounts::Accounts;
 use crate::calendar::MarketClock;
 use crate::clock::Clock;
 use crate::config::LimitsConfig;
+use crate::context::Collector;
 use crate::db::Db;
 use crate::events::Hub;
 use crate::health::HealthBoard;
+use crate::prices::sources::OratsDesk;
+use crate::prices::{Board, Chains};
+use crate::schedule::TaskBoard;
 use crate::telemetry::Metrics;
 use crate::trades::runtime::desk::Counter;
 
@@ -58,10 +65,16 @@ pub struct Api {
     pub accounts: Accounts,
     /// Where commands are judged.
     pub counter: Counter,
+    pub orats: OratsDesk,
+    pub chains: Chains,
+    pub board: Board,
+    /// Told of new trades, whose context it gathers.
+    pub collector: Collector,
     pub hub: Hub,
     pub health: HealthBoard,
     pub market: MarketClock,
     pub metrics: Metrics,
+    pub tasks: TaskBoard,
     pub clock: Clock,
     pub limits: LimitsConfig,
     pub policy: Policy,

@@ -13,14 +13,20 @@ use blotter_shared::protocol::commands::{
 use blotter_shared::protocol::events::Event;
 use blotter_shared::protocol::health::{Health, Version};
 use blotter_shared::protocol::market::Market;
+use blotter_shared::protocol::prices::{
+    ChainQuery, Expirations, ExpirationsQuery, LivePrices, OptionChain, Series, SeriesQuery,
+};
 use blotter_shared::protocol::problem::ProblemCode;
 use blotter_shared::protocol::settings::{Settings, SettingsUpdate};
 use blotter_shared::protocol::sync::{SyncQuery, SyncRequest, SyncStatus};
+use blotter_shared::protocol::tasks::TaskList;
 use blotter_shared::protocol::timeline::Timeline;
 use blotter_shared::protocol::trades::{Trade, TradeList, TradeQuery};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use super::{ApiState, accounts, alarms, commands, events, layers, market, meta, settings, sync, trades};
+use super::{
+    ApiState, accounts, alarms, chain, commands, events, layers, market, meta, prices, settings, sync, tasks, trades,
+};
 
 /// Every route of the daemon.
 #[rustfmt::skip]
@@ -47,9 +53,14 @@ pub const ROUTES: &[Route] = &[
     act("POST", "/v1/trades/{id}/cancel", "Cancels what is left of an entry", json::<Trade>(), || post(commands::cancel)).body(schema::<SeenVersion>).may(CHANGE),
     act("POST", "/v1/positions/adopt", "Takes up a position that no trade holds", json::<Trade>(), || post(commands::adopt)).body(schema::<AdoptPosition>).may(ENTRY),
     act("POST", "/v1/flatten", "Every position out and every entry cancelled; a drill says what would be sent", json::<Flattened>(), || post(commands::flatten)).body(schema::<Flatten>),
+    read("/v1/trades/{id}/series", "What was recorded of a trade's price, cut down to a chart's columns", json::<Series>(), || get(prices::series)).query(schema::<SeriesQuery>).may(&[ProblemCode::NotFound, ProblemCode::Invalid]),
+    read("/v1/quotes/stream", "Prices of open trades as they change, at most four times a second: Server-Sent Events", Answer::Events(schema::<LivePrices>), || get(prices::stream)).untimed(),
+    read("/v1/chain/expirations", "The expirations that are listed for an underlying", json::<Expirations>(), || get(chain::expirations)).query(schema::<ExpirationsQuery>).may(&[ProblemCode::Invalid, ProblemCode::Forbidden, ProblemCode::BrokerUnavailable]),
+    read("/v1/chain", "The strikes around the money, with their prices and greeks", json::<OptionChain>(), || get(chain::chain)).query(schema::<ChainQuery>).may(&[ProblemCode::Invalid, ProblemCode::Forbidden, ProblemCode::BrokerUnavailable]),
     read("/v1/alarms", "The alarms that are open", json::<AlarmList>(), || get(alarms::list)),
     act("POST", "/v1/alarms/{id}/ack", "Somebody has seen it", json::<Alarm>(), || post(alarms::ack)).may(&[ProblemCode::NotFound]),
     read("/v1/market", "Whether the market is open, and until when", json::<Market>(), || get(market::show)),
+    read("/v1/tasks", "What the daemon does by itself, how it went and when it comes again", json::<TaskList>(), || get(tasks::list)),
     read("/v1/events", "What happens, as it happens: Server-Sent Events", Answer::Events(schema::<Event>), || get(events::stream)).untimed(),
 ];
 

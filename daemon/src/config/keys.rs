@@ -142,7 +142,8 @@ sections! {
         /// Live in the simulator's time, so that a demo is open at any hour. Accounts of other worlds
         /// are then refused.
         sim_time: bool = false, Flag;
-        /// Where the simulator answers in place of ORATS.
+        /// Where the simulator answers in place of ORATS. Only with it are ORATS prices used for SIM
+        /// accounts.
         orats_url: Option<String> = None, maybe(LocalAddress, "http://127.0.0.1:7300/datav2");
     }
 
@@ -151,6 +152,12 @@ sections! {
         /// Treat the market as open whatever the calendar says, also as FORCE_MARKET_OPEN. For tests
         /// and demos; refused together with real money.
         force_open: bool = false, Flag;
+        /// How often every position's price is recorded while the market is open. A shorter span makes
+        /// finer charts and a larger database.
+        snapshot_every_s: Duration = Duration::from_secs(40), Seconds(5..=600);
+        /// How often prices are asked for between two recordings while a screen is open. A shorter span
+        /// takes more of the broker's rate for market data.
+        live_every_s: Duration = Duration::from_secs(3), Seconds(1..=60);
     }
 
     /// Who is let in. The user that runs the daemon always is.

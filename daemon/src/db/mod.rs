@@ -30,13 +30,17 @@ pub mod alarms;
 pub mod audit;
 pub mod changes;
 pub mod commands;
+pub mod context;
 pub mod devices;
 pub mod engine;
+pub mod forensics;
 pub mod installation;
 pub mod listen;
+pub mod prices;
 pub mod secrets;
 pub mod settings;
 pub mod snapshots;
+pub mod tasks;
 pub mod timeline;
 pub mod trades;
 

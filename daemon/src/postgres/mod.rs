@@ -166,12 +166,7 @@ impl Private {
     /// How the database module reaches it.
     #[must_use]
     pub fn connect_config(&self) -> DatabaseConfig {
-        let endpoint = |role| Endpoint::local(&self.cluster.run_dir(), PORT, role, DATABASE);
-        DatabaseConfig {
-            work: endpoint("blotter_app"),
-            setup: Setup::Apart(Box::new(endpoint(ADMIN))),
-            limits: DbLimits::default(),
-        }
+        served_in(&self.cluster.run_dir())
     }
 
     /// How it is, and a way to hear when that changes.
@@ -197,6 +192,21 @@ impl Private {
             Ok(keeper) => keeper.stop(deadline).await,
             Err(error) => Err(PrivateError::Start { reason: format!("its keeper ended: {error}") }),
         }
+    }
+}
+
+/// How to reach a private server that a running daemon keeps in this data directory.
+#[must_use]
+pub fn beside(data_dir: &Path) -> DatabaseConfig {
+    served_in(&data_dir.join("run"))
+}
+
+fn served_in(run_dir: &Path) -> DatabaseConfig {
+    let endpoint = |role| Endpoint::local(run_dir, PORT, role, DATABASE);
+    DatabaseConfig {
+        work: endpoint("blotter_app"),
+        setup: Setup::Apart(Box::new(endpoint(ADMIN))),
+        limits: DbLimits::default(),
     }
 }
 

@@ -45,6 +45,9 @@ async fn seed(admin: &Raw, name: &str) {
          INSERT INTO price_snapshots (username, trade_id, ts, session_date, mark_price, mark_kind, source, quality)
          SELECT '{name}', '{trade}', at, at::date, 1, 'MID', 'SIM', 'GOOD'
            FROM unnest(ARRAY[now(), now() + interval '1 month', now() + interval '2 months', now() - interval '1 year']) AS at;
+         INSERT INTO trade_forensics (username, trade_id, version, own_points, bar_points) VALUES ('{name}', '{trade}', 1, 0, 0);
+         INSERT INTO price_days (username, trade_id, session_date, first_ts, last_ts, points, packed)
+         VALUES ('{name}', '{trade}', '2026-01-05', now(), now(), 1, '\\x0100');
          INSERT INTO alarms (username, alarm_id, kind, message, raised_at) VALUES ('{name}', '{trade}', 'NAKED', 'm', now());
          INSERT INTO change_feed VALUES ('{name}', 1, 'TRADE', '{trade}', now());
          INSERT INTO audit_log (username, action, subject, device, detail, at) VALUES ('{name}', 'a', 's', 'd', '{{}}', now());"

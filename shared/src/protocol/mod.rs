@@ -13,9 +13,11 @@ pub mod events;
 pub mod headers;
 pub mod health;
 pub mod market;
+pub mod prices;
 pub mod problem;
 pub mod settings;
 pub mod sync;
+pub mod tasks;
 pub mod timeline;
 pub mod trades;
 

@@ -10,9 +10,13 @@ use blotter_daemon::auth::{Admission, SystemDirectory};
 use blotter_daemon::calendar::{Calendar, Force, MarketClock};
 use blotter_daemon::clock::Clock;
 use blotter_daemon::config::Config;
+use blotter_daemon::context::Collector;
 use blotter_daemon::db::Db;
 use blotter_daemon::events::{Hub, HubParts};
 use blotter_daemon::health::HealthBoard;
+use blotter_daemon::prices::sources::OratsDesk;
+use blotter_daemon::prices::{Board, Chains, Recorder};
+use blotter_daemon::schedule::TaskBoard;
 use blotter_daemon::telemetry::Metrics;
 use blotter_daemon::trades::runtime::bells::Bells;
 use blotter_daemon::trades::runtime::desk::Counter;
@@ -62,7 +66,7 @@ pub(super) fn bare(url: &str, own_uid: u32) -> Bare {
         health: health.clone(),
         market: market.clone(),
         metrics: metrics.clone(),
-        config: config.events,
+        config: config.events.clone(),
         tasks: tasks.clone(),
         stop: stop.clone(),
     });
@@ -71,12 +75,38 @@ pub(super) fn bare(url: &str, own_uid: u32) -> Bare {
         db: db.clone(),
         accounts: accounts.clone(),
         clock: clock.clone(),
-        calendar,
+        calendar: Arc::new(Calendar::new()),
         force: Force::No,
         bells: Bells::default(),
     };
-    let limits = config.limits;
-    let api = Api { db, accounts, counter, hub, health, market, metrics, clock: clock.clone(), limits, policy, stop };
+    let board = TaskBoard::new(app::timetable(&config.market, Arc::new(Calendar::new())));
+    let recorder = Recorder {
+        db: db.clone(),
+        accounts: accounts.clone(),
+        orats: OratsDesk::new(accounts.clone(), None, clock.clone()),
+        clock: clock.clone(),
+        calendar: Arc::new(Calendar::new()),
+        force: Force::No,
+        board: Board::default(),
+    };
+    let api = Api {
+        db,
+        accounts,
+        counter,
+        orats: recorder.orats.clone(),
+        board: recorder.board.clone(),
+        chains: Chains::new(recorder.clone()),
+        collector: Collector::new(recorder),
+        hub,
+        health,
+        market,
+        metrics,
+        tasks: board,
+        clock: clock.clone(),
+        limits: config.limits.clone(),
+        policy,
+        stop,
+    };
     let admission = Admission::new(own_uid, config.auth, SystemDirectory, clock);
     let accept = Accept { api: Arc::new(api), admission, tasks, kill: CancellationToken::new() };
     Bare { socket, listener, accept, _file: file, _dir: dir }

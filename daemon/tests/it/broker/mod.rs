@@ -5,7 +5,7 @@ mod error_table;
 mod events;
 mod factory;
 mod limiter;
-mod loopback;
+pub(crate) mod loopback;
 mod orats;
 mod quirks;
 mod reads;

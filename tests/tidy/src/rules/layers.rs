@@ -101,12 +101,17 @@ const MODULES: &[(&str, &str)] = &[
     ("market", "broker calendar clock config db telemetry"),
     ("accounts", "auth broker clock db health vault"),
     ("trades", "accounts auth broker calendar clock config db events market telemetry"),
-    ("context", "broker calendar clock db market trades"),
+    ("prices", "accounts auth broker calendar clock config db events health market telemetry"),
+    ("forensics", "accounts auth broker calendar clock db market prices"),
+    ("context", "accounts auth broker calendar clock db market prices trades"),
     ("analytics", "db trades"),
-    ("schedule", "analytics calendar clock config context db events health market telemetry trades"),
+    (
+        "schedule",
+        "accounts analytics auth broker calendar clock config context db events forensics health market prices telemetry trades",
+    ),
     (
         "api",
-        "accounts analytics auth broker calendar clock config db events health market schedule telemetry trades vault",
+        "accounts analytics auth broker calendar clock config context db events forensics health market prices schedule telemetry trades vault",
     ),
 ];
 
