@@ -254,6 +254,32 @@ pub async fn months_drop(tx: &SystemTx, before: NaiveDate) -> Result<u32, DbErro
     u32::try_from(dropped).map_err(|_| unreadable("dropped", "a count"))
 }
 
+/// What the prices take up, and how many positions there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PriceStorage {
+    pub positions: u64,
+    pub bytes: u64,
+}
+
+const STORAGE: &str = "
+    SELECT (SELECT count(*) FROM paper_trades WHERE held_qty > 0) AS positions,
+           (SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c
+             WHERE c.relnamespace = 'blotter'::regnamespace AND c.relkind = 'r'
+               AND (c.relname = 'price_days' OR c.relname LIKE 'price\\_snapshots\\_%')) AS bytes";
+
+/// Everybody's prices together.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn price_storage(tx: &SystemTx) -> Result<PriceStorage, DbError> {
+    let row = tx.session().query_one(STORAGE, &[]).await?;
+    let mut cells = Cells::of(&row);
+    Ok(PriceStorage {
+        positions: cells.held::<i64, u64>("positions", "a count")?,
+        bytes: cells.held::<i64, u64>("bytes", "a size")?,
+    })
+}
+
 /// A session's day ends no later than this after it began, in UTC.
 pub const DAY_SPAN: TimeDelta = TimeDelta::hours(48);
 

@@ -12,6 +12,7 @@
 
 pub mod board;
 pub mod chains;
+pub mod forecast;
 pub mod judge;
 pub mod live;
 pub mod pack;

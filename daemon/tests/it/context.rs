@@ -29,28 +29,34 @@ fn keys(value: &Value) -> Vec<String> {
     for (key, value) in value.as_object().unwrap().iter().filter(|(key, _)| *key != "missing") {
         match value {
             Value::Object(_) => found.extend(keys(value).into_iter().map(|inner| format!("{key}.{inner}"))),
-            _ => found.push(key.clone()),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+                found.push(key.clone());
+            }
         }
     }
     found.sort();
     found
 }
 
+/// Two hours of bars, and most of a year of days.
+fn with_bars(rig: &Rig) {
+    let start: NaiveDateTime = "2026-11-20T09:30:00".parse().unwrap();
+    let minute = |n: i32| {
+        let at = start + TimeDelta::minutes(n.into());
+        (at.format("%Y-%m-%dT%H:%M:%S").to_string(), 600.0 + f64::from(n * 37 % 11) / 10.0)
+    };
+    let first = NaiveDate::from_ymd_opt(2026, 2, 1).unwrap();
+    let day = |n: u32| ((first + Days::new(n.into())).to_string(), 500.0 + f64::from(n * 13 % 29));
+    let mut world = rig.world.lock().unwrap();
+    world.bars = (0..120).map(minute).collect();
+    world.daily = (0..280).map(day).collect();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_context_has_the_papers_keys_and_is_stored_once() {
     let rig = Rig::start(NOON).await;
     rig.say(CALL, Says { delta: json!(0.55), ..Says::new(4.50, 4.60) });
-    let start: NaiveDateTime = "2026-11-20T09:30:00".parse().unwrap();
-    let minute = |n: i64| {
-        ((start + TimeDelta::minutes(n)).format("%Y-%m-%dT%H:%M:%S").to_string(), 600.0 + (n * 37 % 11) as f64 / 10.0)
-    };
-    let first = NaiveDate::from_ymd_opt(2026, 2, 1).unwrap();
-    let day = |n: u64| ((first + Days::new(n)).to_string(), 500.0 + (n * 13 % 29) as f64);
-    {
-        let mut world = rig.world.lock().unwrap();
-        world.bars = (0..120).map(minute).collect();
-        world.daily = (0..280).map(day).collect();
-    }
+    with_bars(&rig);
     place(&rig, "2026-11-20 16:59:55+00").await;
     let collector = Collector::new(rig.recorder.clone());
     assert_eq!(collector.look().await.unwrap(), 1);
@@ -93,9 +99,23 @@ async fn a_context_has_the_papers_keys_and_is_stored_once() {
         (&json!(4.5), &json!(2.1978), &json!(0.55), &json!(20))
     );
     assert_eq!(book["missing"], json!({ "open_interest": "the broker does not say" }));
-    let regime = column(&rig, "market_regime").await;
+    check_regime(&column(&rig, "market_regime").await);
     assert_eq!(
-        keys(&regime),
+        rig.text("SELECT format('%s %s', delta_at_entry, iv_at_entry) FROM paper_trades").await,
+        "0.550000 0.200000"
+    );
+
+    rig.say(CALL, Says::new(9.00, 9.10));
+    assert_eq!(collector.look().await.unwrap(), 0, "once");
+    assert_eq!(column(&rig, "order_book_state").await, book);
+    rig.admin.batch_execute("BEGIN").await.unwrap();
+    let refused = rig.admin.refused("UPDATE paper_trades SET order_book_state = '{}'").await;
+    assert_eq!(refused.0, "paper_trades_once");
+}
+
+fn check_regime(regime: &Value) {
+    assert_eq!(
+        keys(regime),
         [
             "market_internals.ad_line",
             "market_internals.put_call_ratio",
@@ -110,17 +130,6 @@ async fn a_context_has_the_papers_keys_and_is_stored_once() {
     assert_eq!((&regime["spy"]["price"], &regime["spy"]["pct_change"]), (&json!(600.5), &json!(0.0833)));
     assert_eq!(regime["missing"]["sector"], "no sector is known for SPY");
     assert!(regime["missing"]["market_internals.put_call_ratio"].is_string(), "{regime}");
-    assert_eq!(
-        rig.text("SELECT format('%s %s', delta_at_entry, iv_at_entry) FROM paper_trades").await,
-        "0.550000 0.200000"
-    );
-
-    rig.say(CALL, Says::new(9.00, 9.10));
-    assert_eq!(collector.look().await.unwrap(), 0, "once");
-    assert_eq!(column(&rig, "order_book_state").await, book);
-    rig.admin.batch_execute("BEGIN").await.unwrap();
-    let refused = rig.admin.refused("UPDATE paper_trades SET order_book_state = '{}'").await;
-    assert_eq!(refused.0, "paper_trades_once");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

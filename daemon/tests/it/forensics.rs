@@ -104,9 +104,12 @@ const BID: &str = "
                   trim_scale(mae_bid_pct), trim_scale(exit_efficiency_bid_pct), trim_scale(post_exit_mfe_bid_pct))
       FROM trade_forensics f WHERE f.trade_id = $1";
 
+/// Seconds, side, quantity, price.
+type Part<'a> = (i64, &'a str, i32, &'a str);
+
 /// A winner, a loser, a scratch, a trade sold in parts after its stop was moved, a quick one.
 async fn book(rig: &Rig) -> Vec<u128> {
-    let cases: [(&[(i64, &str, i32, &str)], i64); 5] = [
+    let cases: [(&[Part], i64); 5] = [
         (&[(30, "BUY", 2, "5.00"), (5000, "SELL", 2, "5.80")], 50),
         (&[(30, "BUY", 2, "5.10"), (7000, "SELL", 2, "4.02")], 80),
         (&[(30, "BUY", 2, "5.00"), (4000, "SELL", 2, "5.00")], 20),

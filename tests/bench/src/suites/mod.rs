@@ -4,6 +4,7 @@ mod broker;
 mod daemon;
 mod events;
 mod postgres;
+mod prices;
 mod screen;
 mod simulator;
 
@@ -25,6 +26,9 @@ pub(crate) fn run(only: &[&str], report: &mut Report) -> Result<()> {
     if wanted(&["daemon.", "socket.", "screen."]) {
         let daemon = runtime.block_on(daemon::run(report))?;
         screen::run(&daemon.socket(), report)?;
+    }
+    if wanted(&["calendar.", "prices.", "forensics."]) {
+        runtime.block_on(prices::run(report))?;
     }
     if wanted(&["simulator."]) {
         simulator::run(report)?;
