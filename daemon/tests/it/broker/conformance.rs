@@ -47,7 +47,7 @@ impl Sim {
         task.spawn(server.serve(std::future::pending()));
         let clock = Clock::system();
         let limiters = Limiters::new(Limits::default(), Arc::new(MemoryStore::default()), clock.clone());
-        let addresses = Addresses { sim: here.clone(), sandbox: here.clone(), live: here, orats: None };
+        let addresses = Addresses { sim: here.clone(), sandbox: here.clone(), live: here };
         Self {
             address,
             factory: BrokerFactory::new(LiveLock::Locked, addresses, Arc::new(limiters), clock),
