@@ -13,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::accounts::Accounts;
+use crate::accounts::{self, Accounts, OratsPlace};
 use crate::api::{Accept, Api, BoundSocket, LiveTrading, Policy, SocketFile, serve};
 use crate::auth::{Admission, SystemDirectory};
 use crate::broker::factory::{Addresses, BrokerFactory, LiveLock, TradingTime};
@@ -167,7 +167,8 @@ impl Parts {
             force,
             holder,
         };
-        health.show_rates(accounts.limiters());
+        let limiters = accounts.limiters();
+        health.show_rates(move || accounts::rates(&limiters));
         let bells = Bells::default();
         let counter = Counter {
             db: db.clone(),
@@ -277,14 +278,11 @@ pub fn accounts(config: &Config, db: &Db, clock: &Clock) -> anyhow::Result<Accou
     };
     let limiters = Arc::new(Limiters::new(Limits::default(), store, clock.clone()));
     let lock = if config.broker.allow_live { LiveLock::Unlocked } else { LiveLock::Locked };
-    let addresses = Addresses {
-        sim: config.broker.sim_url.clone(),
-        orats: config.broker.orats_url.clone(),
-        ..Addresses::default()
-    };
+    let addresses = Addresses { sim: config.broker.sim_url.clone(), ..Addresses::default() };
     let time = if config.broker.sim_time { TradingTime::Simulated } else { TradingTime::Real };
     let factory = BrokerFactory::new(lock, addresses, limiters, clock.clone()).in_time(time);
-    Ok(Accounts::new(db.clone(), factory, vault, clock.clone()))
+    let orats = OratsPlace { address: config.broker.orats_url.clone(), clock: clock.clone() };
+    Ok(Accounts::new(db.clone(), factory, orats, vault))
 }
 
 async fn drain(tasks: &mut JoinSet<()>) {

@@ -2,12 +2,10 @@
 
 use std::sync::{Arc, OnceLock};
 
-use blotter_shared::protocol::health::{BucketRate, CallPriority, Component, ComponentState, Health, RateBucket, Room};
+use blotter_shared::protocol::health::{BucketRate, Component, ComponentState, Health};
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
-use crate::broker::Priority;
-use crate::broker::rate_limit::{BucketKind, BucketSnapshot, Limiters};
 use crate::clock::Clock;
 use crate::db::{DbState, DbStatus};
 
@@ -20,7 +18,7 @@ pub struct HealthBoard {
     scheduler: Arc<watch::Sender<Report>>,
     broker: Arc<watch::Sender<Report>>,
     events: Arc<watch::Sender<Report>>,
-    limiters: Arc<OnceLock<Arc<Limiters>>>,
+    rates: Arc<OnceLock<Rates>>,
 }
 
 /// What a part says of itself.
@@ -31,6 +29,15 @@ pub struct Report {
     pub checked_at: DateTime<Utc>,
     pub detail: Option<String>,
     pub next_try: Option<DateTime<Utc>>,
+}
+
+/// Tells how full the broker's limits are.
+struct Rates(Box<dyn Fn() -> Vec<BucketRate> + Send + Sync>);
+
+impl std::fmt::Debug for Rates {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Rates")
+    }
 }
 
 /// States and reasons, without ages.
@@ -56,12 +63,12 @@ impl HealthBoard {
         let scheduler = Arc::new(first(ComponentState::Starting));
         let broker = Arc::new(first(ComponentState::NotConfigured));
         let events = Arc::new(first(ComponentState::NotConfigured));
-        Self { clock, started_at: now, database, scheduler, broker, events, limiters: Arc::default() }
+        Self { clock, started_at: now, database, scheduler, broker, events, rates: Arc::default() }
     }
 
-    /// Whose limits are shown. The first word counts.
-    pub fn show_rates(&self, limiters: Arc<Limiters>) {
-        let _ = self.limiters.set(limiters);
+    /// Who tells how full the broker's limits are. The first word counts.
+    pub fn show_rates(&self, rates: impl Fn() -> Vec<BucketRate> + Send + Sync + 'static) {
+        let _ = self.rates.set(Rates(Box::new(rates)));
     }
 
     /// The scheduler's word; `since` is kept while the state stays the same.
@@ -104,10 +111,7 @@ impl HealthBoard {
     }
 
     fn rates(&self) -> Vec<BucketRate> {
-        let tokens = self.limiters.get().map_or(0, |limiters| limiters.all().len());
-        let tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
-        let together = self.limiters.get().map(|limiters| limiters.together()).unwrap_or_default();
-        together.iter().map(|bucket| rate(bucket, tokens)).collect()
+        self.rates.get().map(|Rates(rates)| rates()).unwrap_or_default()
     }
 
     #[must_use]
@@ -177,35 +181,6 @@ impl Report {
             detail: self.detail.clone(),
             next_try_s: self.next_try.map(|at| seconds(at - now)),
         }
-    }
-}
-
-/// A bucket in the protocol's words.
-fn rate(bucket: &BucketSnapshot, tokens: u32) -> BucketRate {
-    let room = bucket.room.iter().map(|(priority, calls)| Room { priority: priority_word(*priority), calls: *calls });
-    BucketRate {
-        bucket: match bucket.kind {
-            BucketKind::Accounts => RateBucket::Accounts,
-            BucketKind::MarketData => RateBucket::MarketData,
-            BucketKind::Trading => RateBucket::Trading,
-        },
-        tokens,
-        limit: bucket.limit,
-        used: bucket.used,
-        waiting: u32::try_from(bucket.waiting).unwrap_or(u32::MAX),
-        paused_until: bucket.paused_until,
-        room: room.collect(),
-    }
-}
-
-fn priority_word(priority: Priority) -> CallPriority {
-    match priority {
-        Priority::Emergency => CallPriority::Emergency,
-        Priority::Cancel => CallPriority::Cancel,
-        Priority::Close => CallPriority::Close,
-        Priority::Bracket => CallPriority::Bracket,
-        Priority::Entry => CallPriority::Entry,
-        Priority::Read => CallPriority::Read,
     }
 }
 

@@ -8,8 +8,12 @@
 //!   number opens anew.
 //! * Plain tokens live inside an adapter and nowhere else.
 
+mod orats;
 mod report;
 mod watch;
+
+pub use orats::OratsPlace;
+pub use report::rates;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,9 +26,11 @@ use thiserror::Error;
 use tokio::sync::Notify;
 
 use crate::auth::Username;
-use crate::broker::factory::{Account, BrokerFactory, FactoryError};
+use crate::broker::factory::{Account, BRIEFLY, BrokerFactory, FactoryError};
 use crate::broker::rate_limit::Limiters;
-use crate::broker::tradier::TokenVerdict;
+use crate::broker::tls::TlsError;
+use crate::broker::tradier::{ClientError, TokenVerdict};
+use crate::broker::world::{BaseUrlError, NoToken};
 use crate::broker::{AccountId, NoAccountId, Profile};
 use crate::clock::Clock;
 use crate::db::secrets::{SealedToken, TokenColumn, secret_lock, secret_set, secrets_of};
@@ -48,6 +54,14 @@ pub enum AccountError {
     Sealed(#[from] SealedError),
     #[error(transparent)]
     Factory(#[from] FactoryError),
+    #[error("the address for ORATS cannot be used: {0}")]
+    OratsAddress(BaseUrlError),
+    #[error("the token for ORATS cannot be used: {0}")]
+    OratsToken(NoToken),
+    #[error(transparent)]
+    Tls(TlsError),
+    #[error(transparent)]
+    Client(#[from] ClientError),
     #[error(transparent)]
     Database(#[from] DbError),
 }
@@ -62,6 +76,7 @@ pub struct Accounts {
 struct Inner {
     db: Db,
     factory: BrokerFactory,
+    orats: OratsPlace,
     vault: Result<Vault, KeyError>,
     clock: Clock,
     open: Mutex<HashMap<(Username, BrokerMode), Opened>>,
@@ -79,8 +94,9 @@ struct Opened {
 impl Accounts {
     /// Opens nothing yet. Without a key every token is refused with the reason.
     #[must_use]
-    pub fn new(db: Db, factory: BrokerFactory, vault: Result<Vault, KeyError>, clock: Clock) -> Self {
-        let inner = Inner { db, factory, vault, clock, open: Mutex::default(), poke: Notify::new() };
+    pub fn new(db: Db, factory: BrokerFactory, orats: OratsPlace, vault: Result<Vault, KeyError>) -> Self {
+        let clock = orats.clock.clone();
+        let inner = Inner { db, factory, orats, vault, clock, open: Mutex::default(), poke: Notify::new() };
         Self { inner: Arc::new(inner) }
     }
 
@@ -99,7 +115,7 @@ impl Accounts {
     /// When there is no key to store it with, or the token or the address cannot be used at all.
     pub async fn verify_orats(&self, token: SecretString) -> Result<TokenVerdict<()>, AccountError> {
         self.vault()?;
-        Ok(self.inner.factory.verify_orats(token).await?)
+        self.inner.orats.verify(token, BRIEFLY).await
     }
 
     /// Seals and stores a token that was verified, as the successor of the one before.

@@ -2,10 +2,12 @@
 
 use blotter_shared::domain::BrokerMode;
 use blotter_shared::protocol::accounts::{AccountReport, AccountState};
+use blotter_shared::protocol::health::{BucketRate, CallPriority, RateBucket, Room};
 
 use super::{AccountError, Accounts};
 use crate::auth::Username;
-use crate::broker::AccountStatus;
+use crate::broker::rate_limit::{BucketKind, BucketSnapshot, Limiters};
+use crate::broker::{AccountStatus, Priority};
 use crate::db::DbError;
 use crate::db::secrets::TokenColumn;
 
@@ -29,6 +31,42 @@ impl Accounts {
             reports.push(report);
         }
         Ok(reports)
+    }
+}
+
+/// How full the broker's limits are, over all tokens.
+#[must_use]
+pub fn rates(limiters: &Limiters) -> Vec<BucketRate> {
+    let tokens = u32::try_from(limiters.all().len()).unwrap_or(u32::MAX);
+    limiters.together().iter().map(|bucket| rate(bucket, tokens)).collect()
+}
+
+/// A bucket in the protocol's words.
+fn rate(bucket: &BucketSnapshot, tokens: u32) -> BucketRate {
+    let room = bucket.room.iter().map(|(priority, calls)| Room { priority: priority_word(*priority), calls: *calls });
+    BucketRate {
+        bucket: match bucket.kind {
+            BucketKind::Accounts => RateBucket::Accounts,
+            BucketKind::MarketData => RateBucket::MarketData,
+            BucketKind::Trading => RateBucket::Trading,
+        },
+        tokens,
+        limit: bucket.limit,
+        used: bucket.used,
+        waiting: u32::try_from(bucket.waiting).unwrap_or(u32::MAX),
+        paused_until: bucket.paused_until,
+        room: room.collect(),
+    }
+}
+
+fn priority_word(priority: Priority) -> CallPriority {
+    match priority {
+        Priority::Emergency => CallPriority::Emergency,
+        Priority::Cancel => CallPriority::Cancel,
+        Priority::Close => CallPriority::Close,
+        Priority::Bracket => CallPriority::Bracket,
+        Priority::Entry => CallPriority::Entry,
+        Priority::Read => CallPriority::Read,
     }
 }
 

@@ -134,7 +134,11 @@ fn not_stored(error: AccountError) -> DbError {
         | AccountError::Key(_)
         | AccountError::Vault(_)
         | AccountError::Sealed(_)
-        | AccountError::Factory(_)) => DbError::Internal { message: error.to_string(), source: None },
+        | AccountError::Factory(_)
+        | AccountError::OratsAddress(_)
+        | AccountError::OratsToken(_)
+        | AccountError::Tls(_)
+        | AccountError::Client(_)) => DbError::Internal { message: error.to_string(), source: None },
     }
 }
 
@@ -143,22 +147,22 @@ impl From<AccountError> for ApiError {
         let sentence = error.to_string();
         match error {
             AccountError::Database(error) => error.into(),
-            AccountError::Factory(FactoryError::Token { .. } | FactoryError::OratsToken { .. }) => {
+            AccountError::Factory(FactoryError::Token { .. }) | AccountError::OratsToken(_) => {
                 Self::field("token", None, sentence)
             }
             AccountError::Factory(
-                FactoryError::Address { .. }
-                | FactoryError::OratsAddress { .. }
-                | FactoryError::LiveLocked
-                | FactoryError::OtherTime(_),
+                FactoryError::Address { .. } | FactoryError::LiveLocked | FactoryError::OtherTime(_),
             )
+            | AccountError::OratsAddress(_)
             | AccountError::Key(_)
             | AccountError::NoToken(_)
             | AccountError::NoAccount(_)
             | AccountError::AccountId(_) => Self::new(ProblemCode::Forbidden, sentence),
             AccountError::Factory(FactoryError::Client(_) | FactoryError::Tls(_))
             | AccountError::Vault(_)
-            | AccountError::Sealed(_) => Self::internal(&sentence),
+            | AccountError::Sealed(_)
+            | AccountError::Tls(_)
+            | AccountError::Client(_) => Self::internal(&sentence),
         }
     }
 }

@@ -16,7 +16,6 @@ use super::tradier::{self, ClientError, Patience, Setup, TokenVerdict, Tradier};
 use super::world::{BaseUrl, BaseUrlError, Live, NoToken, Sandbox, Sim, Token, World};
 use super::{AccountId, Broker, Profile};
 use crate::clock::Clock;
-use crate::market::orats::{Orats, OratsUrl};
 
 /// `broker.allow_live` of the daemon's configuration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,7 +27,7 @@ pub enum LiveLock {
 }
 
 /// A person waits for the verdict about a token.
-const BRIEFLY: Patience = Patience {
+pub const BRIEFLY: Patience = Patience {
     connect: Duration::from_secs(3),
     read: Duration::from_secs(5),
     write: Duration::from_secs(5),
@@ -43,8 +42,6 @@ pub struct Addresses {
     pub sim: Option<String>,
     pub sandbox: Option<String>,
     pub live: Option<String>,
-    /// In place of ORATS.
-    pub orats: Option<String>,
 }
 
 impl Addresses {
@@ -68,10 +65,6 @@ pub enum FactoryError {
     Address { mode: BrokerMode, why: BaseUrlError },
     #[error("the token for {mode} cannot be used: {why}")]
     Token { mode: BrokerMode, why: NoToken },
-    #[error("the address for ORATS cannot be used: {why}")]
-    OratsAddress { why: BaseUrlError },
-    #[error("the token for ORATS cannot be used: {why}")]
-    OratsToken { why: NoToken },
     #[error(transparent)]
     Client(#[from] ClientError),
     #[error(transparent)]
@@ -170,30 +163,6 @@ impl BrokerFactory {
         if fits { Ok(()) } else { Err(FactoryError::OtherTime(mode)) }
     }
 
-    /// Asks ORATS whether it knows a token, before the token is stored.
-    ///
-    /// # Errors
-    /// When address or token cannot be used at all.
-    pub async fn verify_orats(&self, secret: SecretString) -> Result<TokenVerdict<()>, FactoryError> {
-        let orats = self.orats(secret, BRIEFLY).await?;
-        Ok(orats.verify().await)
-    }
-
-    /// ORATS' prices with a user's token. Nothing is sent yet.
-    ///
-    /// # Errors
-    /// When address or token cannot be used.
-    pub async fn orats(&self, secret: SecretString, patience: Patience) -> Result<Orats, FactoryError> {
-        let url = match &self.addresses.orats {
-            Some(address) => OratsUrl::loopback(address),
-            None => OratsUrl::standard(),
-        };
-        let url = url.map_err(|why| FactoryError::OratsAddress { why })?;
-        let token = Orats::token(secret).map_err(|why| FactoryError::OratsToken { why })?;
-        let tls = if self.addresses.orats.is_some() { tls::none()? } else { tls::system()? };
-        Ok(Orats::new(url, token, self.clock.clone(), (&tls, patience)).await?)
-    }
-
     async fn open_in<W: World>(&self, account: AccountId, secret: SecretString) -> Result<Tradier, FactoryError> {
         let (base, token) = (self.base::<W>()?, Self::token::<W>(secret)?);
         let setup = self.setup(&base, &token, account).await?;
@@ -278,7 +247,7 @@ mod tests {
 
     fn local() -> Addresses {
         let here = Some("http://127.0.0.1:9/v1".to_owned());
-        Addresses { sim: here.clone(), sandbox: here.clone(), live: here, orats: None }
+        Addresses { sim: here.clone(), sandbox: here.clone(), live: here }
     }
 
     #[tokio::test]

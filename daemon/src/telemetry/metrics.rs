@@ -7,7 +7,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::broker::rate_limit::BucketSnapshot;
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder, Unit};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
@@ -101,6 +100,19 @@ impl std::fmt::Debug for Metrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Metrics").finish_non_exhaustive()
     }
+}
+
+/// Calls to the broker in one of its buckets.
+#[derive(Clone, Copy, Debug)]
+pub struct CallFigures {
+    pub bucket: &'static str,
+    pub used: u32,
+    pub limit: u32,
+    pub waiting: u32,
+    /// What each urgency may still make.
+    pub room: [(&'static str, u32); 6],
+    /// Since the start, by what the limits said.
+    pub totals: [(&'static str, u64); 4],
 }
 
 /// The figures of one route, looked up once.
@@ -223,22 +235,15 @@ impl Metrics {
     }
 
     /// How full the broker's limits are, over all tokens.
-    pub fn broker(&self, bucket: &BucketSnapshot) {
-        let name = bucket.kind.as_str();
-        let count = |value: usize| u32::try_from(value).map_or(f64::MAX, f64::from);
-        self.gauge(&BROKER_USED, &[name]).set(f64::from(bucket.used));
-        self.gauge(&BROKER_LIMIT, &[name]).set(f64::from(bucket.limit));
-        self.gauge(&BROKER_WAITING, &[name]).set(count(bucket.waiting));
-        for (priority, calls) in bucket.room {
-            self.gauge(&BROKER_ROOM, &[name, priority.as_str()]).set(f64::from(calls));
+    pub fn broker(&self, calls: &CallFigures) {
+        let name = calls.bucket;
+        self.gauge(&BROKER_USED, &[name]).set(f64::from(calls.used));
+        self.gauge(&BROKER_LIMIT, &[name]).set(f64::from(calls.limit));
+        self.gauge(&BROKER_WAITING, &[name]).set(f64::from(calls.waiting));
+        for (priority, left) in calls.room {
+            self.gauge(&BROKER_ROOM, &[name, priority]).set(f64::from(left));
         }
-        let counts = [
-            ("granted", bucket.granted),
-            ("held", bucket.held),
-            ("throttled", bucket.throttled),
-            ("unsaved", bucket.unsaved),
-        ];
-        for (outcome, total) in counts {
+        for (outcome, total) in calls.totals {
             self.counter(&BROKER_CALLS, &[name, outcome]).absolute(total);
         }
     }

@@ -6,7 +6,8 @@ use blotter_shared::protocol::events::Event;
 use blotter_shared::protocol::health::ComponentState;
 use blotter_shared::protocol::market::SessionPhase;
 use blotter_shared::protocol::problem::{Problem, ProblemCode};
-use blotter_tui::client::calls::CallError;
+use blotter_tui::client::calls::{Call, CallError};
+use blotter_tui::effect::Effect;
 use blotter_tui::msg::Msg;
 use blotter_tui::panes::Pane;
 use blotter_tui::picture;
@@ -191,6 +192,17 @@ fn the_database_and_the_broker_away() {
     away.database = crate::fixture::component(ComponentState::Unavailable);
     away.database.detail = Some("connection refused".to_owned());
     at_every_size("database_away", &World { health: away, ..World::busy() }, |_| {});
+}
+
+/// The health tells that something is with an account: which one, the client asks at once.
+#[test]
+fn a_change_of_the_brokers_health_makes_the_client_ask_which_account_it_is() {
+    let mut desk = Desk::live(Look::sized(80, 24), World::busy());
+    let asked = |effect: &Effect| matches!(effect, Effect::Call(Call::Accounts));
+    desk.push(Event::Health(Box::new(health(ComponentState::Ok))));
+    assert!(!desk.has_done(asked), "nothing changed");
+    desk.push(Event::Health(Box::new(health(ComponentState::Degraded))));
+    assert!(desk.has_done(asked));
 }
 
 /// Each account in trouble has a line of its own in place of the one word for all.

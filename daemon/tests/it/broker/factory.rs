@@ -16,7 +16,7 @@ fn factory(server: &Server) -> BrokerFactory {
     let clock = Clock::system();
     let limiters = Limiters::new(Limits::default(), Arc::new(MemoryStore::default()), clock.clone());
     let here = Some(server.url());
-    let addresses = Addresses { sim: here.clone(), sandbox: here.clone(), live: here, orats: None };
+    let addresses = Addresses { sim: here.clone(), sandbox: here.clone(), live: here };
     BrokerFactory::new(LiveLock::Locked, addresses, Arc::new(limiters), clock).with_patience(patience())
 }
 

@@ -4,6 +4,7 @@ mod conformance;
 mod error_table;
 mod events;
 mod factory;
+mod faults;
 mod limiter;
 pub(crate) mod loopback;
 mod orats;

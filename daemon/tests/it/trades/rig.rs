@@ -388,7 +388,7 @@ pub(super) async fn account(base: &str, clock: &Clock) -> Account {
     let here = Some(base.to_owned());
     let rates = Rates { ceiling: 100_000 };
     let limiters = Arc::new(Limiters::new(rates, Arc::new(MemoryStore::default()), clock.clone()));
-    let addresses = Addresses { sim: here.clone(), sandbox: here.clone(), live: here, orats: None };
+    let addresses = Addresses { sim: here.clone(), sandbox: here.clone(), live: here };
     let factory = BrokerFactory::new(LiveLock::Locked, addresses, limiters, clock.clone());
     factory.open(BrokerMode::Sim, NUMBER.parse().unwrap(), "live-token".into()).await.unwrap()
 }

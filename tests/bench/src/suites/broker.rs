@@ -111,6 +111,12 @@ fn headed(request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
 async fn costs(report: &mut Report) -> Result<()> {
     const ROUNDS: usize = 30;
     const CALLS: usize = 15;
+    let folder = tempfile::tempdir()?;
+    let answer = |name: &str, text: &str| -> Result<String> {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text)?;
+        Ok(path.display().to_string())
+    };
     let list = Program::start(programs::path("bare-handler")?, &[&answer("orders", &page()?)?])?;
     let ack = r#"{"order":{"id":38467959,"status":"ok","partner_id":"3a8bbee1-5184-4ffe-8a0c-294fbad1aee9"}}"#;
     let door = Program::start(programs::path("bare-handler")?, &[&answer("ack", ack)?])?;
@@ -166,13 +172,6 @@ fn page() -> Result<String> {
     let contracts = contracts(&mut line, LISTED)?;
     protect(&mut line, &contracts)?;
     line.ask("GET", &format!("{ORDERS}?includeTags=true&page=1"), "")
-}
-
-/// A file that outlives the program that reads it at its start.
-fn answer(name: &str, text: &str) -> Result<String> {
-    let path = std::env::temp_dir().join(format!("blotter-bench-{name}-{}.json", std::process::id()));
-    std::fs::write(&path, text)?;
-    Ok(path.display().to_string())
 }
 
 fn order() -> Result<NewOrder> {

@@ -54,7 +54,7 @@ const DUMB: &[&str] = &[
     "backend",
 ];
 /// Faults of the stream's events.
-const EVENTS: &[&str] = &["drop_event", "duplicate_event", "reorder_event", "cut_stream"];
+pub(super) const EVENTS: &[&str] = &["drop_event", "duplicate_event", "reorder_event", "cut_stream"];
 /// Faults that say no in place of the broker.
 const DENIALS: &[&str] = &["revoked", "unauthorized"];
 /// Faults that leave the answer to a write as it was.

@@ -54,6 +54,11 @@ fn nothing_is_sent_twice_and_every_write_ends_in_what_the_ledger_proves() {
     assert_eq!(missing(&strikes, &weather::words()), Vec::<&str>::new(), "faults that never struck: {strikes:?}");
 }
 
+/// Every fault that strikes requests.
+pub(super) fn request_faults() -> Vec<&'static str> {
+    weather::words().into_iter().filter(|word| !judge::EVENTS.contains(word)).collect()
+}
+
 /// The words of `wanted` that were never counted: a storm that leaves one out proves nothing of it.
 fn missing<'a>(counts: &BTreeMap<String, u64>, wanted: &[&'a str]) -> Vec<&'a str> {
     wanted.iter().copied().filter(|word| !counts.contains_key(*word)).collect()
