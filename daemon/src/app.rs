@@ -22,6 +22,7 @@ use crate::config::Config;
 use crate::db::{DatabaseConfig, Db};
 use crate::events::{Hub, HubParts};
 use crate::health::HealthBoard;
+use crate::ours::Folder;
 use crate::postgres::{Private, PrivateOptions};
 use crate::schedule::Upkeep;
 use crate::shutdown::{Ended, Stop};
@@ -233,8 +234,9 @@ pub fn accounts(config: &Config, db: &Db, clock: &Clock) -> anyhow::Result<Accou
     let store: Arc<dyn BudgetStore> = match &config.daemon.data_dir {
         Some(folder) => {
             let folder = folder.join("rates");
-            std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+            Folder::make_private(&folder).with_context(|| format!("cannot use {}", folder.display()))?;
             Arc::new(FileStore::new(folder))
+            std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         }
         None => Arc::new(MemoryStore::default()),
     };

@@ -23,6 +23,7 @@ pub mod db;
 pub mod events;
 pub mod health;
 pub mod market;
+pub mod ours;
 pub mod postgres;
 pub mod schedule;
 pub mod shutdown;

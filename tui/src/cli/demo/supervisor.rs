@@ -146,7 +146,7 @@ impl Running {
             return Ok(());
         };
         self.news(News::Starting { program: SIMULATOR });
-        let out = self.folder.path().join("simulator.out");
+        let out = self.folder.simulator_out();
         let command = programs::simulator(&program, &self.surroundings, &self.folder, None);
         let mut simulator = Kept::start(SIMULATOR, command, &out, &self.folder.log(SIMULATOR))
             .map_err(|source| DemoError::Spawn { program: SIMULATOR, source })?;
@@ -259,7 +259,8 @@ impl Running {
     fn restart_simulator(&mut self) -> Result<(), DemoError> {
         let Some(program) = &self.surroundings.programs.simulator else { return Ok(()) };
         let command = programs::simulator(program, &self.surroundings, &self.folder, self.address.as_deref());
-        let out = self.folder.path().join("simulator.out");
+        self.folder.must_be_there().map_err(DemoError::Folder)?;
+        let out = self.folder.simulator_out();
         restart(&mut self.simulator, command, &out, &self.folder.log(SIMULATOR))
     }
 
