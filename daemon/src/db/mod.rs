@@ -13,6 +13,7 @@
 pub mod config;
 mod endpoint;
 mod error;
+mod socket_trust;
 mod status;
 
 mod bring_up;

@@ -77,6 +77,8 @@ impl Shared {
 
     async fn connection(&self) -> Result<Object, DbError> {
         let pool = self.pool.get().ok_or_else(|| DbError::unavailable("the database is not connected yet"))?;
+        // The pool may be about to open one.
+        self.config.work.check_sockets().map_err(DbError::unavailable)?;
         pool.get().await.map_err(|error| {
             use deadpool_postgres::PoolError;
             match error {
