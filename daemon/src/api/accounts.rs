@@ -44,16 +44,15 @@ pub(super) async fn set_token(State(api): State<ApiState>, act: Act<TokenUpdate>
 
 /// The account that is meant: the one that was named, or the only one.
 fn chosen(profile: &Profile, named: Option<&str>) -> Result<AccountId, ApiError> {
-    let theirs: Vec<_> = profile.accounts.iter().map(|account| account.account_number.as_str()).collect();
+    let theirs: Vec<_> = profile.accounts.iter().map(|account| &account.account_number).collect();
     let number = match (named, theirs.as_slice()) {
-        (Some(named), _) => theirs.iter().find(|number| **number == named).copied(),
+        (Some(named), _) => theirs.iter().find(|number| number.as_str() == named).copied(),
         (None, [only]) => Some(*only),
         (None, _) => None,
     };
-    let rule = || format!("one of the token's accounts: {}", theirs.join(", "));
-    number
-        .and_then(|number| number.parse().ok())
-        .ok_or_else(|| ApiError::field("account_id", named.map(str::to_owned), rule()))
+    let numbers = || theirs.iter().map(|number| number.as_str()).collect::<Vec<_>>().join(", ");
+    let rule = || format!("one of the token's accounts: {}", numbers());
+    number.cloned().ok_or_else(|| ApiError::field("account_id", named.map(str::to_owned), rule()))
 }
 
 fn refused(why: AuthTrouble) -> ApiError {
