@@ -9,7 +9,10 @@
 //! * Plain tokens live inside an adapter and nowhere else.
 
 mod report;
+mod turns;
 mod watch;
+
+pub use turns::TooSoon;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,6 +31,7 @@ use crate::clock::Clock;
 use crate::db::secrets::{SealedToken, TokenColumn, secret_lock, secret_set, secrets_of};
 use crate::db::{Db, DbError, UserTx};
 use crate::vault::{KeyError, Sealed, SealedError, Vault, VaultError, place};
+use turns::Turns;
 
 /// Why an account cannot be used.
 #[derive(Debug, Error)]
@@ -47,6 +51,8 @@ pub enum AccountError {
     #[error(transparent)]
     Factory(#[from] FactoryError),
     #[error(transparent)]
+    TooSoon(#[from] TooSoon),
+    #[error(transparent)]
     Database(#[from] DbError),
 }
 
@@ -63,6 +69,7 @@ struct Inner {
     vault: Result<Vault, KeyError>,
     clock: Clock,
     open: Mutex<HashMap<(Username, BrokerMode), Opened>>,
+    turns: Turns,
     /// Somebody set a token: look now.
     poke: Notify,
 }
@@ -78,16 +85,24 @@ impl Accounts {
     /// Opens nothing yet. Without a key every token is refused with the reason.
     #[must_use]
     pub fn new(db: Db, factory: BrokerFactory, vault: Result<Vault, KeyError>, clock: Clock) -> Self {
-        let inner = Inner { db, factory, vault, clock, open: Mutex::default(), poke: Notify::new() };
+        let turns = Turns::default();
+        let inner = Inner { db, factory, vault, clock, open: Mutex::default(), turns, poke: Notify::new() };
         Self { inner: Arc::new(inner) }
     }
 
-    /// Asks the broker about a token that is about to be stored.
+    /// Asks the broker about a token that a user is about to store.
     ///
     /// # Errors
-    /// When there is no key to store it with, or the token or the address cannot be used at all.
-    pub async fn verify(&self, mode: BrokerMode, token: SecretString) -> Result<TokenVerdict, AccountError> {
+    /// When there is no key to store it with, the token or the address cannot be used at all, or the
+    /// user had too many looked at.
+    pub async fn verify(
+        &self,
+        who: &Username,
+        mode: BrokerMode,
+        token: SecretString,
+    ) -> Result<TokenVerdict, AccountError> {
         self.vault()?;
+        let _turn = self.inner.turns.take(who, self.inner.clock.now())?;
         Ok(self.inner.factory.verify(mode, token).await?)
     }
 
@@ -136,6 +151,7 @@ impl Accounts {
         Ok(accounts)
     }
 
+    /// Asked by the engine and by the watch: no request of this user's, or of another's, holds them up.
     async fn stored(&self, who: &Username) -> Result<Vec<SealedToken>, DbError> {
         let tx = self.inner.db.user_tx(who).await?;
         let tokens = secrets_of(&tx).await?;

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use blotter_shared::protocol::accounts::{AccountList, TokenUpdate};
-use blotter_shared::protocol::problem::ProblemCode;
+use blotter_shared::protocol::problem::{Problem, ProblemCode};
 use futures_util::FutureExt;
 use secrecy::SecretString;
 
@@ -12,7 +12,7 @@ use super::ApiState;
 use super::acting::{Act, Answered};
 use super::extract::Who;
 use super::problem::ApiError;
-use crate::accounts::{AccountError, NewToken};
+use crate::accounts::{AccountError, NewToken, TooSoon};
 use crate::broker::factory::FactoryError;
 use crate::broker::tradier::TokenVerdict;
 use crate::broker::{AccountId, AuthTrouble, Profile, ReadError};
@@ -25,9 +25,13 @@ pub(super) async fn list(State(api): State<ApiState>, who: Who) -> Answered<Acco
 
 /// The broker is asked first: nothing is stored that it does not accept.
 pub(super) async fn set_token(State(api): State<ApiState>, act: Act<TokenUpdate>) -> Result<Response, ApiError> {
+    // A repeat costs the broker nothing, and is answered when the broker is away, too.
+    if let Some(answer) = act.call.known(&api).await? {
+        return Ok(answer);
+    }
     let TokenUpdate { mode, token, account_id } = act.body;
     let token = SecretString::from(token.0);
-    let profile = match api.accounts.verify(mode, token.clone()).await? {
+    let profile = match api.accounts.verify(&act.call.who.0.username, mode, token.clone()).await? {
         TokenVerdict::Good(profile) => profile,
         TokenVerdict::Refused(why) => return Err(refused(why)),
         TokenVerdict::Undecided(error) => return Err(undecided(&error)),
@@ -66,7 +70,8 @@ fn undecided(error: &ReadError) -> ApiError {
 fn not_stored(error: AccountError) -> DbError {
     match error {
         AccountError::Database(error) => error,
-        error @ (AccountError::NoToken(_)
+        error @ (AccountError::TooSoon(_)
+        | AccountError::NoToken(_)
         | AccountError::NoAccount(_)
         | AccountError::AccountId(_)
         | AccountError::Key(_)
@@ -81,6 +86,9 @@ impl From<AccountError> for ApiError {
         let sentence = error.to_string();
         match error {
             AccountError::Database(error) => error.into(),
+            AccountError::TooSoon(TooSoon { seconds }) => {
+                Problem { retry_after_s: Some(seconds.into()), ..Problem::new(ProblemCode::TooMany, sentence) }.into()
+            }
             AccountError::Factory(FactoryError::Token { .. }) => Self::field("token", None, sentence),
             AccountError::Factory(FactoryError::Address { .. } | FactoryError::LiveLocked)
             | AccountError::Key(_)

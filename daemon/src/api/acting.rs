@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use super::extract::{Device, RawBody, Who, parse_json};
 use super::problem::ApiError;
 use super::{Api, ApiState};
-use crate::db::commands::{Answer, Begin, Command, command_begin, command_finish};
+use crate::db::commands::{Answer, Begin, Command, command_begin, command_finish, command_look};
 use crate::db::{DbError, UserTx};
 
 /// A request that acts: who, from where, under which key, and with which body.
@@ -57,6 +57,23 @@ impl<T: DeserializeOwned> FromRequest<ApiState> for Act<T> {
 }
 
 impl Call {
+    /// The first answer, when the key was used. For a deed that costs something before its
+    /// transaction begins.
+    pub(super) async fn known(&self, api: &Api) -> Result<Option<Response>, ApiError> {
+        let tx = api.db.user_tx(&self.who.0.username).await?;
+        let known = command_look(&tx, self.command()).await?;
+        tx.commit().await?;
+        match known {
+            None | Some(Begin::New(_)) => Ok(None),
+            Some(Begin::Replay(answer)) => Ok(Some(replayed(answer))),
+            Some(Begin::Reused) => Err(reused()),
+        }
+    }
+
+    fn command(&self) -> Command<'_> {
+        Command { key: &self.key, kind: &self.kind, body_hash: self.body_hash, device: &self.device.0 }
+    }
+
     /// Does `deed` in one transaction with the key, unless the key was used: then the first answer
     /// is given again.
     pub(super) async fn once<T, F>(self, api: &Api, deed: F) -> Result<Response, ApiError>
@@ -66,17 +83,12 @@ impl Call {
     {
         let username = &self.who.0.username;
         let tx = api.db.user_tx(username).await?;
-        let device = self.device.0.clone();
-        let command = Command { key: &self.key, kind: &self.kind, body_hash: self.body_hash, device: &device };
-        let id = match command_begin(&tx, command).await? {
+        let id = match command_begin(&tx, self.command()).await? {
             Begin::New(id) => id,
             Begin::Replay(answer) => return Ok(replayed(answer)),
-            Begin::Reused => {
-                let detail = "this key came with another request; a new deed needs a new key";
-                return Err(ApiError::new(ProblemCode::KeyReused, detail));
-            }
+            Begin::Reused => return Err(reused()),
         };
-        let value = deed(&tx, self.device.0).await?;
+        let value = deed(&tx, self.device.0.clone()).await?;
         let body = serde_json::to_string(&value).map_err(|error| ApiError::internal(&error))?;
         let answer = Answer { status: StatusCode::OK.as_u16(), body };
         command_finish(&tx, id, &answer).await?;
@@ -94,6 +106,10 @@ fn key_of(headers: &HeaderMap) -> Result<String, ApiError> {
     text.map(str::to_owned).ok_or_else(|| {
         ApiError::field(IDEMPOTENCY_KEY, None, format!("1 to {IDEMPOTENCY_KEY_MAX_CHARS} printable ASCII characters"))
     })
+}
+
+fn reused() -> ApiError {
+    ApiError::new(ProblemCode::KeyReused, "this key came with another request; a new deed needs a new key")
 }
 
 fn replayed(answer: Answer) -> Response {
