@@ -110,6 +110,7 @@ struct Parts {
     events: TaskTracker,
     connections: TaskTracker,
     kill: CancellationToken,
+    recheck: Duration,
     stop_within: Duration,
 }
 
@@ -173,6 +174,7 @@ impl Parts {
             events,
             connections: TaskTracker::new(),
             kill: CancellationToken::new(),
+            recheck: config.events.heartbeat_s,
             stop_within: config.daemon.stop_timeout_s,
         })
     }
@@ -183,6 +185,7 @@ impl Parts {
             admission: self.admission.clone(),
             tasks: self.connections.clone(),
             kill: self.kill.clone(),
+            recheck: self.recheck,
         };
         self.connections.spawn(serve(listener, accept))
     }
@@ -233,10 +236,10 @@ pub fn accounts(config: &Config, db: &Db, clock: &Clock) -> anyhow::Result<Accou
     };
     let store: Arc<dyn BudgetStore> = match &config.daemon.data_dir {
         Some(folder) => {
+            std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
             let folder = folder.join("rates");
             Folder::make_private(&folder).with_context(|| format!("cannot use {}", folder.display()))?;
             Arc::new(FileStore::new(folder))
-            std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         }
         None => Arc::new(MemoryStore::default()),
     };
