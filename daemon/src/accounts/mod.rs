@@ -153,7 +153,10 @@ impl Accounts {
 
     /// Asked by the engine and by the watch: no request of this user's, or of another's, holds them up.
     async fn stored(&self, who: &Username) -> Result<Vec<SealedToken>, DbError> {
-        let tx = self.inner.db.user_tx(who).await?;
+        Self::tokens(self.inner.db.engine_tx(who).await?).await
+    }
+
+    async fn tokens(tx: UserTx) -> Result<Vec<SealedToken>, DbError> {
         let tokens = secrets_of(&tx).await?;
         tx.commit().await?;
         Ok(tokens)

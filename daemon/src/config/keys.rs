@@ -108,7 +108,8 @@ sections! {
         migrate_url: Option<SecretString> = None, maybe(DatabaseAddress, "postgres://owner@/blotter?host=/run/postgresql");
         /// The folder of the PostgreSQL server programs, when the newest installed one is not meant.
         binaries: Option<PathBuf> = None, maybe(AbsolutePath, "/usr/lib/postgresql/15/bin");
-        /// Connections of the pool. More help only when many users act at once.
+        /// Connections that requests share; one user may hold half of them. Half as many again are kept
+        /// for the trade engine. More help only when many users act at once.
         connections: u32 = 8, Whole(2..=100);
         /// Longest wait for a free connection of the pool.
         wait_timeout_s: Duration = Duration::from_secs(2), Seconds(1..=60);
