@@ -6,6 +6,7 @@ use axum::response::IntoResponse;
 use blotter_shared::protocol::PROTOCOL_VERSION;
 use blotter_shared::protocol::health::{Health, Version};
 use http::header;
+use nix::unistd::Uid;
 
 use super::ApiState;
 use super::extract::Who;
@@ -29,10 +30,16 @@ pub(super) async fn openapi() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], openapi::document())
 }
 
-pub(super) async fn metrics(State(api): State<ApiState>) -> impl IntoResponse {
+/// Everything for whoever runs the daemon; for the others what is nobody's and what is their own.
+pub(super) async fn metrics(State(api): State<ApiState>, who: Who) -> impl IntoResponse {
     let pool = api.db.pool_stats();
     let up = f64::from(u8::from(api.db.status().borrow().state == DbState::Ready));
     let pool = [("max", pool.max), ("open", pool.open), ("idle", pool.idle), ("waiting", pool.waiting)];
     api.metrics.database(up, pool);
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], api.metrics.render())
+    let text = if who.0.uid == Uid::effective().as_raw() {
+        api.metrics.render()
+    } else {
+        api.metrics.render_for(who.0.username.as_str())
+    };
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
 }
