@@ -16,6 +16,8 @@ mod database;
 #[cfg(test)]
 mod isolation;
 #[cfg(test)]
+mod packaging;
+#[cfg(test)]
 mod postgres;
 #[cfg(test)]
 mod schema;
