@@ -116,11 +116,8 @@ const SYSTEM_FILE: &str = "/etc/blotter/config.toml";
 
 /// Whether a file that cannot be read is one that need not be.
 fn may_be_absent(file: &Path, why: std::io::ErrorKind) -> bool {
-    match why {
-        std::io::ErrorKind::NotFound => true,
-        std::io::ErrorKind::PermissionDenied => file == Path::new(SYSTEM_FILE),
-        _ => false,
-    }
+    let is_closed = why == std::io::ErrorKind::PermissionDenied && file == Path::new(SYSTEM_FILE);
+    why == std::io::ErrorKind::NotFound || is_closed
 }
 
 /// Reads the files that are there.
