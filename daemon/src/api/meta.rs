@@ -6,15 +6,14 @@ use axum::response::IntoResponse;
 use blotter_shared::protocol::PROTOCOL_VERSION;
 use blotter_shared::protocol::health::{Health, Version};
 use http::header;
-use nix::unistd::Uid;
 
 use super::ApiState;
 use super::extract::Who;
 use super::openapi;
 use crate::db::{DbState, schema_version};
 
-pub(super) async fn health(State(api): State<ApiState>) -> Json<Health> {
-    Json(api.health.health())
+pub(super) async fn health(State(api): State<ApiState>, who: Who) -> Json<Health> {
+    Json(api.hub.health_for(&who.0.username))
 }
 
 pub(super) async fn version(who: Who) -> Json<Version> {
@@ -36,7 +35,7 @@ pub(super) async fn metrics(State(api): State<ApiState>, who: Who) -> impl IntoR
     let up = f64::from(u8::from(api.db.status().borrow().state == DbState::Ready));
     let pool = [("max", pool.max), ("open", pool.open), ("idle", pool.idle), ("waiting", pool.waiting)];
     api.metrics.database(up, pool);
-    let text = if who.0.uid == Uid::effective().as_raw() {
+    let text = if api.hub.is_operator(&who.0.username) {
         api.metrics.render()
     } else {
         api.metrics.render_for(who.0.username.as_str())

@@ -16,7 +16,7 @@ use blotter_daemon::db::Db;
 use blotter_daemon::events::{Hub, HubParts};
 use blotter_daemon::health::HealthBoard;
 use blotter_daemon::telemetry::Metrics;
-use blotter_shared::protocol::health::Version;
+use blotter_shared::protocol::health::{ComponentState, Health, Version};
 use blotter_shared::protocol::problem::{Problem, ProblemCode};
 use chrono::TimeDelta;
 use nix::unistd::Uid;
@@ -157,6 +157,35 @@ async fn a_stream_ends_with_the_right_to_it() {
     desk.says(STRANGER);
     // It panics when the stream goes on.
     while stream.next().await.is_some() {}
+}
+
+/// What the operator reads in an outage names the database's role and host; others read that it is away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn others_are_not_told_where_the_database_is() {
+    let nowhere = tempfile::tempdir().unwrap();
+    let url = format!("host={} user=treasurer dbname=blotter", nowhere.path().display());
+    let desk = Desk::open(&url, Duration::from_secs(3600));
+    let mut client = Client::connect(&desk.socket).await;
+    let mut looks = support::looks();
+    let health = tokio::time::timeout(support::DEADLINE, async {
+        loop {
+            looks.tick().await;
+            let health: Health = client.get("/v1/health").await.json();
+            if health.database.state == ComponentState::Unavailable {
+                return health;
+            }
+        }
+    });
+    let health = health.await.expect("the database to be away");
+    assert_eq!(health.database.detail.as_deref(), Some("the daemon's log has the reason"));
+    let told = Events::open(&desk.socket, None).await.until("health").await.0.data.to_string();
+    let refused = client.get("/v1/settings").await.problem();
+    assert_eq!(refused.code, ProblemCode::DatabaseUnavailable);
+    let figures = String::from_utf8(client.get("/v1/metrics").await.body.to_vec()).unwrap();
+    assert!(figures.contains("blotter_connections{user=\"ann\"}"), "{figures}");
+    for text in [told, refused.detail] {
+        assert!(!text.contains("treasurer") && !text.contains(nowhere.path().to_str().unwrap()), "{text}");
+    }
 }
 
 /// A client that says one request and prints the answer; perl is part of every Debian.
