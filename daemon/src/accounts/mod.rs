@@ -127,12 +127,12 @@ impl Accounts {
         self.inner.poke.notify_one();
     }
 
-    /// The user's account of a world, opened with what is stored now.
+    /// The user's account of a world, opened with what is stored now, for a request of theirs.
     ///
     /// # Errors
     /// When nothing is stored, or it does not open.
     pub async fn open(&self, who: &Username, mode: BrokerMode) -> Result<Account, AccountError> {
-        let tokens = self.stored(who).await?;
+        let tokens = Self::tokens(self.inner.db.user_tx(who).await?).await?;
         let token = tokens.into_iter().find(|token| token.column == TokenColumn::Broker(mode));
         self.opened(who, mode, token.ok_or(AccountError::NoToken(mode))?).await
     }
