@@ -25,6 +25,7 @@ use crate::db::{DatabaseConfig, Db};
 use crate::events::{Hub, HubParts};
 use crate::health::HealthBoard;
 use crate::market::sim_time::SimTime;
+use crate::ours::Folder;
 use crate::postgres::{Private, PrivateOptions};
 use crate::prices::Chains;
 use crate::shutdown::{Ended, Stop};
@@ -125,6 +126,7 @@ struct Parts {
     events: TaskTracker,
     connections: TaskTracker,
     kill: CancellationToken,
+    recheck: Duration,
     stop_within: Duration,
 }
 
@@ -210,6 +212,7 @@ impl Parts {
             events,
             connections: TaskTracker::new(),
             kill: CancellationToken::new(),
+            recheck: config.events.heartbeat_s,
             stop_within: config.daemon.stop_timeout_s,
         })
     }
@@ -220,6 +223,7 @@ impl Parts {
             admission: self.admission.clone(),
             tasks: self.connections.clone(),
             kill: self.kill.clone(),
+            recheck: self.recheck,
         };
         self.connections.spawn(serve(listener, accept))
     }
@@ -270,8 +274,9 @@ pub fn accounts(config: &Config, db: &Db, clock: &Clock) -> anyhow::Result<Accou
     };
     let store: Arc<dyn BudgetStore> = match &config.daemon.data_dir {
         Some(folder) => {
+            std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
             let folder = folder.join("rates");
-            std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+            Folder::make_private(&folder).with_context(|| format!("cannot use {}", folder.display()))?;
             Arc::new(FileStore::new(folder))
         }
         None => Arc::new(MemoryStore::default()),

@@ -87,6 +87,9 @@ struct RunOptions {
     /// Removes the data directory after an orderly stop.
     #[arg(long, hide = true)]
     ephemeral: bool,
+    /// The folder around the data directory, of whoever holds the lifeline: removed when that is cut.
+    #[arg(long, hide = true, value_name = "FOLDER", requires_all = ["lifeline", "ephemeral"])]
+    around: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

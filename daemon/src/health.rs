@@ -43,6 +43,16 @@ impl std::fmt::Debug for Rates {
 /// States and reasons, without ages.
 type Essence = [(ComponentState, Option<String>); 4];
 
+/// What a user is told who does not look after the daemon: that the database is away, and neither
+/// where it is nor as whom it is spoken to.
+#[must_use]
+pub fn for_others(mut health: Health) -> Health {
+    if let Some(detail) = &mut health.database.detail {
+        *detail = "the daemon's log has the reason".to_owned();
+    }
+    health
+}
+
 /// Tells when something worth pushing has changed.
 #[derive(Debug)]
 pub struct HealthWatch {

@@ -25,6 +25,7 @@ pub mod events;
 pub mod forensics;
 pub mod health;
 pub mod market;
+pub mod ours;
 pub mod postgres;
 pub mod prices;
 pub mod schedule;

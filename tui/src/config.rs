@@ -107,7 +107,17 @@ pub fn places(environment: &Environment, only: Option<&Path>) -> Vec<PathBuf> {
         return vec![only.to_owned()];
     }
     let user = environment.config_home().map(|home| home.join("blotter/config.toml"));
-    std::iter::once(PathBuf::from("/etc/blotter/config.toml")).chain(user).collect()
+    std::iter::once(PathBuf::from(SYSTEM_FILE)).chain(user).collect()
+}
+
+/// For all users of this machine, and for the daemon. It may be closed to everybody but the daemon,
+/// whose secrets it may hold.
+const SYSTEM_FILE: &str = "/etc/blotter/config.toml";
+
+/// Whether a file that cannot be read is one that need not be.
+fn may_be_absent(file: &Path, why: std::io::ErrorKind) -> bool {
+    let is_closed = why == std::io::ErrorKind::PermissionDenied && file == Path::new(SYSTEM_FILE);
+    why == std::io::ErrorKind::NotFound || is_closed
 }
 
 /// Reads the files that are there.
@@ -119,7 +129,7 @@ pub fn load(environment: &Environment, only: Option<&Path>) -> Result<Config, Co
     for file in places(environment, only) {
         match std::fs::read_to_string(&file) {
             Ok(text) => reading.read(&file, &text),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && only.is_none() => {}
+            Err(error) if only.is_none() && may_be_absent(&file, error.kind()) => {}
             Err(error) => reading.mistake(&file, 1, format!("cannot be read: {error}")),
         }
     }
@@ -409,6 +419,20 @@ mod tests {
     #[test]
     fn a_file_that_is_not_toml_names_the_line() {
         assert!(errors("[client]\ntheme = \n")[0].starts_with("c.toml:2: "), "{:?}", errors("[client]\ntheme = \n"));
+    }
+
+    #[test]
+    fn the_systems_file_may_be_closed_to_us_and_our_own_may_not() {
+        use std::io::ErrorKind;
+        let ours = Path::new("/home/ann/.config/blotter/config.toml");
+        for (file, why, expected) in [
+            (Path::new(SYSTEM_FILE), ErrorKind::PermissionDenied, true),
+            (ours, ErrorKind::PermissionDenied, false),
+            (ours, ErrorKind::NotFound, true),
+            (Path::new(SYSTEM_FILE), ErrorKind::InvalidData, false),
+        ] {
+            assert_eq!(may_be_absent(file, why), expected, "{} {why}", file.display());
+        }
     }
 
     #[test]

@@ -10,10 +10,12 @@
 
 mod orats;
 mod report;
+mod turns;
 mod watch;
 
 pub use orats::OratsPlace;
 pub use report::rates;
+pub use turns::TooSoon;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,6 +38,7 @@ use crate::clock::Clock;
 use crate::db::secrets::{SealedToken, TokenColumn, secret_lock, secret_set, secrets_of};
 use crate::db::{Db, DbError, UserTx};
 use crate::vault::{KeyError, Sealed, SealedError, Vault, VaultError, place};
+use turns::Turns;
 
 /// Why an account cannot be used.
 #[derive(Debug, Error)]
@@ -63,6 +66,8 @@ pub enum AccountError {
     #[error(transparent)]
     Client(#[from] ClientError),
     #[error(transparent)]
+    TooSoon(#[from] TooSoon),
+    #[error(transparent)]
     Database(#[from] DbError),
 }
 
@@ -80,6 +85,7 @@ struct Inner {
     vault: Result<Vault, KeyError>,
     clock: Clock,
     open: Mutex<HashMap<(Username, BrokerMode), Opened>>,
+    turns: Turns,
     /// Somebody set a token: look now.
     poke: Notify,
 }
@@ -95,17 +101,24 @@ impl Accounts {
     /// Opens nothing yet. Without a key every token is refused with the reason.
     #[must_use]
     pub fn new(db: Db, factory: BrokerFactory, orats: OratsPlace, vault: Result<Vault, KeyError>) -> Self {
-        let clock = orats.clock.clone();
-        let inner = Inner { db, factory, orats, vault, clock, open: Mutex::default(), poke: Notify::new() };
+        let (clock, turns) = (orats.clock.clone(), Turns::default());
+        let inner = Inner { db, factory, orats, vault, clock, open: Mutex::default(), turns, poke: Notify::new() };
         Self { inner: Arc::new(inner) }
     }
 
-    /// Asks the broker about a token that is about to be stored.
+    /// Asks the broker about a token that a user is about to store.
     ///
     /// # Errors
-    /// When there is no key to store it with, or the token or the address cannot be used at all.
-    pub async fn verify(&self, mode: BrokerMode, token: SecretString) -> Result<TokenVerdict<Profile>, AccountError> {
+    /// When there is no key to store it with, the token or the address cannot be used at all, or the
+    /// user had too many looked at.
+    pub async fn verify(
+        &self,
+        who: &Username,
+        mode: BrokerMode,
+        token: SecretString,
+    ) -> Result<TokenVerdict<Profile>, AccountError> {
         self.vault()?;
+        let _turn = self.inner.turns.take(who, self.inner.clock.now())?;
         Ok(self.inner.factory.verify(mode, token).await?)
     }
 
@@ -113,8 +126,9 @@ impl Accounts {
     ///
     /// # Errors
     /// When there is no key to store it with, or the token or the address cannot be used at all.
-    pub async fn verify_orats(&self, token: SecretString) -> Result<TokenVerdict<()>, AccountError> {
+    pub async fn verify_orats(&self, who: &Username, token: SecretString) -> Result<TokenVerdict<()>, AccountError> {
         self.vault()?;
+        let _turn = self.inner.turns.take(who, self.inner.clock.now())?;
         self.inner.orats.verify(token, BRIEFLY).await
     }
 
@@ -157,12 +171,12 @@ impl Accounts {
         }
     }
 
-    /// The user's account of a world, opened with what is stored now.
+    /// The user's account of a world, opened with what is stored now, for a request of theirs.
     ///
     /// # Errors
     /// When nothing is stored, or it does not open.
     pub async fn open(&self, who: &Username, mode: BrokerMode) -> Result<Account, AccountError> {
-        let tokens = self.stored(who).await?;
+        let tokens = Self::tokens(self.inner.db.user_tx(who).await?).await?;
         let token = tokens.into_iter().find(|token| token.column == TokenColumn::Broker(mode));
         self.opened(who, mode, token.ok_or(AccountError::NoToken(mode))?).await
     }
@@ -198,8 +212,12 @@ impl Accounts {
         Ok(self.vault()?.open(&place(who, token.column), &sealed)?.secret)
     }
 
+    /// Asked by the engine and by the watch: no request of this user's, or of another's, holds them up.
     async fn stored(&self, who: &Username) -> Result<Vec<SealedToken>, DbError> {
-        let tx = self.inner.db.user_tx(who).await?;
+        Self::tokens(self.inner.db.engine_tx(who).await?).await
+    }
+
+    async fn tokens(tx: UserTx) -> Result<Vec<SealedToken>, DbError> {
         let tokens = secrets_of(&tx).await?;
         tx.commit().await?;
         Ok(tokens)

@@ -9,7 +9,7 @@ use crate::auth::Username;
 use crate::broker::rate_limit::{BucketKind, BucketSnapshot, Limiters};
 use crate::broker::{AccountStatus, Priority};
 use crate::db::DbError;
-use crate::db::secrets::TokenColumn;
+use crate::db::secrets::{SealedToken, TokenColumn};
 
 impl Accounts {
     /// The accounts for which a token is stored. Nothing is asked of the broker.
@@ -17,8 +17,13 @@ impl Accounts {
     /// # Errors
     /// When the database does not answer.
     pub async fn reports(&self, who: &Username) -> Result<Vec<AccountReport>, DbError> {
+        let tokens = Self::tokens(self.inner.db.user_tx(who).await?).await?;
+        Ok(self.reports_of(who, tokens).await)
+    }
+
+    pub(super) async fn reports_of(&self, who: &Username, tokens: Vec<SealedToken>) -> Vec<AccountReport> {
         let mut reports = Vec::new();
-        for token in self.stored(who).await? {
+        for token in tokens {
             let TokenColumn::Broker(mode) = token.column else { continue };
             let number = token.account_id.clone();
             let report = match self.opened(who, mode, token).await {
@@ -30,7 +35,7 @@ impl Accounts {
             };
             reports.push(report);
         }
-        Ok(reports)
+        reports
     }
 }
 

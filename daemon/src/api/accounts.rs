@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::Response;
 use blotter_shared::domain::BrokerMode;
 use blotter_shared::protocol::accounts::{AccountList, TokenKind, TokenUpdate};
-use blotter_shared::protocol::problem::{FieldError, ProblemCode};
+use blotter_shared::protocol::problem::{FieldError, Problem, ProblemCode};
 use futures_util::FutureExt;
 use secrecy::SecretString;
 
@@ -13,7 +13,8 @@ use super::ApiState;
 use super::acting::{Act, Answered, Nothing};
 use super::extract::{Named, Who};
 use super::problem::ApiError;
-use crate::accounts::{AccountError, NewToken};
+use crate::accounts::{AccountError, NewToken, TooSoon};
+use crate::auth::Username;
 use crate::broker::factory::FactoryError;
 use crate::broker::tradier::TokenVerdict;
 use crate::broker::{AccountId, AuthTrouble, Profile, ReadError};
@@ -28,15 +29,20 @@ pub(super) async fn list(State(api): State<ApiState>, who: Who) -> Answered<Acco
 
 /// Whoever the token is for is asked first: nothing is stored that is not accepted.
 pub(super) async fn set_token(State(api): State<ApiState>, act: Act<TokenUpdate>) -> Result<Response, ApiError> {
+    // A repeat costs the broker nothing, and is answered when the broker is away, too.
+    if let Some(answer) = act.call.known(&api).await? {
+        return Ok(answer);
+    }
     let TokenUpdate { mode: kind, token, account_id } = act.body;
     let token = SecretString::from(token.0);
+    let who = &act.call.who.0.username;
     let account = match (kind.mode(), account_id) {
-        (Some(mode), named) => Some(account_of(&api, mode, &token, named.as_deref()).await?),
+        (Some(mode), named) => Some(account_of(&api, (who, mode), &token, named.as_deref()).await?),
         (None, Some(named)) => {
             return Err(ApiError::field("account_id", Some(named), "absent: ORATS has no accounts".to_owned()));
         }
         (None, None) => {
-            accepted(api.accounts.verify_orats(token.clone()).await?)?;
+            accepted(api.accounts.verify_orats(who, token.clone()).await?)?;
             None
         }
     };
@@ -53,11 +59,11 @@ pub(super) async fn set_token(State(api): State<ApiState>, act: Act<TokenUpdate>
 /// The broker's own word about the token, and the account that is meant.
 async fn account_of(
     api: &ApiState,
-    mode: BrokerMode,
+    (who, mode): (&Username, BrokerMode),
     token: &SecretString,
     named: Option<&str>,
 ) -> Result<AccountId, ApiError> {
-    let profile = accepted(api.accounts.verify(mode, token.clone()).await?)?;
+    let profile = accepted(api.accounts.verify(who, mode, token.clone()).await?)?;
     chosen(&profile, named)
 }
 
@@ -102,16 +108,15 @@ fn still_needed(kind: TokenKind, managed: i64) -> FieldError {
 
 /// The account that is meant: the one that was named, or the only one.
 fn chosen(profile: &Profile, named: Option<&str>) -> Result<AccountId, ApiError> {
-    let theirs: Vec<_> = profile.accounts.iter().map(|account| account.account_number.as_str()).collect();
+    let theirs: Vec<_> = profile.accounts.iter().map(|account| &account.account_number).collect();
     let number = match (named, theirs.as_slice()) {
-        (Some(named), _) => theirs.iter().find(|number| **number == named).copied(),
+        (Some(named), _) => theirs.iter().find(|number| number.as_str() == named).copied(),
         (None, [only]) => Some(*only),
         (None, _) => None,
     };
-    let rule = || format!("one of the token's accounts: {}", theirs.join(", "));
-    number
-        .and_then(|number| number.parse().ok())
-        .ok_or_else(|| ApiError::field("account_id", named.map(str::to_owned), rule()))
+    let numbers = || theirs.iter().map(|number| number.as_str()).collect::<Vec<_>>().join(", ");
+    let rule = || format!("one of the token's accounts: {}", numbers());
+    number.cloned().ok_or_else(|| ApiError::field("account_id", named.map(str::to_owned), rule()))
 }
 
 fn refused(why: AuthTrouble) -> ApiError {
@@ -128,7 +133,8 @@ fn undecided(error: &ReadError) -> ApiError {
 fn not_stored(error: AccountError) -> DbError {
     match error {
         AccountError::Database(error) => error,
-        error @ (AccountError::NoToken(_)
+        error @ (AccountError::TooSoon(_)
+        | AccountError::NoToken(_)
         | AccountError::NoAccount(_)
         | AccountError::AccountId(_)
         | AccountError::Key(_)
@@ -147,6 +153,9 @@ impl From<AccountError> for ApiError {
         let sentence = error.to_string();
         match error {
             AccountError::Database(error) => error.into(),
+            AccountError::TooSoon(TooSoon { seconds }) => {
+                Problem { retry_after_s: Some(seconds.into()), ..Problem::new(ProblemCode::TooMany, sentence) }.into()
+            }
             AccountError::Factory(FactoryError::Token { .. }) | AccountError::OratsToken(_) => {
                 Self::field("token", None, sentence)
             }

@@ -14,8 +14,8 @@ use crate::broker::rate_limit::BucketSnapshot;
 use crate::db::{DbState, schema_version};
 use crate::telemetry::CallFigures;
 
-pub(super) async fn health(State(api): State<ApiState>) -> Json<Health> {
-    Json(api.health.health())
+pub(super) async fn health(State(api): State<ApiState>, who: Who) -> Json<Health> {
+    Json(api.hub.health_for(&who.0.username))
 }
 
 pub(super) async fn version(who: Who) -> Json<Version> {
@@ -31,13 +31,19 @@ pub(super) async fn openapi() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], openapi::document())
 }
 
-pub(super) async fn metrics(State(api): State<ApiState>) -> impl IntoResponse {
+/// Everything for whoever runs the daemon; for the others what is nobody's and what is their own.
+pub(super) async fn metrics(State(api): State<ApiState>, who: Who) -> impl IntoResponse {
     let pool = api.db.pool_stats();
     let up = f64::from(u8::from(api.db.status().borrow().state == DbState::Ready));
     let pool = [("max", pool.max), ("open", pool.open), ("idle", pool.idle), ("waiting", pool.waiting)];
     api.metrics.database(up, pool);
     api.accounts.limiters().together().iter().for_each(|bucket| api.metrics.broker(&figures(bucket)));
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], api.metrics.render())
+    let text = if api.hub.is_operator(&who.0.username) {
+        api.metrics.render()
+    } else {
+        api.metrics.render_for(who.0.username.as_str())
+    };
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
 }
 
 fn figures(bucket: &BucketSnapshot) -> CallFigures {

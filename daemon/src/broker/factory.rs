@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use thiserror::Error;
 
 use super::market_data::MarketData;
-use super::rate_limit::Limiters;
+use super::rate_limit::{Limiters, RateLimiter};
 use super::tls::{self, TlsError};
 use super::tradier::{self, ClientError, Patience, Setup, TokenVerdict, Tradier};
 use super::world::{BaseUrl, BaseUrlError, Live, NoToken, Sandbox, Sim, Token, World};
@@ -165,23 +165,24 @@ impl BrokerFactory {
 
     async fn open_in<W: World>(&self, account: AccountId, secret: SecretString) -> Result<Tradier, FactoryError> {
         let (base, token) = (self.base::<W>()?, Self::token::<W>(secret)?);
-        let setup = self.setup(&base, &token, account).await?;
+        let limiter = self.limiters.of(token.fingerprint()).await;
+        let setup = self.setup(&base, limiter, account)?;
         Ok(Tradier::new(&base, &token, setup)?)
     }
 
     async fn verify_in<W: World>(&self, secret: SecretString) -> Result<TokenVerdict<Profile>, FactoryError> {
         let (base, token) = (self.base::<W>()?, Self::token::<W>(secret)?);
-        let setup = Setup { patience: BRIEFLY, ..self.setup(&base, &token, AccountId::unknown()).await? };
+        let limiter = self.limiters.passing(token.fingerprint()).await;
+        let setup = Setup { patience: BRIEFLY, ..self.setup(&base, limiter, AccountId::unknown())? };
         Ok(tradier::verify(&base, &token, setup).await?)
     }
 
-    async fn setup<W: World>(
+    fn setup<W: World>(
         &self,
         base: &BaseUrl<W>,
-        token: &Token<W>,
+        limiter: RateLimiter,
         account: AccountId,
     ) -> Result<Setup, FactoryError> {
-        let limiter = self.limiters.of(token.fingerprint()).await;
         let tls = tls_for(base)?;
         Ok(Setup { account, limiter, clock: self.clock.clone(), tls, patience: self.patience })
     }

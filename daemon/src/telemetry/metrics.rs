@@ -168,6 +168,17 @@ impl Metrics {
         self.handle.render()
     }
 
+    /// What is nobody's and what is this user's: others are not named.
+    #[must_use]
+    pub fn render_for(&self, user: &str) -> String {
+        let own = format!("user=\"{user}\"");
+        let is_theirs = |line: &&str| {
+            let labels = line.split_once('{').map_or("", |(_, rest)| rest.split('}').next().unwrap_or_default());
+            labels.split(',').all(|label| !label.starts_with("user=") || label == own)
+        };
+        self.handle.render().split_inclusive('\n').filter(is_theirs).collect()
+    }
+
     /// Folds what distributions have gathered, so that nobody's absence lets them grow.
     pub fn upkeep(&self) {
         self.handle.run_upkeep();
@@ -297,6 +308,18 @@ mod tests {
             assert!(text.contains(line), "missing: {line}\n{text}");
         }
         assert!(!text.contains("malformed"), "{text}");
+    }
+
+    #[test]
+    fn a_user_is_told_of_no_other() {
+        let metrics = Metrics::new().unwrap();
+        metrics.connections("ann", 2);
+        metrics.connections("joann", 1);
+        metrics.problem("malformed");
+        let text = metrics.render_for("ann");
+        assert!(text.contains("blotter_connections{user=\"ann\"} 2") && !text.contains("joann"), "{text}");
+        assert!(text.contains("malformed") && text.contains("# HELP blotter_connections "), "{text}");
+        assert!(metrics.render().contains("joann"));
     }
 
     #[test]

@@ -20,6 +20,8 @@ mod forensics;
 #[cfg(test)]
 mod isolation;
 #[cfg(test)]
+mod packaging;
+#[cfg(test)]
 mod postgres;
 #[cfg(test)]
 mod prices;

@@ -99,7 +99,10 @@ impl Ours {
         let (listener, file) = BoundSocket::bind(socket, None)?.into_parts();
         let own_uid = nix::unistd::getuid().as_raw();
         let admission = Admission::new(own_uid, config.auth.clone(), SystemDirectory, clock);
-        tasks.spawn(serve(listener, Accept { api, admission, tasks: tasks.clone(), kill }));
+        tasks.spawn(serve(
+            listener,
+            Accept { api, admission, tasks: tasks.clone(), kill, recheck: std::time::Duration::from_secs(15) },
+        ));
         Ok(Self { health, _file: file, _stop: stop.drop_guard(), _cluster: cluster })
     }
 

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use thiserror::Error;
 use tokio::sync::{Mutex as AsyncMutex, Notify};
 
-use super::{Bucket, BucketKind, BudgetStore, Decision, Limits, Priority, RateHeaders};
+use super::{Bucket, BucketKind, BudgetStore, Decision, Limits, NoStore, Priority, RateHeaders};
 use crate::broker::world::Fingerprint;
 use crate::clock::Clock;
 
@@ -351,6 +351,15 @@ impl Limiters {
         open.insert(token, limiter.clone());
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).push(limiter.clone());
         limiter
+    }
+
+    /// A limiter for a token that is only looked at, and may be anything that somebody typed: the
+    /// one in use if there is one, else one that is neither kept nor written down.
+    pub async fn passing(&self, token: Fingerprint) -> RateLimiter {
+        if let Some(limiter) = self.open.lock().await.get(&token) {
+            return limiter.clone();
+        }
+        RateLimiter::open(token, self.limits, Arc::new(NoStore), self.clock.clone()).await
     }
 
     /// Every limiter that is in use, for the health page and the metrics.

@@ -9,7 +9,7 @@ use super::shape::{Maybe, Text};
 use super::wire;
 use crate::broker::{
     AccountType, Balances, DayStatus, Duration, HistoryEvent, HistoryKind, Hours, MarketClock, MarketDay, MarketState,
-    Order, OrderClass, OrderId, OrderSide, OrderStatus, OrderType, Position, Profile, ProfileAccount,
+    NoAccountId, Order, OrderClass, OrderId, OrderSide, OrderStatus, OrderType, Position, Profile, ProfileAccount,
 };
 
 /// What made no sense, in words without the value's context: `id is not a whole number above zero`.
@@ -84,7 +84,10 @@ pub(crate) fn balances(wire: wire::WireBalances) -> Sense<Balances> {
 pub(crate) fn profile(wire: wire::WireProfile) -> Sense<Profile> {
     let account = |account: wire::WireAccount| {
         Ok(ProfileAccount {
-            account_number: account.account_number,
+            account_number: account
+                .account_number
+                .parse()
+                .map_err(|NoAccountId| nonsense("account_number", "1 to 32 letters and digits"))?,
             classification: account.classification.0,
             account_type: account.account_type.0.as_deref().map(AccountType::from_wire),
             status: account.status.0,
@@ -189,4 +192,25 @@ fn not_negative(field: &'static str, number: Option<Decimal>) -> Sense<Option<De
 
 pub(crate) fn nonsense(field: &str, wanted: &str) -> Nonsense {
     Nonsense(format!("{field} is not {wanted}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It goes into sentences, into paths and onto screens.
+    #[test]
+    fn an_account_number_is_one() {
+        let profile_with = |number: &str| {
+            let json = serde_json::json!({ "profile": { "id": "id-1", "name": "A", "account": {
+                "account_number": number, "day_trader": false, "option_level": 2 } } });
+            let envelope: wire::ProfileEnvelope = serde_json::from_str(&json.to_string()).unwrap();
+            profile(envelope.profile)
+        };
+        assert_eq!(profile_with("VA00000001").unwrap().accounts[0].account_number.as_str(), "VA00000001");
+        for bad in ["VA1\u{1b}]0;x\u{7}", "../user/profile", "", "VA 1"] {
+            let told = profile_with(bad).unwrap_err();
+            assert_eq!(told, nonsense("account_number", "1 to 32 letters and digits"), "{bad:?}");
+        }
+    }
 }

@@ -60,7 +60,7 @@ impl From<DbError> for Stop {
 
 impl Store for Ledger {
     async fn lease(&self, holder: Holder, ttl: Duration) -> Result<LeaseAnswer, StoreError> {
-        let tx = self.db.user_tx(&self.user).await.map_err(unanswered)?;
+        let tx = self.db.engine_tx(&self.user).await.map_err(unanswered)?;
         let row = lease_take(&tx, &self.account, holder.process, ttl, self.epoch_base).await.map_err(unanswered)?;
         tx.commit().await.map_err(unanswered)?;
         Ok(match row {
@@ -72,20 +72,20 @@ impl Store for Ledger {
     }
 
     async fn release(&self, fence: &Fence) -> Result<(), StoreError> {
-        let tx = self.db.user_tx(&self.user).await.map_err(unanswered)?;
+        let tx = self.db.engine_tx(&self.user).await.map_err(unanswered)?;
         lease_release(&tx, &self.account, fence.holder.process, fence.epoch.0).await.map_err(unanswered)?;
         tx.commit().await.map_err(unanswered)
     }
 
     async fn load(&self) -> Result<Book, StoreError> {
-        let tx = self.db.user_tx(&self.user).await.map_err(unanswered)?;
+        let tx = self.db.engine_tx(&self.user).await.map_err(unanswered)?;
         let book = self.book(&tx).await.map_err(unanswered)?;
         tx.commit().await.map_err(unanswered)?;
         Ok(book)
     }
 
     async fn commit(&self, fence: &Fence, changes: &[Change]) -> Result<(), CommitError> {
-        let tx = self.db.user_tx(&self.user).await.map_err(|error| not_committed(Stop::Db(error)))?;
+        let tx = self.db.engine_tx(&self.user).await.map_err(|error| not_committed(Stop::Db(error)))?;
         let holder = fence.holder.process;
         let ours = lease_renew(&tx, &self.account, holder, fence.epoch.0, fence.ttl).await;
         if !ours.map_err(|error| not_committed(Stop::Db(error)))? {
@@ -98,7 +98,7 @@ impl Store for Ledger {
     }
 
     async fn alarm(&self, changes: &[AlarmChange]) -> Result<(), StoreError> {
-        let tx = self.db.user_tx(&self.user).await.map_err(unanswered)?;
+        let tx = self.db.engine_tx(&self.user).await.map_err(unanswered)?;
         for change in changes {
             self.alarm_change(&tx, change).await.map_err(unanswered)?;
         }

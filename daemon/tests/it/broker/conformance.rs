@@ -124,7 +124,7 @@ async fn listed(account: &Account) -> Vec<Order> {
 async fn a_token_is_told_apart_by_its_environment() {
     let sim = Sim::start().await;
     match sim.factory.verify(BrokerMode::Sandbox, SANDBOX.into()).await.unwrap() {
-        TokenVerdict::Good(profile) => assert_eq!(profile.accounts[0].account_number, "VA00000001"),
+        TokenVerdict::Good(profile) => assert_eq!(profile.accounts[0].account_number.as_str(), "VA00000001"),
         other @ (TokenVerdict::Refused(_) | TokenVerdict::Undecided(_)) => panic!("{other:?}"),
     }
     let verdict = sim.factory.verify(BrokerMode::Sandbox, "nobodys-token".into()).await.unwrap();

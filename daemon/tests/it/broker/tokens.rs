@@ -123,6 +123,45 @@ async fn a_token_that_the_broker_does_not_accept_is_not_stored() {
     }
 }
 
+/// Whoever sends the same request again is told the same, whatever the broker says by now.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repeat_is_answered_without_asking_the_broker() {
+    let good = Reply::ok(fixture!("profile_one_account.json"));
+    let rig = rig(Server::always(good).await, |_| ()).await;
+    let mut client = rig.daemon.client().await;
+    let first = client.act("PUT", "/v1/tokens", "k1", &body("")).await;
+    assert_eq!(first.status, StatusCode::OK, "{first:?}");
+    reach(&mut client, AccountState::Ok).await;
+    // Beyond what a minute allows: a repeat is no look.
+    for _ in 0..6 {
+        let again = client.act("PUT", "/v1/tokens", "k1", &body("")).await;
+        assert_eq!(again.headers["idempotency-replayed"], "true");
+        assert_eq!(again.body, first.body);
+    }
+    let other = client.act("PUT", "/v1/tokens", "k1", &body(r#","account_id":"VA00000001""#)).await.problem();
+    assert_eq!(other.code, ProblemCode::KeyReused);
+}
+
+/// A user who tries tokens is slowed down before the broker, and what was tried leaves nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_are_tried_five_times_a_minute_and_leave_nothing() {
+    let broker = Server::always(Reply::new(401, fixture!("fault_token.json"))).await;
+    let data = tempfile::tempdir().unwrap();
+    let rates = data.path().join("rates");
+    let rig = rig(broker, |config| config.daemon.data_dir = Some(data.path().to_owned())).await;
+    let mut client = rig.daemon.client().await;
+    for n in 0..5 {
+        let body = format!(r#"{{"mode":"SIM","token":"guess-{n:016}"}}"#);
+        let problem = client.act("PUT", "/v1/tokens", &format!("k{n}"), &body).await.problem();
+        assert_eq!(problem.code, ProblemCode::Invalid, "{problem:?}");
+    }
+    let problem = client.act("PUT", "/v1/tokens", "k6", &body("")).await.problem();
+    assert_eq!(problem.code, ProblemCode::TooMany, "{problem:?}");
+    assert!(problem.retry_after_s.is_some_and(|seconds| (1..=60).contains(&seconds)), "{problem:?}");
+    assert_eq!(rig.broker.requests().len(), 5);
+    assert_eq!(std::fs::read_dir(rates).unwrap().count(), 0, "a file for a token that nobody has");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_key_nothing_is_asked_and_nothing_is_stored() {
     let broker = Server::always(Reply::ok(fixture!("profile_one_account.json"))).await;

@@ -87,13 +87,14 @@ const STD_IO: &[&str] = &["fs", "net", "process", "env", "thread"];
 /// all but each other's insides.
 const MODULES: &[(&str, &str)] = &[
     ("clock", ""),
+    ("ours", ""),
     ("shutdown", "clock"),
     ("config", "db"),
     ("telemetry", "config"),
     ("auth", "clock config"),
     ("calendar", "clock"),
     ("db", "auth clock"),
-    ("postgres", "db"),
+    ("postgres", "db ours"),
     ("health", "clock db"),
     ("events", "auth calendar clock config db health telemetry"),
     ("vault", "auth clock config db"),
