@@ -165,9 +165,12 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
     async fn decide(&mut self, before: Book, snapshot: &Snapshot, lease: Lease, begun: Duration) -> Pass {
         let settings = self.settings;
         let now = self.ports.clock.now();
+        let of_root = |trade: &Trade| self.ports.sessions.of(&trade.spec.contract.root, snapshot.at);
+        let sessions = before.live_trades().map(|trade| (trade.spec.symbol.clone(), of_root(trade))).collect();
         let context = Context {
             now,
             session: snapshot.session,
+            sessions: &sessions,
             epoch: lease.epoch,
             installation: settings.installation,
             rules: settings.rules,
@@ -250,7 +253,7 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
             Outlook::Flat
         } else if snapshot.session.open && book.live_trades().any(flies) {
             Outlook::Flying
-        } else if snapshot.session.open {
+        } else if snapshot.session.open || book.live_trades().any(|trade| trade.marks.naked_since.is_some()) {
             Outlook::Holding
         } else {
             Outlook::Flat
@@ -302,7 +305,7 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
 
     /// Sleeps until the next pass is due or somebody calls, and renews the lease on the way.
     pub async fn wait(&mut self, pass: Pass) {
-        let mut left = self.pause(pass);
+        let mut left = self.pause(pass).min(self.until_open());
         while left > self.settings.timing.renew {
             if self.ports.clock.sleep(self.settings.timing.renew).await == Rest::Roused {
                 return;
@@ -327,6 +330,14 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
             Pass::Done(Outlook::Holding) => Pace::HOLDING,
             Pass::Done(Outlook::Flat) => Pace::FLAT,
         }
+    }
+
+    /// The open is not slept through: what became of the brackets over night is seen in its first second.
+    fn until_open(&self) -> Duration {
+        let now = self.ports.clock.now();
+        let session = self.ports.sessions.at(now);
+        let left = (session.opens - now).to_std().ok().filter(|_| !session.open);
+        left.map_or(Duration::MAX, |left| left + Pace::AT_ONCE)
     }
 
     fn new_intent_id(&self) -> IntentId {
