@@ -88,7 +88,8 @@ fn unverified(trade: &Trade, session: &Session, now: DateTime<Utc>, timing: &Tim
 }
 
 fn naked(trade: &Trade, session: &Session, now: DateTime<Utc>, timing: &Timing) -> Verdict {
-    let bare = trade.marks.naked_since.filter(|_| session.open).map(|at| since(at.max(session.opens), now));
+    // By night too: what is naked at the open was naked when somebody could still have acted.
+    let bare = trade.marks.naked_since.map(|at| since(at, now));
     let loud = bare.and_then(|seconds| {
         // Bare since a moment that is to come: the wall clock went back, and nobody knows for how
         // long. The next cut that shows cover ends it.
@@ -98,10 +99,15 @@ fn naked(trade: &Trade, session: &Session, now: DateTime<Utc>, timing: &Timing) 
             (seconds >= timing.naked_alarm.as_secs_f64()).then_some(Severity::Warning)
         }
     });
-    let message = format!(
-        "{} of {} have no working stop: press b to place it again, or close",
-        trade.marks.held, trade.spec.symbol
-    );
+    let (held, symbol) = (trade.marks.held, &trade.spec.symbol);
+    let message = if session.open {
+        format!("{held} of {symbol} have no working stop: press b to place it again, or close")
+    } else {
+        let opens = session.opens.format("%Y-%m-%d %H:%M UTC");
+        format!(
+            "{held} of {symbol} have no stop that waits for the open at {opens}: the bracket is offered again until then"
+        )
+    };
     Verdict { kind: AlarmKind::Naked, raise: loud.map(|severity| (severity, message)) }
 }
 

@@ -48,8 +48,12 @@ pub struct Timing {
     pub missing_reads: u32,
     /// Refused exits in a row after which a position that cannot be protected is closed.
     pub refusals: u32,
+    /// And so long after the first of them: a broker that is not well has come back by then.
+    pub refusal_span: Duration,
     /// Longest pause between two attempts at an exit that is refused.
     pub refusal_pause: Duration,
+    /// And between attempts that are refused while the market is closed.
+    pub night_pause: Duration,
     /// A stop below the bid must be seen breached in so many passes.
     pub breach_reads: u32,
 }
@@ -79,7 +83,9 @@ impl Timing {
         past_day: Duration::from_secs(30),
         missing_reads: 8,
         refusals: 4,
+        refusal_span: Duration::from_secs(90),
         refusal_pause: Duration::from_secs(60),
+        night_pause: Duration::from_secs(900),
         breach_reads: 2,
     };
 }

@@ -84,6 +84,8 @@ pub const ALL: &[Mutant] = &[
     mutant(Rule::CancelAckIsNoEffect, Family::Zombies, 0, 20),
     mutant(Rule::GateChecksWish, Family::Blind, 0, 40),
     mutant(Rule::LeaseFence, Family::Swarm, 0, 20),
+    mutant(Rule::CoverIsSeen, Family::Books, 0, 60),
+    mutant(Rule::RefusalsNeedPatience, Family::Books, 0, 60),
     mutant(Rule::UnknownIsNoCover, Family::Midnight, 50, 40),
     mutant(Rule::FinalIsSticky, Family::Blind, 10, 40),
     mutant(Rule::OwnOrdersOnly, Family::Swarm, 0, 20),

@@ -67,7 +67,7 @@ impl Family {
             2 => Self::Lost,
             3 => Self::Midnight,
             4 => Self::Late,
-            8 => Self::Books,
+            8 | 9 => Self::Books,
             _ => Self::Swarm,
         }
     }
@@ -129,7 +129,7 @@ pub fn finish(sim: &mut Sim) -> Report {
 fn calm(world: &mut World) {
     world.streams.armed = false;
     world.crash_at = None;
-    world.gone_until = 0;
+    (world.gone_until, world.unwell_until) = (0, 0);
     world.oracle.calm_since = Some(STORMY);
     world.note(|| "--- faults are off".to_owned());
 }
@@ -248,6 +248,9 @@ fn rates(streams: &mut Streams, family: Family) {
         Family::Books => &[
             (Class::PositionsGone, &[0, 8, 25]),
             (Class::AsyncReject, &[0, 150]),
+            (Class::SlowOpen, &[0, 150, 400]),
+            (Class::LegDies, &[0, 400, 700]),
+            (Class::Unwell, &[0, 100, 300]),
             (Class::AnswerLost, &[0, 60]),
             (Class::StaleRead, &[0, 100]),
             (Class::LatePrice, &[0, 300]),

@@ -134,6 +134,8 @@ pub struct World {
     pub seconds: u64,
     /// The list of positions is empty until then.
     pub gone_until: Millis,
+    /// No sale is taken until then.
+    pub unwell_until: Millis,
 }
 
 /// One await point and the side on which the process dies.
@@ -202,6 +204,7 @@ impl World {
             crash_at: None,
             seconds: 0,
             gone_until: 0,
+            unwell_until: 0,
         }
     }
 

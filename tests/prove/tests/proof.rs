@@ -14,6 +14,7 @@ const REACHED: &[&str] = &[
     "bracket-then-close",
     "crash",
     "exit-refused",
+    "leg-died",
     "lost",
     "new-day",
     "outside-cancel",
@@ -23,6 +24,7 @@ const REACHED: &[&str] = &[
     "positions-gone",
     "quarantine",
     "takeover",
+    "unwell",
     "wipe",
 ];
 

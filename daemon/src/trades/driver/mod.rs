@@ -179,9 +179,12 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
     async fn decide(&mut self, before: Book, snapshot: &Snapshot, lease: Lease, begun: Duration) -> Pass {
         let settings = self.settings;
         let now = self.ports.clock.now();
+        let of_root = |trade: &Trade| self.ports.sessions.of(&trade.spec.contract.root, snapshot.at);
+        let sessions = before.live_trades().map(|trade| (trade.spec.symbol.clone(), of_root(trade))).collect();
         let context = Context {
             now,
             session: snapshot.session,
+            sessions: &sessions,
             epoch: lease.epoch,
             installation: settings.installation,
             rules: settings.rules,
@@ -258,7 +261,7 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
             Outlook::Flat
         } else if snapshot.session.open && book.live_trades().any(flies) {
             Outlook::Flying
-        } else if snapshot.session.open {
+        } else if snapshot.session.open || book.live_trades().any(|trade| trade.marks.naked_since.is_some()) {
             Outlook::Holding
         } else {
             Outlook::Flat
@@ -310,7 +313,7 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
 
     /// Sleeps until the next pass is due or somebody calls, and renews the lease on the way.
     pub async fn wait(&mut self, pass: Pass) {
-        let mut left = self.pause(pass);
+        let mut left = self.pause(pass).min(self.until_open());
         while left > self.settings.timing.renew {
             if self.ports.clock.sleep(self.settings.timing.renew).await == Rest::Roused {
                 return;
@@ -341,6 +344,14 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
     /// at growing distances, so that one write does not use up the reads of the next.
     fn since_write(&self) -> Duration {
         self.wrote_at.map_or(Duration::ZERO, |at| self.ports.clock.boot().saturating_sub(at))
+    }
+
+    /// The open is not slept through: what became of the brackets over night is seen in its first second.
+    fn until_open(&self) -> Duration {
+        let now = self.ports.clock.now();
+        let session = self.ports.sessions.at(now);
+        let left = (session.opens - now).to_std().ok().filter(|_| !session.open);
+        left.map_or(Duration::MAX, |left| left + Pace::AT_ONCE)
     }
 
     fn new_intent_id(&self) -> IntentId {

@@ -1,11 +1,15 @@
 //! What follows from the facts of a trade: what is held, how far it got, whether it is covered.
 //! Nothing here is remembered; it is worked out anew on each pass and then stored for readers.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use blotter_shared::domain::{CloseReason, IntentId, IntentRole, IntentState, Protection, TradeStatus};
 
+use super::super::pricing::coarse;
 use super::super::rules::{Rule, Rules};
+use super::fold::Context;
+use super::intent::Intent;
+use super::standing::Standing;
 use super::trade::{FlatCause, Trade};
 
 /// Contracts that the ledger says are held. Below zero is a broken ledger.
@@ -17,21 +21,36 @@ pub fn held(trade: &Trade) -> i64 {
     bought - sold - trade.marks.outside
 }
 
-/// Contracts covered by exits that were seen working in this cut and limit the loss, where a stop
-/// is wanted at all.
+/// Contracts covered by exits that this cut shows at the market with their stop, where a stop is
+/// wanted at all. While the market is closed nothing is at the market: then an order that the broker
+/// has taken and shows is all the cover there can be.
 #[must_use]
-pub fn cover(trade: &Trade, seen: &BTreeSet<IntentId>, rules: Rules) -> u32 {
+pub fn cover(trade: &Trade, seen: &BTreeMap<IntentId, Standing>, context: &Context<'_>) -> u32 {
+    let stands = |intent: &&Intent| match seen.get(&intent.id) {
+        Some(Standing::Sound | Standing::Bent) => true,
+        Some(Standing::Unproven) => !context.session.open || !context.rules.has(Rule::CoverIsSeen),
+        Some(Standing::Hollow) => !context.rules.has(Rule::CoverIsSeen),
+        None => false,
+    };
     trade
         .live_exits()
         .filter(|intent| {
-            !rules.has(Rule::UnknownIsNoCover) || (intent.state == IntentState::Working && seen.contains(&intent.id))
+            !context.rules.has(Rule::UnknownIsNoCover) || (intent.state == IntentState::Working && stands(intent))
         })
         .filter(|intent| {
             let protects = intent.order().is_some_and(|order| order.shape.protects());
             protects || trade.wish.stop.is_none()
         })
-        .map(super::Intent::remaining)
+        .map(Intent::remaining)
         .sum()
+}
+
+/// Whether an exit is what is wanted now; on the coarser grid too, when the broker wanted it so.
+#[must_use]
+pub fn is_as_wished(trade: &Trade, exit: &Intent) -> bool {
+    let Some(shape) = exit.order().map(|order| order.shape) else { return false };
+    let wanted = trade.wish.shape();
+    Some(shape) == wanted || (exit.version == trade.wish.version && Some(shape) == wanted.map(coarse))
 }
 
 /// The protection that is shown.
@@ -41,7 +60,7 @@ pub fn protection(trade: &Trade, held: i64, cover: u32) -> Protection {
         Protection::NotApplicable
     } else if i64::from(cover) >= held && trade.wish.stop.is_some() {
         Protection::Confirmed
-    } else if trade.exits().any(super::Intent::is_in_doubt) {
+    } else if trade.exits().any(Intent::is_in_doubt) {
         Protection::Unknown
     } else {
         Protection::Naked

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
 use super::super::expiry;
-use super::super::ports::{BrokerOrder, OrderState, Side};
+use super::super::ports::{BrokerOrder, Side};
 use super::super::rules::Rule;
 use super::super::snapshot::Snapshot;
 use super::absence::since;
@@ -233,9 +233,7 @@ fn sold_by_others(trade: &Trade, snapshot: &Snapshot, gone: i64, context: &Conte
     let foreign: Vec<&BrokerOrder> = snapshot
         .orders
         .iter()
-        .filter(|order| {
-            order.symbol == trade.spec.symbol && order.side == Side::Sell && order.state != OrderState::Live
-        })
+        .filter(|order| order.symbol == trade.spec.symbol && order.side == Side::Sell && order.state.is_final())
         .filter(|order| order.created_at >= trade.spec.asked_at && !is_ours(trade, order, context.installation))
         .collect();
     let legs = || foreign.iter().flat_map(|order| &order.legs).filter(|leg| leg.executed > 0);

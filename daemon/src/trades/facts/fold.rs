@@ -7,7 +7,9 @@ use blotter_shared::domain::{CloseReason, IntentId, IntentState, TradeId, TradeS
 use chrono::{DateTime, NaiveDate, Utc};
 use rust_decimal::Decimal;
 
-use super::super::ports::{BrokerLeg, BrokerOrder, LegKind, Lookup, OrderId, OrderState, Quote, Session};
+use super::super::ports::{
+    BrokerLeg, BrokerOrder, LegKind, Lookup, OrderId, OrderState, Quote, RefusalKind, Session, Symbol,
+};
 use super::super::pricing::{Fit, fit};
 use super::super::rules::{Rule, Rules};
 use super::super::snapshot::Snapshot;
@@ -16,6 +18,7 @@ use super::super::timing::Timing;
 use super::account::Book;
 use super::evidence::Shown;
 use super::intent::{Fill, Intent, LegSeen, Op};
+use super::standing::{self, Standing};
 use super::trade::{Bracket, Trade};
 use super::{absence, derive, evidence};
 
@@ -27,6 +30,8 @@ const VERIFIED_STEP: f64 = 14.0;
 pub struct Context<'a> {
     pub now: DateTime<Utc>,
     pub session: Session,
+    /// Of contracts that trade for longer than the exchange.
+    pub sessions: &'a BTreeMap<Symbol, Session>,
     pub epoch: Epoch,
     pub installation: Installation,
     pub rules: Rules,
@@ -43,12 +48,14 @@ pub struct View {
     pub position: i64,
     /// Position less what orders of others may still sell.
     pub available: i64,
-    /// Orders of ours that this cut shows.
-    pub seen: BTreeSet<IntentId>,
+    /// Orders of ours that this cut shows, and how.
+    pub seen: BTreeMap<IntentId, Standing>,
     /// Own orders that work although their intent says that they never were or are gone.
     pub strays: BTreeSet<OrderId>,
     pub quote: Option<Quote>,
     pub cover: u32,
+    /// The hours of this contract.
+    pub session: Session,
 }
 
 /// How far a cut may be trusted for one trade.
@@ -178,19 +185,19 @@ fn ended_in_the_list(state: IntentState) -> bool {
 /// What was seen of one trade before anything is concluded from it.
 struct Looked<'a> {
     cut: Cut<'a>,
-    seen: BTreeSet<IntentId>,
+    seen: BTreeMap<IntentId, Standing>,
     others: Others,
 }
 
 /// Takes in the orders of one trade; which of them the list of today shows.
-fn observe_all(trade: &mut Trade, cut: &Cut<'_>, context: &Context<'_>) -> BTreeSet<IntentId> {
-    let mut seen = BTreeSet::new();
+fn observe_all(trade: &mut Trade, cut: &Cut<'_>, context: &Context<'_>) -> BTreeMap<IntentId, Standing> {
+    let mut seen = BTreeMap::new();
     for intent in trade.intents.iter_mut().filter(|intent| intent.order().is_some()) {
         settle_own(intent, context);
         if let Some(order) = cut.index.find(intent) {
             observe(intent, order, context);
-            if cut.shown.contains(&order.id) {
-                seen.insert(intent.id);
+            if let Some(sent) = intent.order().filter(|_| cut.shown.contains(&order.id)) {
+                seen.insert(intent.id, standing::of(sent, order));
             }
         }
     }
@@ -206,7 +213,7 @@ fn fold_trade(trade: &mut Trade, snapshot: &Snapshot, looked: Looked<'_>, contex
     let own = position - others.hold;
     let ground = Ground { stable, credible: cut.credible, agrees: own == derive::held(trade) };
     for intent in trade.intents.iter_mut().filter(|intent| intent.order().is_some()) {
-        if !seen.contains(&intent.id) && cut.index.find(intent).is_none() {
+        if !seen.contains_key(&intent.id) && cut.index.find(intent).is_none() {
             missed(intent, snapshot, ground, context);
         } else {
             intent.missing_reads = 0;
@@ -218,10 +225,11 @@ fn fold_trade(trade: &mut Trade, snapshot: &Snapshot, looked: Looked<'_>, contex
     let ground = Ground { agrees: own == derive::held(trade), ..ground };
     let strays = strays(trade, snapshot, context);
     let foreign = snapshot.sold_by_others(&symbol, |order| is_ours(trade, order, context.installation));
-    let cover = derive::cover(trade, &seen, context.rules);
+    let session = context.sessions.get(&symbol).copied().unwrap_or(context.session);
+    let cover = derive::cover(trade, &seen, &Context { session, ..context.clone() });
     let quote = snapshot.quotes.get(&symbol).copied();
     let available = own - i64::from(foreign);
-    let view = View { ground, position, available, seen, strays, quote, cover };
+    let view = View { ground, position, available, seen, strays, quote, cover, session };
     settle_marks(trade, &view, context);
     view
 }
@@ -280,11 +288,29 @@ fn observe(intent: &mut Intent, order: &BrokerOrder, context: &Context<'_>) {
     if intent.executed > 0 {
         intent.first_executed_at = intent.first_executed_at.or(Some(context.now));
     }
+    if let Some(sent) = intent.order().cloned() {
+        if standing::of(&sent, order) == Standing::Sound {
+            intent.sound_at = intent.sound_at.or(Some(context.now));
+        }
+        if standing::lost_its_stop(&sent, order) {
+            refuse(intent, order.reason.as_deref().unwrap_or("its stop was refused"));
+        }
+    }
+    if order.state == OrderState::Rejected {
+        refuse(intent, order.reason.as_deref().unwrap_or("no reason given"));
+    }
     let next = observed_state(intent, order, context.rules);
     if intent.state == IntentState::Absent && next != IntentState::Absent {
         intent.late = true;
     }
     intent.state = next;
+}
+
+/// The list says why the broker did not want it after all.
+fn refuse(intent: &mut Intent, why: &str) {
+    if intent.refused.is_none() {
+        (intent.refusal, intent.refused) = (Some(why.to_owned()), Some(RefusalKind::told(why)));
+    }
 }
 
 fn observe_leg(intent: &mut Intent, leg: &BrokerLeg, rules: Rules) {
@@ -330,7 +356,7 @@ fn booked(trade: &Trade, leg: OrderId) -> (u32, Decimal) {
 
 fn observed_state(intent: &Intent, order: &BrokerOrder, rules: Rules) -> IntentState {
     let says = match order.state {
-        OrderState::Live => IntentState::Working,
+        OrderState::Pending | OrderState::Live => IntentState::Working,
         OrderState::Filled => IntentState::Filled,
         OrderState::Canceled => IntentState::Canceled,
         OrderState::Expired => IntentState::Expired,
@@ -414,7 +440,11 @@ fn strays(trade: &Trade, snapshot: &Snapshot, context: &Context<'_>) -> BTreeSet
     let done = |order: &&BrokerOrder| {
         let mut intents = trade.intents.iter();
         match intents.find(|intent| intent.order().is_some_and(|o| order.tag.as_deref() == Some(o.tag.as_str()))) {
-            Some(intent) => matches!(intent.state, IntentState::Void | IntentState::Lost),
+            Some(intent) => {
+                let works = order.legs.iter().any(|leg| leg.state == OrderState::Live);
+                matches!(intent.state, IntentState::Void | IntentState::Lost)
+                    || (intent.state == IntentState::Rejected && works)
+            }
             None => !context.rules.has(Rule::OwnOrdersOnly),
         }
     };
@@ -427,10 +457,10 @@ fn settle_marks(trade: &mut Trade, view: &View, context: &Context<'_>) {
     let held = derive::held(trade);
     trade.marks.held = held;
     trade.marks.protection = derive::protection(trade, held, view.cover);
-    if let Some(good) = working_bracket(trade, view) {
+    if let Some(good) = working_bracket(trade, view, context) {
         trade.marks.good = Some(good);
     }
-    trade.marks.breaches = if is_breached(trade, view, context) { trade.marks.breaches.saturating_add(1) } else { 0 };
+    trade.marks.breaches = if is_breached(trade, view) { trade.marks.breaches.saturating_add(1) } else { 0 };
     let naked = held > 0 && i64::from(view.cover) < held && (trade.wish.stop.is_some() || trade.wish.is_flat());
     trade.marks.naked_since = naked.then(|| trade.marks.naked_since.unwrap_or(context.now));
     if view.ground.stable && view.ground.agrees && !naked && !trade.has_doubt() {
@@ -445,8 +475,8 @@ fn settle_marks(trade: &mut Trade, view: &View, context: &Context<'_>) {
 }
 
 /// The stop lies at or above the bid and nothing works that could have fired.
-fn is_breached(trade: &Trade, view: &View, context: &Context<'_>) -> bool {
-    let bare = trade.marks.held > 0 && context.session.open && trade.live_exits().next().is_none();
+fn is_breached(trade: &Trade, view: &View) -> bool {
+    let bare = trade.marks.held > 0 && view.session.open && trade.live_exits().next().is_none();
     bare && trade.wish.shape().is_some_and(|shape| fit(shape, view.quote) == Fit::Breached)
 }
 
@@ -473,9 +503,15 @@ fn set_status(trade: &mut Trade, status: TradeStatus, now: DateTime<Utc>) {
     trade.marks.status = status;
 }
 
-fn working_bracket(trade: &Trade, view: &View) -> Option<Bracket> {
-    let working =
-        trade.live_exits().filter(|intent| intent.state == IntentState::Working && view.seen.contains(&intent.id));
+/// The bracket that works. The cut that first shows it at the market proves too little for it to
+/// take the place of the last good one.
+fn working_bracket(trade: &Trade, view: &View, context: &Context<'_>) -> Option<Bracket> {
+    let proven = |intent: &&Intent| {
+        let sound = view.seen.get(&intent.id) == Some(&Standing::Sound);
+        let twice = intent.sound_at.is_some_and(|at| at != context.now);
+        sound && twice || !context.rules.has(Rule::CoverIsSeen) && view.seen.contains_key(&intent.id)
+    };
+    let working = trade.live_exits().filter(|intent| intent.state == IntentState::Working).filter(proven);
     let shape = working
         .filter_map(Intent::order)
         .map(|order| order.shape)

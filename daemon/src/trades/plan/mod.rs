@@ -147,7 +147,7 @@ fn orphan(trade: &Trade, view: &View, scene: &Scene) -> Option<Action> {
     if !scene.rules.has(Rule::OrphanGuard) {
         return None;
     }
-    let exit = trade.live_exits().find(|exit| view.seen.contains(&exit.id))?;
+    let exit = trade.live_exits().find(|exit| view.seen.contains_key(&exit.id))?;
     cancel(trade, exit, CancelCause::Orphan, scene)
 }
 
@@ -155,6 +155,6 @@ fn orphan(trade: &Trade, view: &View, scene: &Scene) -> Option<Action> {
 fn cancel(trade: &Trade, target: &super::facts::Intent, why: CancelCause, scene: &Scene) -> Option<Action> {
     let order = target.broker_id?;
     let asked = trade.cancel_of(target.id).and_then(|running| running.sent_at);
-    let waits = asked.is_some_and(|at| since(at, scene.now) < scene.timing.cancel_again.as_secs_f64());
+    let waits = asked.is_some_and(|at| (0.0..scene.timing.cancel_again.as_secs_f64()).contains(&since(at, scene.now)));
     (!waits).then_some(Action::Cancel(Cancel { target: target.id, order, why }))
 }

@@ -222,18 +222,7 @@ fn refusal(proof: &broker::Refusal, code: &str, reason: &str) -> RefusalKind {
         broker::Refusal::AlreadyFinal(status) => RefusalKind::AlreadyFinal(state_of(status)),
         broker::Refusal::Token(_) | broker::Refusal::Forbidden => RefusalKind::Forbidden,
         broker::Refusal::NotYours => RefusalKind::Other,
-        broker::Refusal::ErrorsInAnswer | broker::Refusal::Validation => {
-            let says = |word: &str| code.contains(word) || reason.contains(word);
-            if says("LongPositionCrossZero") {
-                RefusalKind::CrossZero
-            } else if says("UnexpectedSellOrderOption") {
-                RefusalKind::NoPosition
-            } else if says("SellStopOrderStopPriceGreaterBid") {
-                RefusalKind::StopAboveBid
-            } else {
-                RefusalKind::Other
-            }
-        }
+        broker::Refusal::ErrorsInAnswer | broker::Refusal::Validation => RefusalKind::told(&format!("{code} {reason}")),
     }
 }
 
@@ -251,9 +240,10 @@ fn shown(order: &broker::Order, read_at: DateTime<Utc>) -> BrokerOrder {
         side: if sells { Side::Sell } else { Side::Buy },
         quantity: quantity.ceil().to_u32().unwrap_or(u32::MAX),
         state: state_of_all(order),
-        legs: parts.into_iter().map(leg).collect(),
+        head: state_of(&order.status),
+        legs: parts.iter().copied().map(leg).collect(),
         created_at: order.created_at.unwrap_or(read_at),
-        reason: order.reason.clone(),
+        reason: told().find_map(|part| part.reason.clone()),
     }
 }
 
@@ -297,13 +287,19 @@ fn buys(side: &OrderSide) -> bool {
     }
 }
 
-/// Of the whole: final when the order and each leg say so; filled when one leg is.
+/// Of the whole: final when the order and each leg say so; filled when one leg is. A pair that was
+/// refused before any leg got to the market never gets there, whatever its legs still say.
 fn state_of_all(order: &broker::Order) -> OrderState {
-    if !order.is_final_throughout() {
+    let head = state_of(&order.status);
+    let legs = || order.legs.iter().map(|leg| state_of(&leg.status));
+    if order.is_final_throughout() {
+        return if legs().any(|leg| leg == OrderState::Filled) { OrderState::Filled } else { head };
+    }
+    if legs().chain([head]).any(|state| state == OrderState::Live) {
         return OrderState::Live;
     }
-    let filled = order.legs.iter().any(|leg| leg.status == OrderStatus::Filled);
-    if filled { OrderState::Filled } else { state_of(&order.status) }
+    let executed = order.legs.iter().any(|leg| leg.fill() != broker::Fill::Nothing);
+    if head == OrderState::Rejected && !executed { OrderState::Rejected } else { OrderState::Pending }
 }
 
 fn state_of(status: &OrderStatus) -> OrderState {
@@ -312,15 +308,13 @@ fn state_of(status: &OrderStatus) -> OrderState {
         OrderStatus::Expired => OrderState::Expired,
         OrderStatus::Canceled => OrderState::Canceled,
         OrderStatus::Rejected | OrderStatus::Error => OrderState::Rejected,
-        OrderStatus::Open
-        | OrderStatus::PartiallyFilled
-        | OrderStatus::Pending
+        OrderStatus::Open | OrderStatus::PartiallyFilled | OrderStatus::PendingCancel => OrderState::Live,
+        OrderStatus::Pending
         | OrderStatus::Submitted
-        | OrderStatus::PendingCancel
         | OrderStatus::Calculated
         | OrderStatus::AcceptedForBidding
         | OrderStatus::Held
-        | OrderStatus::Unknown(_) => OrderState::Live,
+        | OrderStatus::Unknown(_) => OrderState::Pending,
     }
 }
 
@@ -365,7 +359,21 @@ mod tests {
         assert_eq!(pair(Open, Canceled, Canceled), OrderState::Live);
         assert_eq!(pair(Canceled, Filled, Canceled), OrderState::Filled);
         assert_eq!(pair(Canceled, Canceled, Canceled), OrderState::Canceled);
-        assert_eq!(state_of_all(&order(1, OrderStatus::Unknown("pondering".into()), Vec::new())), OrderState::Live);
+        let strange = order(1, OrderStatus::Unknown("pondering".into()), Vec::new());
+        assert_eq!(state_of_all(&strange), OrderState::Pending, "it may trade, and nobody saw it at the market");
+    }
+
+    #[test]
+    fn a_pair_that_was_refused_does_not_wait_for_its_legs() {
+        use OrderStatus::{Open, Pending, Rejected};
+        let pair = |parent, one, other| {
+            state_of_all(&order(1, parent, vec![order(2, one, Vec::new()), order(3, other, Vec::new())]))
+        };
+        assert_eq!(pair(Rejected, Pending, Pending), OrderState::Rejected);
+        assert_eq!(pair(Rejected, Pending, Rejected), OrderState::Rejected);
+        assert_eq!(pair(Rejected, Open, Pending), OrderState::Live, "a leg that works may trade");
+        assert_eq!(pair(Pending, Pending, Pending), OrderState::Pending);
+        assert_eq!(pair(Pending, Open, Pending), OrderState::Live);
     }
 
     #[test]
@@ -393,6 +401,7 @@ mod tests {
         assert_eq!(kind("Account … LongPositionCrossZero"), RefusalKind::CrossZero);
         assert_eq!(kind("UnexpectedSellOrderOption"), RefusalKind::NoPosition);
         assert_eq!(kind("SellStopOrderStopPriceGreaterBid"), RefusalKind::StopAboveBid);
+        assert_eq!(kind("OmsUnavailable"), RefusalKind::Unavailable);
         assert_eq!(kind("no"), RefusalKind::Other);
         assert_eq!(refusal(&broker::Refusal::Forbidden, "", ""), RefusalKind::Forbidden);
         let filled = broker::Refusal::AlreadyFinal(OrderStatus::Filled);

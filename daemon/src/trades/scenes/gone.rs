@@ -71,6 +71,7 @@ fn a_sale_that_comes_to_light_ends_the_quarantine_and_the_trade() {
         side: Side::Sell,
         quantity: 2,
         state: OrderState::Filled,
+        head: OrderState::Filled,
         legs: vec![leg],
         created_at: stage.now,
         reason: None,

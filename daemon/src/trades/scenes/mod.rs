@@ -1,7 +1,10 @@
 //! Sequences that cost money, played on the pure parts: one account, cuts by hand, a clock by hand.
 //! What the engine decides is carried out on the spot, so that a scene goes on as the real one would.
 
+mod cover;
 mod gone;
+mod night;
+mod refused;
 
 use std::collections::BTreeMap;
 
@@ -15,7 +18,9 @@ use super::facts::apply::apply_alarm;
 use super::facts::fold::{Context, View, fold};
 use super::facts::{AlarmState, Book, Op, Shape, Trade};
 use super::plan::{Action, Cancel, Place, Scene, account};
-use super::ports::{BrokerLeg, BrokerOrder, LegKind, OrderId, OrderState, Position, Quote, Session, Side, Symbol};
+use super::ports::{
+    BrokerLeg, BrokerOrder, LegKind, OrderId, OrderState, Position, Quote, RefusalKind, Session, Side, Symbol,
+};
 use super::rules::Rules;
 use super::snapshot::Snapshot;
 use super::specimen::{SYMBOL, at, bought, price, with_order};
@@ -34,6 +39,8 @@ pub(super) struct Stage {
     pub(super) bid: Option<Price>,
     /// How an order that is placed appears in the list.
     pub(super) shows: OrderState,
+    /// Why an order that is placed does not get there.
+    pub(super) refuses: Option<RefusalKind>,
     /// Everything that was decided, in order.
     pub(super) done: Vec<Action>,
 }
@@ -53,6 +60,7 @@ impl Stage {
             positions: BTreeMap::from([(Symbol::new(SYMBOL), i64::from(contracts))]),
             bid: Some(price("5.00")),
             shows: OrderState::Live,
+            refuses: None,
             done: Vec::new(),
         }
     }
@@ -97,9 +105,11 @@ impl Stage {
     /// One pass as the driver does it.
     pub(super) fn pass(&mut self) -> BTreeMap<TradeId, View> {
         let history = BTreeMap::new();
+        let sessions = BTreeMap::new();
         let context = Context {
             now: self.now,
             session: self.session,
+            sessions: &sessions,
             epoch: Epoch(1),
             installation: Installation::new(Uuid::from_u128(7)),
             rules: Rules::ALL,
@@ -175,7 +185,13 @@ impl Stage {
         if let Op::Place(order) = &mut intent.op {
             order.quantity = place.quantity;
         }
-        self.orders.push(shown(intent, self.shows));
+        match self.refuses {
+            Some(kind) if place.shape != Shape::SellMarket => {
+                (intent.state, intent.refused) = (IntentState::Rejected, Some(kind));
+                (intent.refusal, intent.broker_id) = (Some(format!("{kind:?}")), None);
+            }
+            Some(_) | None => self.orders.push(shown(intent, self.shows)),
+        }
         self.book.trades.insert(id, trade);
     }
 
@@ -187,7 +203,7 @@ impl Stage {
 
 /// The whole order comes to an end.
 pub(super) fn end(order: &mut BrokerOrder, state: OrderState) {
-    order.state = state;
+    (order.state, order.head) = (state, state);
     for leg in order.legs.iter_mut().filter(|leg| !leg.state.is_final()) {
         leg.state = state;
     }
@@ -218,6 +234,7 @@ fn shown(intent: &super::facts::Intent, state: OrderState) -> BrokerOrder {
         side: if intent.role == IntentRole::Entry { Side::Buy } else { Side::Sell },
         quantity: order.quantity.get(),
         state,
+        head: state,
         legs,
         created_at: at(0),
         reason: None,
