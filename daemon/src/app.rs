@@ -26,6 +26,7 @@ use crate::postgres::{Private, PrivateOptions};
 use crate::schedule::Upkeep;
 use crate::shutdown::{Ended, Stop};
 use crate::telemetry::Metrics;
+use crate::trades::runtime::{self, Engines};
 use crate::vault::{KeyError, KeySource, Vault};
 
 /// Time that is kept back for what must end after the connections: the database.
@@ -102,6 +103,8 @@ struct Parts {
     socket_file: Option<SocketFile>,
     /// The scheduler's tasks, and the look at the accounts.
     upkeep: JoinSet<()>,
+    /// The trade engine's loops.
+    engines: JoinSet<()>,
     /// The hub's tasks, then the connections'.
     events: TaskTracker,
     connections: TaskTracker,
@@ -120,7 +123,8 @@ impl Parts {
         let (metrics, stop) = (Metrics::new()?, CancellationToken::new());
         let health = HealthBoard::new(clock.clone(), db.status());
         let force = if config.market.force_open { Force::Open } else { Force::No };
-        let market = MarketClock::new(Arc::new(Calendar::new()), clock.clone(), force);
+        let calendar = Arc::new(Calendar::new());
+        let market = MarketClock::new(Arc::clone(&calendar), clock.clone(), force);
         let events = TaskTracker::new();
         let hub = Hub::start(HubParts {
             db: db.clone(),
@@ -146,6 +150,17 @@ impl Parts {
         let mut upkeep_tasks = JoinSet::new();
         upkeep_tasks.spawn(upkeep.run());
         upkeep_tasks.spawn(accounts.clone().watch(health.clone(), stop.clone()));
+        let mut engines = JoinSet::new();
+        let parts = runtime::Parts {
+            db: db.clone(),
+            accounts: accounts.clone(),
+            hub: hub.clone(),
+            clock: clock.clone(),
+            calendar,
+            force,
+            holder: runtime::holder(&clock),
+        };
+        engines.spawn(Engines::new(parts).run(stop.clone()));
         let api = Api { db, accounts, hub, health, market, metrics, clock, limits: config.limits, policy, stop };
         Ok(Self {
             api: Arc::new(api),
@@ -153,6 +168,7 @@ impl Parts {
             private,
             socket_file,
             upkeep: upkeep_tasks,
+            engines,
             events,
             connections: TaskTracker::new(),
             kill: CancellationToken::new(),
@@ -190,6 +206,7 @@ impl Parts {
         }
         self.events.close();
         stop.wait("the event streams", self.events.wait()).await;
+        stop.wait("the trade engine", drain(&mut self.engines)).await;
         stop.wait("the scheduler", drain(&mut self.upkeep)).await;
         stop.wait("the database connections", self.api.db.close()).await;
         if let Some(private) = self.private {

@@ -122,6 +122,20 @@ impl Accounts {
         self.opened(who, mode, token.ok_or(AccountError::NoToken(mode))?).await
     }
 
+    /// Every account of the user that a token is stored for, or why it does not open.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn open_all(&self, who: &Username) -> Result<Vec<(BrokerMode, Result<Account, AccountError>)>, DbError> {
+        let mut accounts = Vec::new();
+        for token in self.stored(who).await? {
+            if let TokenColumn::Broker(mode) = token.column {
+                accounts.push((mode, self.opened(who, mode, token).await));
+            }
+        }
+        Ok(accounts)
+    }
+
     async fn stored(&self, who: &Username) -> Result<Vec<SealedToken>, DbError> {
         let tx = self.inner.db.user_tx(who).await?;
         let tokens = secrets_of(&tx).await?;

@@ -31,6 +31,7 @@ pub mod audit;
 pub mod changes;
 pub mod commands;
 pub mod devices;
+pub mod engine;
 pub mod installation;
 pub mod listen;
 pub mod secrets;

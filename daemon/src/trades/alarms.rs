@@ -11,6 +11,9 @@ use super::plan::refused_in_a_row;
 use super::ports::Session;
 use super::timing::Timing;
 
+/// Seconds by which two daemons' clocks may differ.
+const CLOCK_STEP: f64 = 2.0;
+
 /// Whether an alarm is to be open, and with what to say.
 struct Verdict {
     kind: AlarmKind,
@@ -87,7 +90,9 @@ fn unverified(trade: &Trade, session: &Session, now: DateTime<Utc>, timing: &Tim
 fn naked(trade: &Trade, session: &Session, now: DateTime<Utc>, timing: &Timing) -> Verdict {
     let bare = trade.marks.naked_since.filter(|_| session.open).map(|at| since(at.max(session.opens), now));
     let loud = bare.and_then(|seconds| {
-        if seconds >= timing.naked_page.as_secs_f64() {
+        // Bare since a moment that is to come: the wall clock went back, and nobody knows for how
+        // long. The next cut that shows cover ends it.
+        if seconds >= timing.naked_page.as_secs_f64() || seconds < -CLOCK_STEP {
             Some(Severity::Page)
         } else {
             (seconds >= timing.naked_alarm.as_secs_f64()).then_some(Severity::Warning)

@@ -9,7 +9,7 @@
 //! * `commands`: what devices ask for, judged and turned into another wish.
 //!
 //! Around them: `pricing`, `risk`, `expiry`, `orphan`, `alarms`, `pnl` are pure leaves; `ports` is
-//! what the engine needs of the world; `rules` and `timing` name what it decides by.
+//! what the engine needs of the world and `runtime` gives it in the daemon; `rules` and `timing` name what it decides by.
 //!
 //! Invariants (docs/ENGINE.md has the whole list, `tests/prove` the proof):
 //! * no byte leaves before its intent is durable, and a write in doubt is never sent again;
@@ -32,6 +32,7 @@ pub mod ports;
 pub mod pricing;
 pub mod risk;
 pub mod rules;
+pub mod runtime;
 pub mod snapshot;
 #[cfg(test)]
 mod specimen;

@@ -9,6 +9,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use blotter_shared::domain::{IntentRole, TradeId};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -36,7 +37,8 @@ impl fmt::Display for Installation {
 }
 
 /// The lease epoch under which an order was sent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Epoch(pub i64);
 
 /// What a tag says.

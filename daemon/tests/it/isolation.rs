@@ -40,6 +40,8 @@ async fn seed(admin: &Raw, name: &str) {
          VALUES ('{name}', '{intent}', 1, 'PREPARED', '{{}}', 1, now());
          INSERT INTO fills (username, broker_order_id, cum_qty, inc_qty, trade_id, side, observed_at)
          VALUES ('{name}', '7', 1, 1, '{trade}', 'BUY', now());
+         INSERT INTO trade_facts (username, trade_id, spec, wish, marks) VALUES ('{name}', '{trade}', '{{}}', '{{}}', '{{}}');
+         INSERT INTO account_facts (username, account, facts, updated_at) VALUES ('{name}', 'SIM:VA1', '{{}}', now());
          INSERT INTO price_snapshots (username, trade_id, ts, session_date, mark_price, mark_kind, source, quality)
          SELECT '{name}', '{trade}', at, at::date, 1, 'MID', 'SIM', 'GOOD'
            FROM unnest(ARRAY[now(), now() + interval '1 month', now() + interval '2 months', now() - interval '1 year']) AS at;

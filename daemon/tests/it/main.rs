@@ -20,4 +20,6 @@ mod postgres;
 #[cfg(test)]
 mod schema;
 #[cfg(test)]
+mod trades;
+#[cfg(test)]
 mod vault;

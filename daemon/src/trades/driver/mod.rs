@@ -16,9 +16,10 @@ use blotter_shared::domain::IntentId;
 use chrono::{DateTime, Utc};
 
 use super::alarms;
+use super::facts::absence::since;
 use super::facts::apply::difference;
 use super::facts::fold::{Context, fold};
-use super::facts::{AlarmChange, Book, Change};
+use super::facts::{AlarmChange, Book, Change, Trade};
 use super::plan::{Scene, account};
 use super::ports::{BrokerPort, Clock, CommitError, Fence, Holder, LeaseAnswer, Rest, Sessions, Store};
 use super::rules::{Rule, Rules};
@@ -28,6 +29,9 @@ use super::timing::{Pace, Timing};
 
 /// Seconds by which the wall clock may differ from the boot clock between two passes.
 const CLOCK_STEP: f64 = 2.0;
+
+/// Seconds after a fill in which its price is looked for at the pace of something in flight.
+const PRICE_PATIENCE: f64 = 120.0;
 
 /// Orders twice, positions, quotes.
 const SMALLEST_CUT: u32 = 4;
@@ -230,14 +234,18 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
         let recently = Duration::from_secs(3);
         let wrote = self.wrote_at.is_some_and(|at| self.ports.clock.boot().saturating_sub(at) < recently);
         let mut live = book.live_trades().peekable();
-        let flies = |trade: &super::facts::Trade| {
+        let flies = |trade: &Trade| {
             trade.has_doubt()
                 || trade.wish.is_flat()
                 || trade.marks.naked_since.is_some()
                 || trade.marks.mismatch.is_some()
         };
+        let now = self.ports.clock.now();
         if wrote {
             Outlook::Wrote
+        } else if book.trades.values().any(|trade| waits_for_price(trade, now)) {
+            // The list of the next day does not show it any more.
+            Outlook::Flying
         } else if live.peek().is_none() {
             Outlook::Flat
         } else if snapshot.session.open && book.live_trades().any(flies) {
@@ -293,7 +301,7 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
     }
 
     /// Sleeps until the next pass is due or somebody calls, and renews the lease on the way.
-    async fn wait(&mut self, pass: Pass) {
+    pub async fn wait(&mut self, pass: Pass) {
         let mut left = self.pause(pass);
         while left > self.settings.timing.renew {
             if self.ports.clock.sleep(self.settings.timing.renew).await == Rest::Roused {
@@ -324,6 +332,15 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
     fn new_intent_id(&self) -> IntentId {
         IntentId(self.ports.clock.fresh_id())
     }
+}
+
+/// Whether something executed lately has no price yet. Nobody is asked for one for ever.
+fn waits_for_price(trade: &Trade, now: DateTime<Utc>) -> bool {
+    let orders = trade.intents.iter().filter(|intent| {
+        let executed = intent.first_executed_at.map(|at| since(at, now));
+        executed.is_some_and(|seconds| seconds < PRICE_PATIENCE)
+    });
+    orders.flat_map(|intent| &intent.legs).any(|leg| leg.executed > 0 && leg.average.is_none())
 }
 
 /// The store did not answer.

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use blotter_shared::domain::{BrokerMode, Cash, TradeId};
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::change::AlarmState;
 use super::trade::Trade;
 
 /// What belongs to no single trade.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountMarks {
     /// Clean reads in a row of an account that is as empty as on its first day.
     pub wiped_reads: u32,

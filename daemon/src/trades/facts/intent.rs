@@ -3,12 +3,13 @@
 use blotter_shared::domain::{IntentId, IntentRole, IntentState, Price, Quantity, TradeId};
 use chrono::{DateTime, NaiveDate, Utc};
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 
 use super::super::ports::OrderId;
 use super::super::tag::Epoch;
 
 /// The orders that this program sends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Shape {
     /// Buys to open, for the day.
     BuyMarket,
@@ -62,7 +63,7 @@ impl Shape {
 }
 
 /// An order as it was meant.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
     pub tag: String,
     pub quantity: Quantity,
@@ -70,14 +71,14 @@ pub struct Order {
 }
 
 /// What is asked of the broker.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Op {
     Place(Order),
     Cancel { target: IntentId },
 }
 
 /// A leg as it was last seen; quantities only grow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LegSeen {
     pub id: OrderId,
     /// Whether this leg is the stop.
@@ -87,14 +88,14 @@ pub struct LegSeen {
 }
 
 /// How often an order was looked for in vain.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Absence {
     pub reads: u32,
     pub last: Option<DateTime<Utc>>,
 }
 
 /// One intent. The state is the table of `state`; the rest is evidence for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Intent {
     pub id: IntentId,
     pub trade_id: TradeId,

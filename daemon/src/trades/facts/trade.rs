@@ -5,12 +5,13 @@ use blotter_shared::domain::{
 };
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 
 use super::super::ports::Symbol;
 use super::intent::{Fill, Intent, Shape};
 
 /// What never changes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spec {
     pub id: TradeId,
     pub symbol: Symbol,
@@ -26,7 +27,7 @@ pub struct Spec {
 }
 
 /// Why a position is to be gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FlatCause {
     User,
     /// The stop would have been hit while nothing worked.
@@ -38,7 +39,7 @@ pub enum FlatCause {
 }
 
 /// What is wanted. Commands own it; the engine itself only ever makes it stricter.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wish {
     /// Grows with each accepted command and with nothing else.
     pub version: i64,
@@ -78,14 +79,14 @@ impl Wish {
 }
 
 /// A stop and a target that belong together; either may be absent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bracket {
     pub stop: Option<Price>,
     pub target: Option<Price>,
 }
 
 /// Reads in a row in which the position was not what the ledger says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mismatch {
     pub position: i64,
     pub reads: u32,
@@ -93,7 +94,7 @@ pub struct Mismatch {
 }
 
 /// The trade waits for a person.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quarantine {
     pub reason: String,
     pub at: DateTime<Utc>,
@@ -102,7 +103,7 @@ pub struct Quarantine {
 }
 
 /// What the owner of the lease has found out; nobody else writes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Marks {
     pub status: TradeStatus,
     pub close_reason: Option<CloseReason>,

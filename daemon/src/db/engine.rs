@@ -1,0 +1,36 @@
+//! What the trade engine keeps: leases, trades with their facts, intents, fills.
+//!
+//! The rows are plain values: what they mean is the engine's affair (`trades::runtime`). Whatever
+//! the owner of an account writes is in one transaction that begins with [`lease_renew`]; it locks
+//! the lease's row, so that writers of one account take turns.
+
+mod lease;
+mod rows;
+mod trades;
+
+pub use lease::{LeaseRow, lease_release, lease_renew, lease_take};
+pub use rows::{
+    FillRow, IntentRow, OpenAlarm, StoredFill, account_facts, account_facts_put, fill_put, fills_of, intent_put,
+    intents_of, open_alarms,
+};
+pub use trades::{
+    FiguresRow, MarksRow, NewTradeRow, StoredTrade, WishRow, facts_put, figures_put, marks_put, trade_facts, trade_put,
+    trades_watched, wish_is, wish_put,
+};
+
+use blotter_shared::domain::BrokerMode;
+
+/// Which account the engine works on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct AccountKey {
+    pub mode: BrokerMode,
+    pub number: String,
+}
+
+impl AccountKey {
+    /// The name under which its lease and its facts are kept: numbers may occur in two worlds.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}:{}", self.mode, self.number)
+    }
+}

@@ -1,0 +1,324 @@
+//! Trades as the engine writes them.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use rust_decimal::Decimal;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::super::cells::Cells;
+use super::super::{DbError, UserTx};
+use super::AccountKey;
+
+/// What is wanted, in the columns that readers and guards know.
+#[derive(Clone, Debug)]
+pub struct WishRow {
+    pub version: i64,
+    pub desired: &'static str,
+    pub keep: i32,
+    pub stop: Option<Decimal>,
+    pub target: Option<Decimal>,
+    pub limit: Option<Decimal>,
+    pub at_open: bool,
+    pub facts: Value,
+}
+
+/// A trade that begins.
+#[derive(Clone, Debug)]
+pub struct NewTradeRow {
+    pub id: Uuid,
+    pub ticker: String,
+    pub symbol: String,
+    pub option_type: &'static str,
+    pub strike: Decimal,
+    pub expiry: NaiveDate,
+    pub multiplier: i32,
+    pub quantity: i32,
+    pub stop: Option<Decimal>,
+    pub target: Option<Decimal>,
+    pub outside: i32,
+    pub asked_at: DateTime<Utc>,
+    pub wish: WishRow,
+    pub spec: Value,
+    pub marks: Value,
+}
+
+/// What was found out.
+#[derive(Clone, Debug)]
+pub struct MarksRow {
+    pub trade: Uuid,
+    pub status: &'static str,
+    pub is_end: bool,
+    pub held: i32,
+    pub outside: i32,
+    pub protection: &'static str,
+    pub good_version: Option<i64>,
+    pub good_stop: Option<Decimal>,
+    pub good_target: Option<Decimal>,
+    pub naked_since: Option<DateTime<Utc>>,
+    pub verified_at: Option<DateTime<Utc>>,
+    pub quarantine_reason: Option<String>,
+    pub quarantine_at: Option<DateTime<Utc>>,
+    pub closed_at: Option<DateTime<Utc>>,
+    pub close_reason: Option<&'static str>,
+    pub figures: FiguresRow,
+    pub facts: Value,
+}
+
+/// What follows from fills: prices and results. Absent while a price is.
+#[derive(Clone, Debug, Default)]
+pub struct FiguresRow {
+    pub entry_price: Option<Decimal>,
+    pub close_price: Option<Decimal>,
+    pub fill_price: Option<Decimal>,
+    pub fill_time: Option<DateTime<Utc>>,
+    pub precision: &'static str,
+    pub pnl: Option<Decimal>,
+    pub pnl_pct: Option<Decimal>,
+    pub r_multiple: Option<Decimal>,
+    pub hold_hours: Option<Decimal>,
+    pub entry_order: Option<String>,
+    pub stop_order: Option<String>,
+    pub target_order: Option<String>,
+}
+
+/// A trade as the engine reads it back.
+#[derive(Clone, Debug)]
+pub struct StoredTrade {
+    pub id: Uuid,
+    pub spec: Value,
+    pub wish: Value,
+    pub marks: Value,
+}
+
+const NEW: &str = "
+    WITH head AS (
+        INSERT INTO user_heads (username, trade_number) VALUES ($1, 1)
+        ON CONFLICT (username) DO UPDATE SET trade_number = user_heads.trade_number + 1 RETURNING trade_number)
+    INSERT INTO paper_trades (username, id, number, broker_mode, account_id, ticker, option_symbol, option_type, strike,
+        expiry, multiplier, qty, entry_date, initial_sl, initial_tp, version, desired, desired_qty, sl_price, tp_price,
+        close_limit, close_at_open, external_qty, created_at, updated_at)
+    SELECT $1, $2, trade_number, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
+           $22, $12, $12
+      FROM head";
+
+const NEW_FACTS: &str = "
+    INSERT INTO trade_facts (username, trade_id, spec, wish, marks) VALUES ($1, $2, $3, $4, $5)";
+
+const WISH: &str = "
+    UPDATE paper_trades SET version = $3, desired = $4, desired_qty = $5, sl_price = $6, tp_price = $7, close_limit = $8,
+                            close_at_open = $9, updated_at = $10
+     WHERE username = $1 AND id = $2 AND version = $11 AND desired = $12";
+
+const IS_LOCKED: &str = "SELECT is_locked FROM paper_trades WHERE username = $1 AND id = $2 FOR UPDATE";
+
+const MARKS: &str = "
+    UPDATE paper_trades SET status = $3, held_qty = $4, external_qty = $5, protection = $6, good_version = $7,
+        good_sl = $8, good_tp = $9, naked_since = $10, last_verified_at = $11, quarantine_reason = $12,
+        quarantine_at = $13, close_date = $14, close_reason = $15, entry_price = $16, close_price = $17,
+        broker_fill_price = $18, broker_fill_time = $19, trigger_precision = $20, realized_pnl = $21,
+        realized_pnl_pct = $22, r_multiple = $23, hold_duration_h = $24, tradier_order_id = $25,
+        tradier_sl_order_id = $26, tradier_tp_order_id = $27, updated_at = $28
+     WHERE username = $1 AND id = $2";
+
+// Of a trade at its end only what was missing is filled in.
+const LATE: &str = "
+    UPDATE paper_trades SET entry_price = coalesce(entry_price, $3), close_price = coalesce(close_price, $4),
+        broker_fill_price = coalesce(broker_fill_price, $5), broker_fill_time = coalesce(broker_fill_time, $6),
+        realized_pnl = coalesce(realized_pnl, $7), realized_pnl_pct = coalesce(realized_pnl_pct, $8),
+        r_multiple = coalesce(r_multiple, $9), updated_at = $10
+     WHERE username = $1 AND id = $2
+       AND ((entry_price IS NULL AND $3::numeric IS NOT NULL) OR (close_price IS NULL AND $4::numeric IS NOT NULL)
+         OR (realized_pnl IS NULL AND $7::numeric IS NOT NULL))";
+
+const WATCHED: &str = "
+    SELECT f.trade_id, f.spec, f.wish, f.marks FROM trade_facts f
+      JOIN paper_trades t ON t.username = f.username AND t.id = f.trade_id
+     WHERE t.username = $1 AND t.account_id = $2 AND t.broker_mode = $3
+       AND (t.status IN ('PENDING', 'OPEN', 'PARTIAL', 'FILLED', 'CLOSING') OR t.close_date > $4
+            OR EXISTS (SELECT FROM intents i WHERE i.username = t.username AND i.trade_id = t.id
+                        AND i.state IN ('PREPARED', 'SENDING', 'ACKED', 'UNKNOWN', 'WORKING')))";
+
+/// Begins a trade under the user's next number.
+///
+/// # Errors
+/// [`DbError::Refused`] with `paper_trades_one_live` when the symbol is taken.
+pub async fn trade_put(tx: &UserTx, account: &AccountKey, row: &NewTradeRow) -> Result<(), DbError> {
+    let wish = &row.wish;
+    let params: super::super::session::Params<'_> = &[
+        &tx.user(),
+        &row.id,
+        &account.mode.as_str(),
+        &account.number,
+        &row.ticker,
+        &row.symbol,
+        &row.option_type,
+        &row.strike,
+        &row.expiry,
+        &row.multiplier,
+        &row.quantity,
+        &row.asked_at,
+        &row.stop,
+        &row.target,
+        &wish.version,
+        &wish.desired,
+        &wish.keep,
+        &wish.stop,
+        &wish.target,
+        &wish.limit,
+        &wish.at_open,
+        &row.outside,
+    ];
+    tx.session().execute(NEW, params).await?;
+    tx.session().execute(NEW_FACTS, &[&tx.user(), &row.id, &row.spec, &wish.facts, &row.marks]).await?;
+    Ok(())
+}
+
+/// Whether the wish is still this one. The row stays locked, so that it is until the commit.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn wish_is(tx: &UserTx, trade: Uuid, version: i64, desired: &str) -> Result<bool, DbError> {
+    let sql = "SELECT 1 FROM paper_trades WHERE username = $1 AND id = $2 AND version = $3 AND desired = $4 FOR UPDATE";
+    Ok(tx.session().query_opt(sql, &[&tx.user(), &trade, &version, &desired]).await?.is_some())
+}
+
+/// Another wish in the place of the one with this stamp; `false` when that is not the wish any more.
+///
+/// # Errors
+/// [`DbError::Refused`] when a rule of the table says no.
+pub async fn wish_put(tx: &UserTx, trade: Uuid, was: (i64, &str), row: &WishRow) -> Result<bool, DbError> {
+    let (version, desired) = was;
+    let params: super::super::session::Params<'_> = &[
+        &tx.user(),
+        &trade,
+        &row.version,
+        &row.desired,
+        &row.keep,
+        &row.stop,
+        &row.target,
+        &row.limit,
+        &row.at_open,
+        &tx.now(),
+        &version,
+        &desired,
+    ];
+    if tx.session().execute(WISH, params).await? == 0 {
+        return Ok(false);
+    }
+    let sql = "UPDATE trade_facts SET wish = $3 WHERE username = $1 AND trade_id = $2";
+    tx.session().execute(sql, &[&tx.user(), &trade, &row.facts]).await?;
+    Ok(true)
+}
+
+/// What was found out about a trade. One that is at its end keeps its columns, except for prices
+/// that were missing; a late fill opens it again.
+///
+/// # Errors
+/// [`DbError::Refused`] when a rule of the table says no.
+pub async fn marks_put(tx: &UserTx, row: &MarksRow) -> Result<(), DbError> {
+    facts_put(tx, row.trade, &row.facts).await?;
+    let locked: bool = tx.session().query_one(IS_LOCKED, &[&tx.user(), &row.trade]).await?.try_get("is_locked")?;
+    if locked && row.is_end {
+        return figures_put(tx, row.trade, &row.figures).await;
+    }
+    if locked {
+        let sql = "SELECT trade_reopen($1, $2, $3)";
+        tx.session().query_one(sql, &[&row.trade, &row.held, &tx.now()]).await?;
+    }
+    let figures = &row.figures;
+    let params: super::super::session::Params<'_> = &[
+        &tx.user(),
+        &row.trade,
+        &row.status,
+        &row.held,
+        &row.outside,
+        &row.protection,
+        &row.good_version,
+        &row.good_stop,
+        &row.good_target,
+        &row.naked_since,
+        &row.verified_at,
+        &row.quarantine_reason,
+        &row.quarantine_at,
+        &row.closed_at,
+        &row.close_reason,
+        &figures.entry_price,
+        &figures.close_price,
+        &figures.fill_price,
+        &figures.fill_time,
+        &figures.precision,
+        &figures.pnl,
+        &figures.pnl_pct,
+        &figures.r_multiple,
+        &figures.hold_hours,
+        &figures.entry_order,
+        &figures.stop_order,
+        &figures.target_order,
+        &tx.now(),
+    ];
+    tx.session().execute(MARKS, params).await?;
+    Ok(())
+}
+
+/// Prices that came after the end, and what follows from them.
+///
+/// # Errors
+/// [`DbError::Refused`] when a rule of the table says no.
+pub async fn figures_put(tx: &UserTx, trade: Uuid, figures: &FiguresRow) -> Result<(), DbError> {
+    let params: super::super::session::Params<'_> = &[
+        &tx.user(),
+        &trade,
+        &figures.entry_price,
+        &figures.close_price,
+        &figures.fill_price,
+        &figures.fill_time,
+        &figures.pnl,
+        &figures.pnl_pct,
+        &figures.r_multiple,
+        &tx.now(),
+    ];
+    tx.session().execute(LATE, params).await?;
+    Ok(())
+}
+
+/// The engine's own marks of a trade.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn facts_put(tx: &UserTx, trade: Uuid, marks: &Value) -> Result<(), DbError> {
+    let sql = "UPDATE trade_facts SET marks = $3 WHERE username = $1 AND trade_id = $2";
+    tx.session().execute(sql, &[&tx.user(), &trade, &marks]).await?;
+    Ok(())
+}
+
+/// Trades of the account that are alive, that ended after `since`, or that have something under way.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn trades_watched(
+    tx: &UserTx,
+    account: &AccountKey,
+    since: DateTime<Utc>,
+) -> Result<Vec<StoredTrade>, DbError> {
+    let params: super::super::session::Params<'_> = &[&tx.user(), &account.number, &account.mode.as_str(), &since];
+    tx.session().query(WATCHED, params).await?.iter().map(stored).collect()
+}
+
+/// One trade; [`DbError::NotFound`] when no engine wrote it.
+///
+/// # Errors
+/// When there is none, or the database does not answer.
+pub async fn trade_facts(tx: &UserTx, trade: Uuid) -> Result<StoredTrade, DbError> {
+    let sql = "SELECT trade_id, spec, wish, marks FROM trade_facts WHERE username = $1 AND trade_id = $2";
+    stored(&tx.session().query_one(sql, &[&tx.user(), &trade]).await?)
+}
+
+fn stored(row: &tokio_postgres::Row) -> Result<StoredTrade, DbError> {
+    let mut cells = Cells::of(row);
+    Ok(StoredTrade {
+        id: cells.next("trade_id")?,
+        spec: cells.next("spec")?,
+        wish: cells.next("wish")?,
+        marks: cells.next("marks")?,
+    })
+}

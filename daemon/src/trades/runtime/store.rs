@@ -1,0 +1,313 @@
+//! The store port over PostgreSQL. Each call is one transaction of one user; a commit begins with
+//! the lease, whose row it keeps locked, so that owners of one account take turns.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use blotter_shared::domain::{AlarmId, BrokerMode, Cash, TradeId};
+use chrono::TimeDelta;
+use rust_decimal::Decimal;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::super::facts::{AlarmChange, AlarmState, Book, Change, Fill, Intent, Trade, WishStamp};
+use super::super::ports::{CommitError, Fence, Holder, LeaseAnswer, OrderId, Store, StoreError};
+use super::super::tag::Epoch;
+use super::rows;
+use crate::auth::Username;
+use crate::db::alarms::{Subject, alarm_clear, alarm_raise};
+use crate::db::changes::{Changed, change_append};
+use crate::db::engine::{
+    AccountKey, LeaseRow, StoredTrade, account_facts, account_facts_put, fill_put, fills_of, intent_put, intents_of,
+    lease_release, lease_renew, lease_take, marks_put, open_alarms, trade_facts, trade_put, trades_watched, wish_is,
+    wish_put,
+};
+use crate::db::{Db, DbError, UserTx};
+use crate::events::Hub;
+
+/// Ended trades are watched for so long: a fill may be reported late.
+const WATCHED: TimeDelta = TimeDelta::days(2);
+
+/// Rules whose refusal means that somebody else was first.
+const OVERTAKEN: &[&str] = &["intents_one_live_exit", "intents_one_entry", "paper_trades_one_live"];
+
+/// The durable truth about one account.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    pub db: Db,
+    pub user: Username,
+    pub account: AccountKey,
+    /// Lease epochs begin above it.
+    pub epoch_base: i64,
+    /// Told after each commit, so that clients see it at once.
+    pub hub: Option<Hub>,
+}
+
+/// Why a change was not written.
+enum Stop {
+    Overtaken(&'static str),
+    Db(DbError),
+}
+
+impl From<DbError> for Stop {
+    fn from(error: DbError) -> Self {
+        Self::Db(error)
+    }
+}
+
+impl Store for Ledger {
+    async fn lease(&self, holder: Holder, ttl: Duration) -> Result<LeaseAnswer, StoreError> {
+        let tx = self.db.user_tx(&self.user).await.map_err(unanswered)?;
+        let row = lease_take(&tx, &self.account, holder.process, ttl, self.epoch_base).await.map_err(unanswered)?;
+        tx.commit().await.map_err(unanswered)?;
+        Ok(match row {
+            LeaseRow::Renewed(epoch) => LeaseAnswer::Renewed(Epoch(epoch)),
+            LeaseRow::Taken(epoch) => LeaseAnswer::Taken(Epoch(epoch)),
+            LeaseRow::TakenOver(epoch) => LeaseAnswer::TakenOver(Epoch(epoch)),
+            LeaseRow::Held => LeaseAnswer::Held,
+        })
+    }
+
+    async fn release(&self, fence: &Fence) -> Result<(), StoreError> {
+        let tx = self.db.user_tx(&self.user).await.map_err(unanswered)?;
+        lease_release(&tx, &self.account, fence.holder.process, fence.epoch.0).await.map_err(unanswered)?;
+        tx.commit().await.map_err(unanswered)
+    }
+
+    async fn load(&self) -> Result<Book, StoreError> {
+        let tx = self.db.user_tx(&self.user).await.map_err(unanswered)?;
+        let book = self.book(&tx).await.map_err(unanswered)?;
+        tx.commit().await.map_err(unanswered)?;
+        Ok(book)
+    }
+
+    async fn commit(&self, fence: &Fence, changes: &[Change]) -> Result<(), CommitError> {
+        let tx = self.db.user_tx(&self.user).await.map_err(|error| not_committed(Stop::Db(error)))?;
+        let holder = fence.holder.process;
+        let ours = lease_renew(&tx, &self.account, holder, fence.epoch.0, fence.ttl).await;
+        if !ours.map_err(|error| not_committed(Stop::Db(error)))? {
+            return Err(CommitError::LeaseLost);
+        }
+        self.write_all(&tx, changes).await.map_err(not_committed)?;
+        tx.commit().await.map_err(|error| not_committed(Stop::Db(error)))?;
+        self.tell();
+        Ok(())
+    }
+
+    async fn alarm(&self, changes: &[AlarmChange]) -> Result<(), StoreError> {
+        let tx = self.db.user_tx(&self.user).await.map_err(unanswered)?;
+        for change in changes {
+            self.alarm_change(&tx, change).await.map_err(unanswered)?;
+        }
+        tx.commit().await.map_err(unanswered)?;
+        self.tell();
+        Ok(())
+    }
+}
+
+impl Ledger {
+    fn tell(&self) {
+        if let Some(hub) = &self.hub {
+            hub.poke(&self.user);
+        }
+    }
+
+    /// Writes changes that a command was judged to make, in the command's own transaction. The
+    /// lease belongs to the loop; a command names the wish that it saw instead.
+    ///
+    /// # Errors
+    /// What was overtaken, or why the database did not take it.
+    pub async fn write(&self, tx: &UserTx, changes: &[Change]) -> Result<(), CommitError> {
+        self.write_all(tx, changes).await.map_err(not_committed)
+    }
+
+    /// Everything that one pass, or the judge of a command, decides by.
+    ///
+    /// # Errors
+    /// When the database does not answer, or a row cannot be read.
+    pub async fn book(&self, tx: &UserTx) -> Result<Book, DbError> {
+        let stored = trades_watched(tx, &self.account, tx.now() - WATCHED).await?;
+        let ids: Vec<Uuid> = stored.iter().map(|trade| trade.id).collect();
+        let mut book = Book::new(self.account.mode, starting_equity(self.account.mode));
+        for trade in whole(tx, stored).await? {
+            book.trades.insert(trade.id(), trade);
+        }
+        if let Some(facts) = account_facts(tx, &self.account).await? {
+            book.account = parsed(facts, "account_facts")?;
+        }
+        let alarms = open_alarms(tx, &self.account, &ids).await?;
+        book.alarms = alarms
+            .into_iter()
+            .map(|alarm| AlarmState {
+                kind: alarm.kind,
+                trade: alarm.trade.map(TradeId),
+                severity: alarm.kind.severity(),
+                message: alarm.message,
+                raised_at: alarm.raised_at,
+                acked_at: alarm.acked_at,
+            })
+            .collect();
+        Ok(book)
+    }
+
+    async fn write_all(&self, tx: &UserTx, changes: &[Change]) -> Result<(), Stop> {
+        let mut touched = BTreeSet::new();
+        for change in changes {
+            self.write_one(tx, change).await?;
+            touched.extend(trade_of(change));
+        }
+        for trade in touched {
+            change_append(tx, Changed::Trade(trade)).await?;
+        }
+        Ok(())
+    }
+
+    async fn write_one(&self, tx: &UserTx, change: &Change) -> Result<(), Stop> {
+        match change {
+            Change::Begin(trade) => Ok(trade_put(tx, &self.account, &rows::begun(trade)?).await?),
+            Change::Wish { trade, expect, becomes } => {
+                let was = (expect.version, rows::desired(*expect));
+                let kept = wish_put(tx, trade.0, was, &rows::wish(becomes)?).await?;
+                if kept { Ok(()) } else { Err(Stop::Overtaken("another wish is durable by now")) }
+            }
+            Change::Marks { trade, becomes } => {
+                let mut whole = self.trade(tx, *trade).await?;
+                whole.marks = (**becomes).clone();
+                Ok(marks_put(tx, &rows::marks(&whole)?).await?)
+            }
+            Change::Intent(intent) => self.intent(tx, intent).await,
+            Change::Gate { intent, expect } => self.gate(tx, intent, *expect).await,
+            Change::Fill(fill) => Ok(fill_put(tx, &rows::fill(fill)?).await?),
+            Change::Account(marks) => Ok(account_facts_put(tx, &self.account, &json(marks)?).await?),
+            Change::Alarm(alarm) => Ok(self.alarm_change(tx, alarm).await?),
+        }
+    }
+
+    async fn gate(&self, tx: &UserTx, intent: &Intent, expect: WishStamp) -> Result<(), Stop> {
+        if !wish_is(tx, intent.trade_id.0, expect.version, rows::desired(expect)).await? {
+            return Err(Stop::Overtaken("another wish is durable by now"));
+        }
+        self.intent(tx, intent).await
+    }
+
+    async fn intent(&self, tx: &UserTx, intent: &Intent) -> Result<(), Stop> {
+        let stored = trade_facts(tx, intent.trade_id.0).await?;
+        let spec: super::super::facts::Spec = parsed(stored.spec, "trade_facts.spec")?;
+        Ok(intent_put(tx, &self.account, &rows::intent(intent, &spec.symbol, tx.now())?).await?)
+    }
+
+    async fn trade(&self, tx: &UserTx, id: TradeId) -> Result<Trade, DbError> {
+        let stored = trade_facts(tx, id.0).await?;
+        whole(tx, vec![stored]).await?.into_iter().next().ok_or(DbError::NotFound)
+    }
+
+    async fn alarm_change(&self, tx: &UserTx, change: &AlarmChange) -> Result<(), DbError> {
+        let about =
+            |trade: Option<TradeId>| trade.map_or_else(|| Subject::Account(self.account.name()), Subject::Trade);
+        let _changed: Option<AlarmId> = match change {
+            AlarmChange::Raise { kind, trade, message, .. } => alarm_raise(tx, *kind, &about(*trade), message).await?,
+            AlarmChange::Clear { kind, trade, .. } => alarm_clear(tx, *kind, &about(*trade)).await?,
+            // A person acknowledges through the socket, with the name of the device.
+            AlarmChange::Ack { .. } => None,
+        };
+        Ok(())
+    }
+}
+
+/// Trades with their intents and fills.
+async fn whole(tx: &UserTx, stored: Vec<StoredTrade>) -> Result<Vec<Trade>, DbError> {
+    let ids: Vec<Uuid> = stored.iter().map(|trade| trade.id).collect();
+    let mut trades = Vec::new();
+    for row in stored {
+        trades.push(Trade {
+            spec: parsed(row.spec, "trade_facts.spec")?,
+            wish: parsed(row.wish, "trade_facts.wish")?,
+            marks: parsed(row.marks, "trade_facts.marks")?,
+            intents: Vec::new(),
+            fills: Vec::new(),
+        });
+    }
+    for facts in intents_of(tx, &ids).await? {
+        let intent: Intent = parsed(facts, "intents.facts")?;
+        if let Some(trade) = trades.iter_mut().find(|trade| trade.id() == intent.trade_id) {
+            trade.intents.push(intent);
+        }
+    }
+    for row in fills_of(tx, &ids).await? {
+        let fill = Fill {
+            trade_id: TradeId(row.trade),
+            intent_id: blotter_shared::domain::IntentId(row.intent),
+            leg: OrderId(row.leg.parse().map_err(|_| unreadable("fills.leg_id"))?),
+            cumulative: u32::try_from(row.cumulative).map_err(|_| unreadable("fills.cum_qty"))?,
+            quantity: u32::try_from(row.quantity).map_err(|_| unreadable("fills.inc_qty"))?,
+            value: row.value,
+            seen_at: row.seen_at,
+        };
+        if let Some(trade) = trades.iter_mut().find(|trade| trade.id() == fill.trade_id) {
+            trade.fills.push(fill);
+        }
+    }
+    Ok(trades)
+}
+
+/// What an empty account is worth on its first day; a live account is never taken for empty.
+fn starting_equity(mode: BrokerMode) -> Cash {
+    match mode {
+        BrokerMode::Sim | BrokerMode::Sandbox => Cash(Decimal::from(100_000)),
+        BrokerMode::Live => Cash::ZERO,
+    }
+}
+
+fn trade_of(change: &Change) -> Option<TradeId> {
+    match change {
+        Change::Begin(trade) => Some(trade.id()),
+        Change::Wish { trade, .. } | Change::Marks { trade, .. } => Some(*trade),
+        Change::Intent(intent) | Change::Gate { intent, .. } => Some(intent.trade_id),
+        Change::Fill(fill) => Some(fill.trade_id),
+        Change::Account(_) | Change::Alarm(_) => None,
+    }
+}
+
+pub(super) fn json(value: &impl Serialize) -> Result<Value, DbError> {
+    let fault = |error: serde_json::Error| DbError::Internal { message: error.to_string(), source: None };
+    serde_json::to_value(value).map_err(fault)
+}
+
+fn parsed<T: DeserializeOwned>(value: Value, column: &str) -> Result<T, DbError> {
+    serde_json::from_value(value).map_err(|_| unreadable(column))
+}
+
+fn unreadable(column: &str) -> DbError {
+    DbError::Unreadable { column: column.to_owned(), expected: "what the engine wrote" }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` wants")]
+fn unanswered(error: DbError) -> StoreError {
+    StoreError(error.to_string())
+}
+
+fn not_committed(stop: Stop) -> CommitError {
+    match stop {
+        Stop::Overtaken(why) => CommitError::Overtaken(why.to_owned()),
+        Stop::Db(DbError::CommitUnknown) => CommitError::Unknown(DbError::CommitUnknown.to_string()),
+        Stop::Db(DbError::Refused { rule, message }) if OVERTAKEN.contains(&rule.as_str()) => {
+            CommitError::Overtaken(message)
+        }
+        Stop::Db(error @ (DbError::Unavailable { .. } | DbError::Busy { .. })) => {
+            CommitError::Unavailable(error.to_string())
+        }
+        Stop::Db(
+            error @ (DbError::Refused { .. }
+            | DbError::Conflict { .. }
+            | DbError::NotFound
+            | DbError::Invalid(_)
+            | DbError::Unreadable { .. }
+            | DbError::Internal { .. }),
+        ) => {
+            tracing::error!("the trade engine wanted to write what is not allowed: {error}");
+            CommitError::Illegal(error.to_string())
+        }
+    }
+}

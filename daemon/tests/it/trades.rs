@@ -1,0 +1,7 @@
+//! The trade engine on the real stack: PostgreSQL, and a simulated broker over HTTP.
+
+mod daemon;
+mod kills;
+mod lifecycle;
+mod rig;
+mod stored;

@@ -1,0 +1,105 @@
+//! Lives of trades: in, protected, and out by each door.
+
+use blotter_daemon::trades::commands::adjust::Side;
+use blotter_daemon::trades::commands::{Adjust, Close, Command, RefusalCode};
+use blotter_daemon::trades::facts::Trade;
+use blotter_shared::domain::{CloseReason, TradeStatus};
+use serde_json::json;
+
+use super::rig::{Rig, is_confirmed};
+
+fn is_closed(trade: &Trade) -> bool {
+    trade.marks.status == TradeStatus::Closed
+}
+
+/// Whether every execution has its price.
+fn is_booked(trade: &Trade) -> bool {
+    trade.fills.iter().map(|fill| fill.quantity).sum::<u32>() == 4
+}
+
+fn close(version: i64) -> Close {
+    Close { version, quantity: None, limit: None, at_open: false }
+}
+
+/// Checks what must hold of every closed trade: broker and database tell one story.
+async fn check_end(rig: &Rig, trade: &Trade, reason: CloseReason) {
+    assert_eq!(trade.marks.close_reason, Some(reason));
+    assert_eq!(rig.position().await, 0);
+    assert!(rig.ours().await.iter().all(blotter_daemon::broker::Order::is_final_throughout), "{:#?}", rig.ours().await);
+    let locked = "SELECT count(*) FROM paper_trades WHERE is_locked AND status = 'CLOSED' AND held_qty = 0";
+    assert_eq!(rig.count(locked).await, 1);
+    // What the columns say is what the fills add up to.
+    let pnl = "SELECT (realized_pnl * 10000)::bigint FROM paper_trades";
+    let sums = "SELECT (sum(CASE side WHEN 'SELL' THEN inc_value ELSE -inc_value END) * 1000000)::bigint FROM fills";
+    assert_eq!(rig.count(pnl).await, rig.count(sums).await);
+    let silent = "SELECT count(*) FROM intents i
+                   WHERE NOT EXISTS (SELECT FROM intent_events e WHERE e.intent_id = i.intent_id AND e.event = i.state)";
+    assert_eq!(rig.count(silent).await, 0, "each state of an intent has its event");
+}
+
+#[tokio::test]
+async fn a_target_that_is_hit_ends_the_trade_with_its_result() {
+    let mut rig = Rig::start().await;
+    let id = rig.hold().await;
+    assert_eq!(rig.ours().await.len(), 2, "an entry and one bracket");
+    rig.pin("7.20", "7.30").await;
+    let trade = rig.until("the target is hit", id, |trade| is_closed(trade) && is_booked(trade)).await;
+    check_end(&rig, &trade, CloseReason::TargetHit).await;
+    assert!(rig.count("SELECT (realized_pnl * 100)::bigint FROM paper_trades").await > 0);
+}
+
+#[tokio::test]
+async fn a_stop_that_is_hit_ends_the_trade_with_its_result() {
+    let mut rig = Rig::start().await;
+    let id = rig.hold().await;
+    rig.pin("3.80", "3.90").await;
+    let trade = rig.until("the stop is hit", id, |trade| is_closed(trade) && is_booked(trade)).await;
+    check_end(&rig, &trade, CloseReason::StopHit).await;
+    assert!(rig.count("SELECT (realized_pnl * 100)::bigint FROM paper_trades").await < 0);
+}
+
+#[tokio::test]
+async fn a_close_by_hand_takes_the_bracket_away_first_and_sells_once() {
+    let mut rig = Rig::start().await;
+    let id = rig.hold().await;
+    rig.command(Command::Close(id, close(1))).await.unwrap();
+    let second = rig.command(Command::Close(id, close(1))).await.unwrap_err();
+    assert_eq!((second.code, second.versions), (RefusalCode::AlreadyClosing, Some((1, 2))));
+    let trade = rig.until("it is closed", id, |trade| is_closed(trade) && is_booked(trade)).await;
+    check_end(&rig, &trade, CloseReason::Manual).await;
+    assert_eq!(rig.ours().await.len(), 3, "an entry, a bracket, a sale");
+}
+
+#[tokio::test]
+async fn an_adjusted_stop_works_at_the_broker_and_a_bad_one_changes_nothing() {
+    let mut rig = Rig::start().await;
+    let id = rig.hold().await;
+    let stop = |version, text: &str| {
+        Command::Adjust(id, Adjust { version, stop: Side::Set(text.parse().unwrap()), target: Side::Keep })
+    };
+    assert_eq!(rig.command(stop(1, "5.00")).await.unwrap_err().code, RefusalCode::StopNotBelowBid);
+    assert_eq!(rig.command(stop(7, "4.50")).await.unwrap_err().code, RefusalCode::StaleVersion);
+    assert!(is_confirmed(&rig.trade(id).await));
+    rig.command(stop(1, "4.50")).await.unwrap();
+    let wanted = "4.50".parse().unwrap();
+    let moved = |trade: &Trade| is_confirmed(trade) && trade.marks.good.and_then(|good| good.stop) == Some(wanted);
+    rig.until("the new stop works", id, moved).await;
+    let working: Vec<_> = rig.ours().await.into_iter().filter(|order| !order.is_final_throughout()).collect();
+    assert_eq!(working.len(), 1, "{working:#?}");
+    assert!(working[0].legs.iter().any(|leg| leg.stop_price == Some("4.50".parse().unwrap())), "{working:#?}");
+    assert_eq!(
+        rig.count("SELECT count(*) FROM paper_trades WHERE sl_price = 4.5 AND good_sl = 4.5 AND version = 2").await,
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_bracket_that_the_broker_drops_is_placed_again() {
+    let mut rig = Rig::start().await;
+    let id = rig.hold().await;
+    rig.act(json!({ "do": "vanish", "reason": "cancelled by the exchange" })).await;
+    rig.until("the loss is seen", id, |trade| trade.exits().any(|exit| !exit.is_live())).await;
+    let trade = rig.until("it is protected again", id, is_confirmed).await;
+    assert_eq!(trade.exits().count(), 2);
+    assert_eq!(rig.position().await, 2);
+}

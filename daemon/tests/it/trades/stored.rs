@@ -1,0 +1,125 @@
+//! The store against the meaning of its changes: what comes back is what went in, and what must not
+//! be written is not.
+
+use std::time::Duration;
+
+use blotter_daemon::trades::commands::{Command, RefusalCode};
+use blotter_daemon::trades::facts::apply::apply;
+use blotter_daemon::trades::facts::{Book, Change, FlatCause, Wish, WishStamp};
+use blotter_daemon::trades::ports::{CommitError, Fence, Holder, LeaseAnswer, Store};
+use blotter_daemon::trades::rules::Rules;
+use uuid::Uuid;
+
+use super::rig::Rig;
+
+const TTL: Duration = Duration::from_secs(30);
+
+fn holder(process: u128) -> Holder {
+    Holder { host: Uuid::from_u128(process), process: Uuid::from_u128(process) }
+}
+
+async fn own(rig: &Rig, process: u128) -> Fence {
+    match rig.ledger.lease(holder(process), TTL).await.unwrap() {
+        LeaseAnswer::Renewed(epoch) | LeaseAnswer::Taken(epoch) | LeaseAnswer::TakenOver(epoch) => {
+            Fence { holder: holder(process), epoch, ttl: TTL }
+        }
+        LeaseAnswer::Held => panic!("somebody else has the lease"),
+    }
+}
+
+async fn run_out(rig: &Rig) {
+    let admin = crate::support::Raw::connect(&rig.cluster.url()).await;
+    admin.batch_execute("UPDATE leases SET expires_at = clock_timestamp() - interval '1 s'").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_book_comes_back_as_it_was_written() {
+    let mut rig = Rig::start().await;
+    rig.hold().await;
+    let stored = rig.book().await;
+    // The same trade, built by the function that says what changes mean.
+    let mut meant = Book::new(stored.mode, stored.starting_equity);
+    meant.account = stored.account.clone();
+    for trade in stored.trades.values() {
+        let bare = blotter_daemon::trades::facts::Trade { intents: Vec::new(), fills: Vec::new(), ..trade.clone() };
+        apply(&mut meant, &Change::Begin(Box::new(bare)), Rules::ALL).unwrap();
+        for intent in &trade.intents {
+            apply(&mut meant, &Change::Intent(Box::new(intent.clone())), Rules::ALL).unwrap();
+        }
+        for fill in &trade.fills {
+            apply(&mut meant, &Change::Fill(fill.clone()), Rules::ALL).unwrap();
+        }
+    }
+    assert_eq!(stored.trades, meant.trades);
+    // Written once more, nothing changes.
+    run_out(&rig).await;
+    let fence = own(&rig, 2).await;
+    let again: Vec<Change> = stored
+        .trades
+        .values()
+        .flat_map(|trade| {
+            let intents = trade.intents.iter().map(|intent| Change::Intent(Box::new(intent.clone())));
+            let fills = trade.fills.iter().map(|fill| Change::Fill(fill.clone()));
+            let marks = Change::Marks { trade: trade.id(), becomes: Box::new(trade.marks.clone()) };
+            intents.chain(fills).chain([marks]).collect::<Vec<_>>()
+        })
+        .collect();
+    let events = rig.count("SELECT count(*) FROM intent_events").await;
+    rig.ledger.commit(&fence, &again).await.unwrap();
+    assert_eq!(rig.book().await, stored);
+    assert_eq!(rig.count("SELECT count(*) FROM intent_events").await, events, "nothing moved, nothing is told");
+}
+
+#[tokio::test]
+async fn a_lease_has_one_holder_and_a_deposed_one_writes_nothing() {
+    let rig = Rig::start().await;
+    let id = rig.place().await;
+    let first = own(&rig, 1).await;
+    assert_eq!(rig.ledger.lease(holder(1), TTL).await.unwrap(), LeaseAnswer::Renewed(first.epoch));
+    assert_eq!(rig.ledger.lease(holder(2), TTL).await.unwrap(), LeaseAnswer::Held);
+    run_out(&rig).await;
+    let second = own(&rig, 2).await;
+    assert!(second.epoch > first.epoch);
+    let marks = Change::Marks { trade: id, becomes: Box::new(rig.trade(id).await.marks) };
+    assert_eq!(rig.ledger.commit(&first, std::slice::from_ref(&marks)).await, Err(CommitError::LeaseLost));
+    assert_eq!(rig.ledger.commit(&second, &[marks]).await, Ok(()));
+    rig.ledger.release(&second).await.unwrap();
+    let taken = rig.ledger.lease(holder(3), TTL).await.unwrap();
+    assert!(
+        matches!(taken, LeaseAnswer::Taken(epoch) if epoch > second.epoch),
+        "given back: no quiet period; {taken:?}"
+    );
+}
+
+#[tokio::test]
+async fn whoever_saw_another_wish_is_overtaken_and_all_of_a_commit_or_none_is_written() {
+    let rig = Rig::start().await;
+    let id = rig.place().await;
+    let fence = own(&rig, 1).await;
+    let trade = rig.trade(id).await;
+    let flat = Wish { keep: 0, flat: Some(FlatCause::User), version: 2, ..trade.wish.clone() };
+    let wish = |expect| Change::Wish { trade: id, expect, becomes: Box::new(flat.clone()) };
+    let stale = WishStamp { version: 9, flat: false };
+    let mut moved = trade.marks.clone();
+    moved.breaches = 5;
+    let both = [Change::Marks { trade: id, becomes: Box::new(moved) }, wish(stale)];
+    assert!(matches!(rig.ledger.commit(&fence, &both).await, Err(CommitError::Overtaken(_))));
+    assert_eq!(rig.trade(id).await, trade, "the first half is not written either");
+    rig.ledger.commit(&fence, &[wish(WishStamp::of(&trade.wish))]).await.unwrap();
+    assert_eq!(rig.trade(id).await.wish, flat);
+}
+
+#[tokio::test]
+async fn a_symbol_has_one_live_trade() {
+    let rig = Rig::start().await;
+    let id = rig.place().await;
+    let mut twin = rig.wanted(id);
+    twin.id = blotter_shared::domain::TradeId(Uuid::from_u128(9));
+    let refused = rig.command(Command::Place(Box::new(twin))).await.unwrap_err();
+    assert_eq!(refused.code, RefusalCode::SymbolTaken);
+    let fence = own(&rig, 1).await;
+    let mut twin = rig.trade(id).await;
+    twin.spec.id = blotter_shared::domain::TradeId(Uuid::from_u128(9));
+    let answer = rig.ledger.commit(&fence, &[Change::Begin(Box::new(twin))]).await;
+    assert!(matches!(answer, Err(CommitError::Overtaken(_))), "{answer:?}");
+}
