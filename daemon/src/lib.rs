@@ -11,6 +11,7 @@
 //! * Every task has an owner, a name and an end.
 
 pub mod accounts;
+pub mod analytics;
 pub mod api;
 pub mod app;
 pub mod auth;

@@ -24,6 +24,7 @@ mod listener;
 mod market;
 mod meta;
 mod openapi;
+mod performance;
 mod problem;
 mod routes;
 mod settings;

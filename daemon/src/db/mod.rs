@@ -34,6 +34,7 @@ pub mod devices;
 pub mod engine;
 pub mod installation;
 pub mod listen;
+pub mod performance;
 pub mod secrets;
 pub mod settings;
 pub mod snapshots;

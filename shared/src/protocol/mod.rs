@@ -12,6 +12,7 @@ pub mod events;
 pub mod headers;
 pub mod health;
 pub mod market;
+pub mod performance;
 pub mod problem;
 pub mod settings;
 pub mod sync;

@@ -92,7 +92,9 @@ const MODULES: &[(&str, &str)] = &[
     ("telemetry", "config"),
     ("auth", "clock config"),
     ("calendar", "clock"),
-    ("db", "auth clock"),
+    ("analytics", ""),
+    // The sums of closed trades are made by pure functions.
+    ("db", "analytics auth clock"),
     ("postgres", "db"),
     ("health", "clock db"),
     ("events", "auth calendar clock config db health telemetry"),
@@ -100,9 +102,8 @@ const MODULES: &[(&str, &str)] = &[
     ("broker", "clock config telemetry vault"),
     ("market", "broker calendar clock config db telemetry"),
     ("accounts", "auth broker clock db health vault"),
-    ("trades", "accounts auth broker calendar clock config db events market telemetry"),
+    ("trades", "accounts analytics auth broker calendar clock config db events market telemetry"),
     ("context", "broker calendar clock db market trades"),
-    ("analytics", "db trades"),
     ("schedule", "analytics calendar clock config context db events health market telemetry trades"),
     (
         "api",
