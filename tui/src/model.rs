@@ -8,9 +8,10 @@ use blotter_shared::protocol::health::{Health, Version};
 use blotter_shared::protocol::market::Market;
 use blotter_shared::protocol::settings::Settings;
 use blotter_shared::protocol::sync::SyncStatus;
-use blotter_shared::protocol::trades::Trade;
+use blotter_shared::protocol::trades::{Trade, TradeList};
 use chrono::{DateTime, Utc};
 
+use crate::client::calls::HistoryQuery;
 use crate::client::session::{Link, Session, TimedRefresh, split_mix};
 use crate::clock::Now;
 use crate::input::keymap::Keymap;
@@ -19,6 +20,7 @@ use crate::overlays::notices::Notices;
 use crate::panes::Pane;
 use crate::panes::history::model::HistoryPane;
 use crate::panes::open::model::OpenPane;
+use crate::panes::performance::model::PerformancePane;
 use crate::theme::glyphs::Glyphs;
 use crate::theme::{Background, ColorDepth, Theme};
 
@@ -57,10 +59,38 @@ pub struct Data {
     pub market: Option<Heard<Market>>,
     pub settings: Option<Settings>,
     pub open: Option<Vec<Trade>>,
+    pub recent: Recent,
     pub alarms: Vec<Alarm>,
     pub sync: Option<SyncStatus>,
     /// The change-feed sequence that all of this is at least as new as.
     pub seq: Option<i64>,
+}
+
+/// The newest closed trades, whatever the History pane shows: the day's result is made of them.
+#[derive(Clone, Debug, Default)]
+pub struct Recent {
+    pub trades: Vec<Trade>,
+    /// The daemon has older ones.
+    pub has_more: bool,
+}
+
+impl Recent {
+    /// Takes the first page of everything; another page says nothing about the newest.
+    pub fn take(&mut self, query: &HistoryQuery, page: &TradeList) {
+        let filter = HistoryQuery { mode: None, ..query.clone() };
+        if filter == HistoryQuery::default() {
+            self.trades.clone_from(&page.items);
+            self.has_more = page.next_cursor.is_some();
+        }
+    }
+
+    /// A trade was pushed.
+    pub fn note(&mut self, trade: &Trade) {
+        self.trades.retain(|known| known.id != trade.id);
+        if trade.status.is_terminal() {
+            self.trades.insert(0, trade.clone());
+        }
+    }
 }
 
 /// An answer with the moment it came.
@@ -86,6 +116,7 @@ pub struct Model {
     pub pane: Pane,
     pub open: OpenPane,
     pub history: HistoryPane,
+    pub performance: PerformancePane,
     pub overlays: Vec<Overlay>,
     pub notices: Notices,
     pub timed_refresh: TimedRefresh,
@@ -117,6 +148,7 @@ impl Model {
             pane: Pane::Open,
             open: OpenPane::default(),
             history: HistoryPane::default(),
+            performance: PerformancePane::default(),
             overlays: Vec::new(),
             notices: Notices::default(),
             timed_refresh: TimedRefresh::On,

@@ -5,7 +5,7 @@ mod answers;
 pub mod keys;
 mod settings_form;
 
-use crate::client::calls::{Call, CallError};
+use crate::client::calls::{Call, CallError, HistoryQuery};
 use crate::client::session::{Input, Order};
 use crate::clock::Now;
 use crate::effect::Effect;
@@ -14,7 +14,7 @@ use crate::model::Model;
 use crate::msg::{Msg, StreamSaid};
 use crate::overlays::notices::Level;
 use crate::panes::list::Step;
-use crate::panes::{Pane, history, open};
+use crate::panes::{Pane, history, open, performance};
 use crate::theme::Background;
 use crate::view::layout;
 use crate::widgets::canvas::Target;
@@ -163,15 +163,20 @@ fn effect_of(model: &mut Model, order: Order) -> Effect {
 
 /// What a screen is made of, the rows first.
 fn everything(model: &Model) -> Vec<Call> {
-    vec![
-        Call::OpenTrades,
-        Call::Settings,
-        Call::Health,
-        Call::Market,
-        Call::History(model.history.query()),
-        Call::Alarms,
-        Call::SyncStatus { version: model.data.seq.unwrap_or(0) },
-    ]
+    let history = model.history.refresh();
+    let newest = HistoryQuery { mode: model.history.mode, ..HistoryQuery::default() };
+    let mut calls = vec![Call::OpenTrades, Call::Settings, Call::Health, Call::Market];
+    // The day's result is made of the newest, whatever the pane shows.
+    if history != newest {
+        calls.push(Call::History(newest));
+    }
+    calls.push(Call::History(history));
+    calls.push(Call::Totals(model.history.query().totals()));
+    if model.pane == Pane::Performance || model.performance.data.is_some() {
+        calls.push(Call::Performance(model.performance.query()));
+    }
+    calls.extend([Call::Alarms, Call::SyncStatus { version: model.data.seq.unwrap_or(0) }]);
+    calls
 }
 
 /// Keeps selection and scrolling where they belong after any change.
@@ -192,7 +197,10 @@ fn settle(model: &mut Model) {
             list.settle(&model.history.rows(), viewport, height);
             model.history.list = list;
         }
-        Pane::Performance => {}
+        Pane::Performance => {
+            let hidden = performance::view::hidden_rows(model);
+            model.performance.top = model.performance.top.min(hidden);
+        }
     }
 }
 

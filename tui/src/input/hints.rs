@@ -61,7 +61,9 @@ fn is_useful(model: &Model, entry: &Entry) -> bool {
             (Some(Overlay::Settings(form)), Some(settings)) => form.is_stale(settings),
             _ => false,
         },
-        A::NextFilter => is_bare,
+        A::NextFilter | A::NextPeriod | A::NextBreakdown => is_bare,
+        A::NextSort => is_bare && list(model).is_some_and(|(_, count)| count > 1),
+        A::ReverseSort | A::NextMode => is_bare,
         A::Sync | A::AutoRefresh | A::Settings | A::Messages => is_bare,
         A::Back if is_modal => false,
         A::Back => {
@@ -94,6 +96,6 @@ pub fn list(model: &Model) -> Option<(&ListState, usize)> {
 pub fn is_modal(context: Context) -> bool {
     match context {
         Context::Dialog | Context::Typing => true,
-        Context::Everywhere | Context::Lists | Context::History | Context::Settings => false,
+        Context::Everywhere | Context::Lists | Context::History | Context::Performance | Context::Settings => false,
     }
 }

@@ -25,6 +25,11 @@ pub enum Action {
     Search,
     Copy,
     NextFilter,
+    NextSort,
+    ReverseSort,
+    NextPeriod,
+    NextBreakdown,
+    NextMode,
     Sync,
     AutoRefresh,
     OpenPane,
@@ -58,6 +63,7 @@ pub enum Context {
     /// Anything with rows: panes, help, messages, settings.
     Lists,
     History,
+    Performance,
     Settings,
     Dialog,
     /// A line of text is being typed: characters go there first.
@@ -71,6 +77,7 @@ impl Context {
             Self::Everywhere => "Everywhere",
             Self::Lists => "Moving and rows",
             Self::History => "History",
+            Self::Performance => "Performance",
             Self::Settings => "Settings",
             Self::Dialog => "Dialogs",
             Self::Typing => "While typing",
@@ -78,7 +85,7 @@ impl Context {
     }
 
     pub const ALL: &'static [Self] =
-        &[Self::Lists, Self::Everywhere, Self::History, Self::Settings, Self::Dialog, Self::Typing];
+        &[Self::Lists, Self::Everywhere, Self::History, Self::Performance, Self::Settings, Self::Dialog, Self::Typing];
 }
 
 /// One row of the table.
@@ -116,6 +123,14 @@ pub const TABLE: &[Entry] = &[
     entry(Action::Search, Context::Lists, "search", &["/"]).says("find", "Search; Esc clears"),
     entry(Action::NextFilter, Context::History, "next_filter", &["f"])
         .says("filter", "Next filter: all, wins, losses, expired"),
+    entry(Action::NextPeriod, Context::Performance, "next_period", &["p"])
+        .says("period", "Next period: 7, 30, 90 days, this year, all"),
+    entry(Action::NextBreakdown, Context::Performance, "next_breakdown", &["b"])
+        .says("breakdown", "Next breakdown: strategy, ticker, side, weekday, hour, days to expiry and more"),
+    entry(Action::NextSort, Context::Lists, "next_sort", &["o"]).says("sort", "Sort by the next column"),
+    entry(Action::ReverseSort, Context::Lists, "reverse_sort", &["O"]).says("", "Turn the order of the rows around"),
+    entry(Action::NextMode, Context::Lists, "next_mode", &["m"])
+        .says("", "History and performance of the next mode: SIM, SANDBOX, LIVE"),
     entry(Action::Sync, Context::Everywhere, "sync", &["r"]).says("sync", "Ask the daemon for the newest now"),
     entry(Action::AutoRefresh, Context::Everywhere, "auto_refresh", &["a"])
         .says("auto", "Turn the timed refresh on or off"),
@@ -159,6 +174,7 @@ const MOVING_KEYS: &[char] = &['h', 'j', 'k', 'l', 'g', 'G'];
 /// Contexts that are asked together: a key may mean one thing in each of these.
 const TOGETHER: &[&[Context]] = &[
     &[Context::History, Context::Lists, Context::Everywhere],
+    &[Context::Performance, Context::Lists, Context::Everywhere],
     &[Context::Settings, Context::Lists, Context::Everywhere],
     &[Context::Dialog],
     &[Context::Typing],
@@ -266,6 +282,7 @@ fn moves(action: Action) -> bool {
         A::Up | A::Down | A::Left | A::Right | A::PageUp | A::PageDown | A::Top | A::Bottom => true,
         A::NextChoice | A::PreviousChoice => true,
         A::Details | A::Search | A::Copy | A::NextFilter | A::Sync | A::AutoRefresh | A::OpenPane => false,
+        A::NextSort | A::ReverseSort | A::NextPeriod | A::NextBreakdown | A::NextMode => false,
         A::HistoryPane | A::PerformancePane | A::NextPane | A::PreviousPane | A::Settings | A::Messages => false,
         A::Back | A::SaveSettings | A::RefreshForm | A::CopyWork | A::Redraw | A::Suspend | A::Help => false,
         A::Quit | A::Confirm | A::Yes | A::Keep | A::AcceptText | A::CancelText => false,

@@ -42,14 +42,25 @@ fn take(model: &mut Model, call: &Call, answer: Answer) -> Vec<Effect> {
         Answer::Version(version) => model.data.version = Some(version),
         Answer::Health(health) => return health_came(model, *health),
         Answer::Market(market) => market_came(model, market),
-        Answer::Settings(settings) => settings_came(model, *settings),
+        Answer::Settings(settings) => return settings_came(model, *settings),
         Answer::OpenTrades(list) => {
             note_seq(model, list.as_of);
             model.data.open = Some(list.items);
         }
         Answer::History(list) => {
             if let Call::History(query) = call {
+                model.data.recent.take(query, &list);
                 model.history.take(query, list);
+            }
+        }
+        Answer::Totals(totals) => {
+            if let Call::Totals(query) = call {
+                model.history.totals = Some((query.clone(), totals));
+            }
+        }
+        Answer::Performance(performance) => {
+            if let Call::Performance(query) = call {
+                model.performance.take(*query, *performance);
             }
         }
         Answer::Trade(trade) => return trade_came(model, &trade),
@@ -63,7 +74,7 @@ fn take(model: &mut Model, call: &Call, answer: Answer) -> Vec<Effect> {
         Answer::Accounts(_) => {}
         Answer::SettingsSaved(settings) => {
             settings_form::saved(model, &settings);
-            settings_came(model, *settings);
+            return settings_came(model, *settings);
         }
     }
     vec![]
@@ -87,8 +98,11 @@ fn failed(model: &mut Model, call: &Call, error: &CallError) -> Vec<Effect> {
             model.notices.say(model.now, Level::Warn, format!("The next page did not come: {error}"));
         }
         Call::History(_) => model.history.is_loading_more = false,
+        Call::Performance(query) => model.performance.refused(*query, error),
         // A load that fails is the session's business: it is repeated and shown as a banner.
         Call::Version | Call::Health | Call::Market | Call::Settings | Call::OpenTrades => {}
+        // The line of totals says how many rows there are at least until they come.
+        Call::Totals(_) => {}
         Call::Trade(_) | Call::Alarms | Call::SyncStatus { .. } | Call::Accounts | Call::PutToken { .. } => {}
     }
     vec![]
@@ -110,9 +124,9 @@ fn market_came(model: &mut Model, market: Market) {
     model.data.market = Some(Heard { value: market, at: model.now });
 }
 
-fn settings_came(model: &mut Model, settings: Settings) {
+fn settings_came(model: &mut Model, settings: Settings) -> Vec<Effect> {
     if model.data.settings.as_ref().is_some_and(|known| known.version > settings.version) {
-        return;
+        return vec![];
     }
     if model.data.settings.is_none() && !settings.auto_refresh {
         model.timed_refresh = TimedRefresh::Off;
@@ -125,7 +139,12 @@ fn settings_came(model: &mut Model, settings: Settings) {
             form.version = settings.version;
         }
     }
+    let mode = settings.broker_mode;
     model.data.settings = Some(settings);
+    // Play money and real money are never on one list.
+    let mut effects = model.history.choose_mode(Some(mode));
+    effects.extend(model.performance.choose_mode(mode, model.pane));
+    effects
 }
 
 /// A trade is new or changed: into its list, or from one to the other.
@@ -147,7 +166,12 @@ fn trade_came(model: &mut Model, trade: &Trade) -> Vec<Effect> {
             }
         }
     }
-    model.history.note(trade)
+    model.data.recent.note(trade);
+    let mut effects = model.history.note(trade);
+    if trade.status.is_terminal() && !model.is_loading {
+        effects.extend(model.performance.reload_if_shown(model.pane));
+    }
+    effects
 }
 
 fn alarm_came(model: &mut Model, alarm: Alarm) {
@@ -204,10 +228,7 @@ fn event_came(model: &mut Model, event: Event) -> Vec<Effect> {
             carry_out(model, orders)
         }
         Event::Trade(trade) => trade_came(model, &trade),
-        Event::Settings(settings) => {
-            settings_came(model, *settings);
-            vec![]
-        }
+        Event::Settings(settings) => settings_came(model, *settings),
         Event::Alarm(alarm) => {
             alarm_came(model, *alarm);
             vec![]

@@ -1,6 +1,6 @@
 //! What a key does, by the keymap and by what is on top.
 
-use blotter_shared::domain::TradeId;
+use blotter_shared::domain::{BrokerMode, TradeId};
 use blotter_shared::protocol::settings::SettingsUpdate;
 use blotter_shared::protocol::sync::SyncRequest;
 use blotter_shared::protocol::trades::Trade;
@@ -34,7 +34,7 @@ pub fn contexts(model: &Model) -> &'static [Context] {
         None => match model.pane {
             Pane::Open => &[Context::Lists, Context::Everywhere],
             Pane::History => &[Context::History, Context::Lists, Context::Everywhere],
-            Pane::Performance => &[Context::Everywhere],
+            Pane::Performance => &[Context::Performance, Context::Lists, Context::Everywhere],
         },
     }
 }
@@ -150,7 +150,7 @@ pub(super) fn on_paste(model: &mut Model, text: &str) {
 /// In the History pane the daemon searches.
 fn after_typing(model: &mut Model) -> Vec<Effect> {
     if model.overlays.is_empty() && model.pane == Pane::History && model.history.loaded != model.history.query() {
-        return vec![model.history.reload()];
+        return model.history.reload();
     }
     vec![]
 }
@@ -179,13 +179,18 @@ fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         A::Search => begin_search(model),
         A::Copy => return copy_row(model),
         A::NextFilter => return model.history.turn_filter(1),
+        A::NextSort => return sort(model, Sorted::Next),
+        A::ReverseSort => return sort(model, Sorted::Reversed),
+        A::NextPeriod => return model.performance.turn_period(1),
+        A::NextBreakdown => return model.performance.turn_breakdown(),
+        A::NextMode => return next_mode(model),
         A::Sync => return sync(model),
         A::AutoRefresh => toggle_refresh(model),
-        A::OpenPane => show(model, Pane::Open),
-        A::HistoryPane => show(model, Pane::History),
-        A::PerformancePane => show(model, Pane::Performance),
-        A::NextPane => show(model, model.pane.next()),
-        A::PreviousPane => show(model, model.pane.previous()),
+        A::OpenPane => return show(model, Pane::Open),
+        A::HistoryPane => return show(model, Pane::History),
+        A::PerformancePane => return show(model, Pane::Performance),
+        A::NextPane => return show(model, model.pane.next()),
+        A::PreviousPane => return show(model, model.pane.previous()),
         A::Settings => open_overlay(model, Overlay::Settings(SettingsForm::new(settings_version(model)))),
         A::Messages => open_overlay(model, Overlay::Messages { top: 0 }),
         A::Help => open_overlay(model, Overlay::Help { top: 0 }),
@@ -264,14 +269,28 @@ fn scroll_list(model: &mut Model, step: Step) -> Vec<Effect> {
             model.history.list.step(&rows, step);
             model.history.ask_for_more()
         }
-        Pane::Performance => vec![],
+        Pane::Performance => {
+            let hidden = crate::panes::performance::view::hidden_rows(model);
+            let top = &mut model.performance.top;
+            *top = match step {
+                Step::Up(count) => top.saturating_sub(count),
+                Step::Down(count) => top.saturating_add(count).min(hidden),
+                Step::First => 0,
+                Step::Last => hidden,
+            };
+            vec![]
+        }
     }
 }
 
 fn sideways(model: &mut Model, turn: Turn) -> Vec<Effect> {
     match (model.overlays.last(), model.pane) {
         (Some(Overlay::Settings(_)), _) => settings_form::turn(model, turn),
-        (Some(_), _) | (None, Pane::Performance) => {}
+        (Some(_), _) => {}
+        (None, Pane::Performance) => {
+            let count = crate::panes::performance::model::PERIODS.len();
+            return model.performance.turn_period(if turn == Turn::Right { 1 } else { count - 1 });
+        }
         (None, Pane::History) => {
             let count = crate::panes::history::model::FILTERS.len();
             return model.history.turn_filter(if turn == Turn::Right { 1 } else { count - 1 });
@@ -392,10 +411,46 @@ fn toggle_refresh(model: &mut Model) {
     model.notices.say(model.now, Level::Info, words);
 }
 
-fn show(model: &mut Model, pane: Pane) {
-    if model.overlays.is_empty() {
-        model.pane = pane;
+fn show(model: &mut Model, pane: Pane) -> Vec<Effect> {
+    if !model.overlays.is_empty() {
+        return vec![];
     }
+    model.pane = pane;
+    model.performance.load_if_shown(pane)
+}
+
+/// What happens to the order of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sorted {
+    Next,
+    Reversed,
+}
+
+fn sort(model: &mut Model, sorted: Sorted) -> Vec<Effect> {
+    if !model.overlays.is_empty() {
+        return vec![];
+    }
+    match (model.pane, sorted) {
+        (Pane::Open, Sorted::Next) => model.open.sort = model.open.sort.next(),
+        (Pane::Open, Sorted::Reversed) => model.open.is_reversed = !model.open.is_reversed,
+        (Pane::History, Sorted::Next) => return model.history.sort_next(),
+        (Pane::History, Sorted::Reversed) => return model.history.reverse(),
+        (Pane::Performance, _) => {}
+    }
+    vec![]
+}
+
+/// History and figures of the next mode; the one of the settings is where it begins.
+fn next_mode(model: &mut Model) -> Vec<Effect> {
+    if !model.overlays.is_empty() || model.pane == Pane::Open {
+        return vec![];
+    }
+    let all = BrokerMode::ALL;
+    let at = all.iter().position(|mode| Some(*mode) == model.history.mode).unwrap_or(0);
+    let Some(mode) = all.get((at + 1) % all.len()).copied() else { return vec![] };
+    let mut effects = model.history.choose_mode(Some(mode));
+    effects.extend(model.performance.choose_mode(mode, model.pane));
+    effects
 }
 
 /// Opens an overlay, or closes it when it is the one on top.

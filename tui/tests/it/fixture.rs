@@ -14,7 +14,7 @@ use blotter_shared::protocol::health::{Component, ComponentState, Health, Versio
 use blotter_shared::protocol::market::{Market, SessionPhase};
 use blotter_shared::protocol::settings::{Settings, StoredTokens};
 use blotter_shared::protocol::sync::SyncStatus;
-use blotter_shared::protocol::trades::{Close, Trade, TradeList};
+use blotter_shared::protocol::trades::{Close, TotalsQuery, Trade, TradeList, TradeTotals};
 use blotter_tui::client::calls::{Answer, Call, CallError};
 use blotter_tui::client::events::StreamItem;
 use blotter_tui::clock::Now;
@@ -28,7 +28,10 @@ use blotter_tui::theme::glyphs::Glyphs;
 use blotter_tui::theme::{ColorDepth, Theme};
 use blotter_tui::{picture, update, view};
 use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
 use uuid::Uuid;
+
+use crate::figures::performance;
 
 pub(crate) fn utc(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
@@ -66,9 +69,8 @@ impl Row {
         let contract: blotter_shared::domain::OptionContract = self.symbol.parse().unwrap();
         let is_filled = !self.entry.is_empty();
         let pnl = (!self.entry.is_empty() && !self.mark.is_empty()).then(|| {
-            let (entry, mark): (rust_decimal::Decimal, rust_decimal::Decimal) =
-                (self.entry.parse().unwrap(), self.mark.parse().unwrap());
-            Cash((mark - entry) * rust_decimal::Decimal::from(self.qty * 100))
+            let (entry, mark): (Decimal, Decimal) = (self.entry.parse().unwrap(), self.mark.parse().unwrap());
+            Cash((mark - entry) * Decimal::from(self.qty * 100))
         });
         Trade {
             id: TradeId(Uuid::from_u128(u128::from(self.number))),
@@ -352,6 +354,8 @@ pub(crate) struct World {
     pub(crate) market: Market,
     pub(crate) alarms: Vec<Alarm>,
     pub(crate) next_cursor: Option<String>,
+    /// How many closed trades there are, when not only those of `closed`.
+    pub(crate) rows: Option<u64>,
 }
 
 impl World {
@@ -370,6 +374,22 @@ impl World {
             market: market(SessionPhase::Open),
             alarms: vec![],
             next_cursor: None,
+            rows: None,
+        }
+    }
+
+    fn totals(&self, query: &TotalsQuery) -> TradeTotals {
+        let term = query.q.clone().unwrap_or_default().to_lowercase();
+        let found = self.closed.iter().filter(|trade| trade.ticker.to_lowercase().contains(&term));
+        let results: Vec<Cash> = found.filter_map(|trade| trade.close.as_ref()?.realized_pnl).collect();
+        let count =
+            |wanted: fn(&Cash) -> bool| u64::try_from(results.iter().filter(|cash| wanted(cash)).count()).unwrap();
+        TradeTotals {
+            rows: self.rows.unwrap_or(count(|_| true)),
+            trades: self.rows.unwrap_or(count(|_| true)),
+            wins: count(|cash| cash.0 > Decimal::ZERO),
+            losses: count(|cash| cash.0 < Decimal::ZERO),
+            net: results.iter().fold(Cash::ZERO, |sum, cash| sum + *cash),
         }
     }
 
@@ -397,6 +417,8 @@ impl World {
                     .collect();
                 Answer::History(list(&found, self.next_cursor.clone()))
             }
+            Call::Totals(query) => Answer::Totals(self.totals(query)),
+            Call::Performance(query) => Answer::Performance(Box::new(performance(*query, &self.closed))),
             Call::Trade(id) => Answer::Trade(Box::new(self.open.iter().find(|trade| trade.id == *id).unwrap().clone())),
             Call::Alarms => Answer::Alarms(AlarmList { items: self.alarms.clone() }),
             Call::Accounts => Answer::Accounts(AccountList::default()),
@@ -438,6 +460,8 @@ pub(crate) struct Desk {
     /// Calls that are not answered by themselves.
     pub(crate) held: Vec<Call>,
     pub(crate) holds_actions: bool,
+    /// Pages of history are given by the test.
+    pub(crate) holds_history: bool,
     pub(crate) is_gone: bool,
 }
 
@@ -460,7 +484,16 @@ impl Desk {
             refresh: Duration::from_secs(15),
         };
         let model = Model::new(now, look.size, parts, 7);
-        Self { model, now, world, deeds: Vec::new(), held: Vec::new(), holds_actions: false, is_gone: false }
+        Self {
+            model,
+            now,
+            world,
+            deeds: Vec::new(),
+            held: Vec::new(),
+            holds_actions: false,
+            holds_history: false,
+            is_gone: false,
+        }
     }
 
     /// A desk whose session is live.
@@ -499,10 +532,17 @@ impl Desk {
             }
             Effect::Greet => vec![Msg::Greeted(Ok(version()))],
             Effect::Load(calls) => {
+                let is_held = |call: &&Call| self.holds_history && matches!(call, Call::History(_));
+                self.held.extend(calls.iter().filter(is_held).cloned());
+                let calls: Vec<Call> = calls.iter().filter(|call| !is_held(call)).cloned().collect();
                 let answers = calls.iter().map(|call| answered(call, &self.world));
                 answers.chain([Msg::Loaded(Ok(()))]).collect()
             }
             Effect::Call(call) if call.is_action() && self.holds_actions => {
+                self.held.push(call);
+                vec![]
+            }
+            Effect::Call(call @ Call::History(_)) if self.holds_history => {
                 self.held.push(call);
                 vec![]
             }
