@@ -5,7 +5,7 @@ use blotter_shared::protocol::performance::{
     BestStrategy, Breakdown, BreakdownRow, DayResult, Drawdown, EquityPoint, Figures, Performance, PerformanceQuery,
     Period, Ratios, Streaks,
 };
-use blotter_shared::protocol::trades::Trade;
+use blotter_shared::protocol::trades::{TotalsQuery, Trade, TradeTotals};
 use chrono::{Datelike, Days, NaiveDate, Weekday};
 use rust_decimal::Decimal;
 
@@ -160,5 +160,20 @@ pub(crate) fn of_days(
         by,
         rows,
         rows_left_out: 0,
+    }
+}
+
+/// What a daemon answers about these trades; `rows` when there are more than those.
+pub(crate) fn totals(query: &TotalsQuery, closed: &[Trade], rows: Option<u64>) -> TradeTotals {
+    let term = query.q.clone().unwrap_or_default().to_lowercase();
+    let found = closed.iter().filter(|trade| trade.ticker.to_lowercase().contains(&term));
+    let results: Vec<Cash> = found.filter_map(|trade| trade.close.as_ref()?.realized_pnl).collect();
+    let count = |wanted: fn(&Cash) -> bool| u64::try_from(results.iter().filter(|cash| wanted(cash)).count()).unwrap();
+    TradeTotals {
+        rows: rows.unwrap_or(count(|_| true)),
+        trades: rows.unwrap_or(count(|_| true)),
+        wins: count(|cash| cash.0 > Decimal::ZERO),
+        losses: count(|cash| cash.0 < Decimal::ZERO),
+        net: results.iter().fold(Cash::ZERO, |sum, cash| sum + *cash),
     }
 }

@@ -14,7 +14,7 @@ use blotter_shared::protocol::health::{Component, ComponentState, Health, Versio
 use blotter_shared::protocol::market::{Market, SessionPhase};
 use blotter_shared::protocol::settings::{Settings, StoredTokens};
 use blotter_shared::protocol::sync::SyncStatus;
-use blotter_shared::protocol::trades::{Close, TotalsQuery, Trade, TradeList, TradeTotals};
+use blotter_shared::protocol::trades::{Close, Trade, TradeList};
 use blotter_tui::client::calls::{Answer, Call, CallError};
 use blotter_tui::client::events::StreamItem;
 use blotter_tui::clock::Now;
@@ -31,7 +31,7 @@ use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
-use crate::figures::performance;
+use crate::figures::{performance, totals};
 
 pub(crate) fn utc(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
@@ -378,21 +378,6 @@ impl World {
         }
     }
 
-    fn totals(&self, query: &TotalsQuery) -> TradeTotals {
-        let term = query.q.clone().unwrap_or_default().to_lowercase();
-        let found = self.closed.iter().filter(|trade| trade.ticker.to_lowercase().contains(&term));
-        let results: Vec<Cash> = found.filter_map(|trade| trade.close.as_ref()?.realized_pnl).collect();
-        let count =
-            |wanted: fn(&Cash) -> bool| u64::try_from(results.iter().filter(|cash| wanted(cash)).count()).unwrap();
-        TradeTotals {
-            rows: self.rows.unwrap_or(count(|_| true)),
-            trades: self.rows.unwrap_or(count(|_| true)),
-            wins: count(|cash| cash.0 > Decimal::ZERO),
-            losses: count(|cash| cash.0 < Decimal::ZERO),
-            net: results.iter().fold(Cash::ZERO, |sum, cash| sum + *cash),
-        }
-    }
-
     pub(crate) fn answer(&self, call: &Call) -> Answer {
         let list = |items: &[Trade], next_cursor| TradeList { items: items.to_vec(), next_cursor, as_of: 41 };
         let status = SyncStatus {
@@ -417,7 +402,7 @@ impl World {
                     .collect();
                 Answer::History(list(&found, self.next_cursor.clone()))
             }
-            Call::Totals(query) => Answer::Totals(self.totals(query)),
+            Call::Totals(query) => Answer::Totals(totals(query, &self.closed, self.rows)),
             Call::Performance(query) => Answer::Performance(Box::new(performance(*query, &self.closed))),
             Call::Trade(id) => Answer::Trade(Box::new(self.open.iter().find(|trade| trade.id == *id).unwrap().clone())),
             Call::Alarms => Answer::Alarms(AlarmList { items: self.alarms.clone() }),
