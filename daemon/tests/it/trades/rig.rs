@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use blotter_daemon::broker::factory::{Account, Addresses, BrokerFactory, LiveLock};
 use blotter_daemon::broker::rate_limit::{Limiters, Limits as Rates, MemoryStore};
-use blotter_daemon::broker::{Order, OrderScope, Priority};
+use blotter_daemon::broker::{Order, OrderScope, OrderStatus, Priority};
 use blotter_daemon::calendar::{Calendar, Force};
 use blotter_daemon::clock::Clock;
 use blotter_daemon::db::engine::AccountKey;
@@ -240,11 +240,24 @@ impl Rig {
         id
     }
 
-    /// A trade that is held and has its bracket.
+    /// A trade that is held and has its bracket, which the broker has looked through: until then a
+    /// price that moves past the stop makes it a refused order, not one that is hit.
     pub(super) async fn hold(&mut self) -> TradeId {
         let id = self.place().await;
         self.until("the bracket is confirmed", id, is_confirmed).await;
-        id
+        let begun = self.now();
+        let mut looks = looks();
+        loop {
+            let ours = self.ours().await;
+            let accepted =
+                |order: &Order| order.legs.len() == 2 && order.legs.iter().all(|leg| leg.status == OrderStatus::Open);
+            if ours.iter().any(accepted) {
+                return id;
+            }
+            let waited = (self.now() - begun).to_std().unwrap_or_default();
+            assert!(waited < DEADLINE, "waited for: the bracket is looked through; the broker has {ours:#?}");
+            looks.tick().await;
+        }
     }
 
     /// Judges a command on what is durable and makes it durable.
