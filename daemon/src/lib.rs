@@ -22,6 +22,7 @@ pub mod clock;
 pub mod config;
 pub mod db;
 pub mod events;
+pub mod export;
 pub mod health;
 pub mod market;
 pub mod postgres;

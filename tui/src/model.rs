@@ -21,8 +21,10 @@ use crate::panes::Pane;
 use crate::panes::history::model::HistoryPane;
 use crate::panes::open::model::OpenPane;
 use crate::panes::performance::model::PerformancePane;
+use crate::sound::QuietHours;
 use crate::theme::glyphs::Glyphs;
 use crate::theme::{Background, ColorDepth, Theme};
+use crate::update::attention;
 
 /// What does not change while the client runs.
 #[derive(Clone, Debug)]
@@ -30,6 +32,7 @@ pub struct Surroundings {
     pub depth: ColorDepth,
     pub glyphs: Glyphs,
     pub motion: Motion,
+    pub quiet: Option<QuietHours>,
     /// The theme follows the terminal's background.
     pub theme_follows: bool,
     pub access: Access,
@@ -122,6 +125,9 @@ pub struct Model {
     pub timed_refresh: TimedRefresh,
     /// Actions of this client that have not been answered.
     pub in_flight: u32,
+    pub heard: attention::Heard,
+    /// Bytes of an export that is under way.
+    pub exporting: Option<u64>,
     /// A load of everything is under way.
     pub is_loading: bool,
     /// Everything is to be loaded again then: a conflict was met a moment ago.
@@ -153,6 +159,8 @@ impl Model {
             notices: Notices::default(),
             timed_refresh: TimedRefresh::On,
             in_flight: 0,
+            heard: attention::Heard::default(),
+            exporting: None,
             is_loading: false,
             reload_at: None,
             random: seed ^ 0x5bd1_e995,
@@ -249,6 +257,7 @@ pub fn next_wake(model: &Model) -> Option<Duration> {
     let candidates = [
         model.session.next_wake(),
         model.reload_at,
+        model.heard.repeat_at,
         model.notices.next_end(),
         spinner,
         Some(model.now.since_start + until_next_minute(model.trading_now())),

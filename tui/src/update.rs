@@ -2,10 +2,13 @@
 //! input or output: the same messages at the same times always end in the same model.
 
 mod answers;
+pub mod attention;
 pub mod keys;
 mod settings_form;
+mod tools;
 
 use crate::client::calls::{Call, CallError, HistoryQuery};
+use crate::client::export::ExportSaid;
 use crate::client::session::{Input, Order};
 use crate::clock::Now;
 use crate::effect::Effect;
@@ -65,6 +68,10 @@ fn handle(model: &mut Model, msg: Msg) -> Vec<Effect> {
             let orders = model.session.step(model.now, Input::Loaded(result));
             carry_out(model, orders)
         }
+        Msg::Export(said) => {
+            exported(model, said);
+            vec![]
+        }
         Msg::Stream { generation, said } if generation == model.generation => stream(model, said),
         Msg::Stream { .. } => vec![],
     }
@@ -115,6 +122,21 @@ fn greeted(model: &mut Model, result: Result<blotter_shared::protocol::health::V
     carry_out(model, orders)
 }
 
+fn exported(model: &mut Model, said: ExportSaid) {
+    match said {
+        ExportSaid::Progress { bytes } => model.exporting = Some(bytes),
+        ExportSaid::Done { path, bytes } => {
+            model.exporting = None;
+            let words = format!("Exported {} to {}", crate::format::size(bytes), crate::widgets::text::clean(&path));
+            model.notices.say(model.now, Level::Info, words);
+        }
+        ExportSaid::Failed(reason) => {
+            model.exporting = None;
+            model.notices.say(model.now, Level::Warn, format!("Not exported: {reason}"));
+        }
+    }
+}
+
 fn stream(model: &mut Model, said: StreamSaid) -> Vec<Effect> {
     match said {
         StreamSaid::Item(item) => answers::streamed(model, item),
@@ -129,6 +151,7 @@ fn stream(model: &mut Model, said: StreamSaid) -> Vec<Effect> {
 fn on_time(model: &mut Model) -> Vec<Effect> {
     let orders = model.session.step(model.now, Input::Wake);
     let mut effects = carry_out(model, orders);
+    effects.extend(attention::on_time(model));
     if model.reload_at.is_some_and(|at| model.now.since_start >= at) {
         model.reload_at = None;
         let orders = model.session.step(model.now, Input::MustReload);

@@ -17,6 +17,7 @@ mod accounts;
 mod acting;
 mod alarms;
 mod events;
+mod export;
 mod extract;
 mod gate;
 mod layers;

@@ -14,10 +14,10 @@ use blotter_shared::protocol::performance::{Performance, PerformanceQuery};
 use blotter_shared::protocol::problem::ProblemCode;
 use blotter_shared::protocol::settings::{Settings, SettingsUpdate};
 use blotter_shared::protocol::sync::{SyncQuery, SyncRequest, SyncStatus};
-use blotter_shared::protocol::trades::{TotalsQuery, Trade, TradeList, TradeQuery, TradeTotals};
+use blotter_shared::protocol::trades::{ExportQuery, TotalsQuery, Trade, TradeList, TradeQuery, TradeTotals};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use super::{ApiState, accounts, alarms, events, layers, market, meta, performance, settings, sync, trades};
+use super::{ApiState, accounts, alarms, events, export, layers, market, meta, performance, settings, sync, trades};
 
 /// Every route of the daemon.
 #[rustfmt::skip]
@@ -34,6 +34,7 @@ pub const ROUTES: &[Route] = &[
     act("PUT", "/v1/tokens", "Stores a broker token once the broker has accepted it", json::<Settings>(), || put(accounts::set_token)).body(schema::<TokenUpdate>).may(&[ProblemCode::BrokerUnavailable]),
     read("/v1/trades", "A page of the user's trades", json::<TradeList>(), || get(trades::list)).query(schema::<TradeQuery>).may(&[ProblemCode::Invalid]),
     read("/v1/trades/totals", "What a filter of closed trades finds, added up", json::<TradeTotals>(), || get(trades::totals)).query(schema::<TotalsQuery>).may(&[ProblemCode::Invalid]),
+    read("/v1/trades/export", "Every trade that a filter finds, as CSV or JSON, streamed", Answer::File(schema::<Vec<Trade>>), || get(export::stream)).query(schema::<ExportQuery>).may(&[ProblemCode::Invalid]).untimed(),
     read("/v1/performance", "What closed trades add up to: figures, equity, calendar, breakdowns", json::<Performance>(), || get(performance::show)).query(schema::<PerformanceQuery>).may(&[ProblemCode::Invalid]),
     read("/v1/trades/{id}", "One trade; another user's is not found", json::<Trade>(), || get(trades::show)).may(&[ProblemCode::NotFound, ProblemCode::Invalid]),
     read("/v1/alarms", "The alarms that are open", json::<AlarmList>(), || get(alarms::list)),
@@ -93,6 +94,8 @@ pub(super) enum Answer {
     Text,
     Document,
     Events(Describe),
+    /// Text as CSV, or a list of these as JSON.
+    File(Describe),
 }
 
 pub(super) type Describe = fn(&mut SchemaGenerator) -> Schema;

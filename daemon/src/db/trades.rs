@@ -61,6 +61,18 @@ pub async fn trade_list(tx: &UserTx, query: &TradeQuery) -> Result<TradeList, Db
     }
 }
 
+/// A page of as many rows as its caller can hold, in the order of the list.
+///
+/// # Errors
+/// As [`trade_list`].
+pub async fn trade_page(tx: &UserTx, query: &TradeQuery, rows: u32) -> Result<TradeList, DbError> {
+    let search = Search::of(query.q.as_deref(), query.outcome, query.mode);
+    match query.status.unwrap_or(Book::Open) {
+        Book::Open => open_list(tx, query, &search, Some(rows)).await,
+        Book::Closed => closed_list(tx, query, &search, rows).await,
+    }
+}
+
 /// One trade; [`DbError::NotFound`] also when it is somebody else's.
 ///
 /// # Errors

@@ -86,6 +86,39 @@ pub struct TotalsQuery {
     pub mode: Option<BrokerMode>,
 }
 
+words! {
+    /// How exported trades are written.
+    ExportFormat {
+        /// RFC 4180, with a line of headings. What a spreadsheet would take for a formula is quoted by an
+        /// apostrophe.
+        Csv = "csv",
+        /// A list of trades, as the list answers them.
+        Json = "json",
+    }
+}
+
+/// Query of `GET /v1/trades/export`: a list without its pages.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExportQuery {
+    /// Default: `csv`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<ExportFormat>,
+    /// Default: `closed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<Book>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub q: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<BrokerMode>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sort: Option<Sort>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Order>,
+}
+
 /// What a filter finds, added up: to be asked once for a filter, not with each page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TradeTotals {

@@ -7,6 +7,7 @@ mod config_file;
 pub mod demo;
 mod doctor;
 mod exit;
+mod export;
 mod manual;
 mod output;
 mod settings;
@@ -69,6 +70,8 @@ pub enum Command {
     Trades(trades::ListArgs),
     /// Show one trade
     Show(trades::ShowArgs),
+    /// Write trades as CSV or JSON
+    Export(export::ExportArgs),
     /// Show or change the settings
     Settings(settings::SettingsArgs),
     /// Show the accounts at the broker, or store a token
@@ -153,6 +156,7 @@ pub fn run(arguments: Vec<OsString>, environment: Environment, clock: Clock) -> 
     match cli.command {
         None => open_screen(&context),
         Some(Command::Trades(args)) => trades::list(&context, &args),
+        Some(Command::Export(args)) => export::run(&context, &args),
         Some(Command::Show(args)) => trades::show(&context, &args),
         Some(Command::Settings(args)) => settings::run(&context, args),
         Some(Command::Tokens(args)) => tokens::run(&context, args),

@@ -81,6 +81,7 @@ fn model(context: &Context, args: &SnapshotArgs) -> Model {
             depth,
             glyphs: Glyphs::Unicode,
             motion: Motion::Still,
+            quiet: None,
             theme_follows: false,
             access: context.access(),
             shows_title: false,
@@ -118,7 +119,12 @@ fn calls_of(effect: Effect) -> Vec<Call> {
     match effect {
         Effect::Load(calls) => calls,
         Effect::Call(call) => vec![call],
-        Effect::Greet | Effect::OpenStream { .. } | Effect::CloseStream | Effect::Copy(_) | Effect::Ring { .. } => {
+        Effect::Greet
+        | Effect::Export { .. }
+        | Effect::OpenStream { .. }
+        | Effect::CloseStream
+        | Effect::Copy(_)
+        | Effect::Ring { .. } => {
             vec![]
         }
         Effect::Title(_) | Effect::Redraw | Effect::Suspend | Effect::Quit => vec![],

@@ -251,7 +251,7 @@ fn performance_target(query: PerformanceQuery) -> String {
     if parts.is_empty() { "/v1/performance".to_owned() } else { format!("/v1/performance?{}", parts.join("&")) }
 }
 
-fn percent_encoded(text: &str) -> String {
+pub(super) fn percent_encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

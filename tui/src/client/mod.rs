@@ -6,5 +6,6 @@ pub mod calls;
 pub mod connect;
 pub mod courier;
 pub mod events;
+pub mod export;
 pub mod http;
 pub mod session;

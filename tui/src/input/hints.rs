@@ -62,8 +62,9 @@ fn is_useful(model: &Model, entry: &Entry) -> bool {
             _ => false,
         },
         A::NextFilter | A::NextPeriod | A::NextBreakdown => is_bare,
+        A::Export => is_bare && list(model).is_some_and(|(_, count)| count > 0),
         A::NextSort => is_bare && list(model).is_some_and(|(_, count)| count > 1),
-        A::ReverseSort | A::NextMode => is_bare,
+        A::ReverseSort | A::NextMode | A::Palette => is_bare,
         A::Sync | A::AutoRefresh | A::Settings | A::Messages => is_bare,
         A::Back if is_modal => false,
         A::Back => {

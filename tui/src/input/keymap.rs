@@ -30,6 +30,8 @@ pub enum Action {
     NextPeriod,
     NextBreakdown,
     NextMode,
+    Export,
+    Palette,
     Sync,
     AutoRefresh,
     OpenPane,
@@ -129,6 +131,8 @@ pub const TABLE: &[Entry] = &[
         .says("breakdown", "Next breakdown: strategy, ticker, side, weekday, hour, days to expiry and more"),
     entry(Action::NextSort, Context::Lists, "next_sort", &["o"]).says("sort", "Sort by the next column"),
     entry(Action::ReverseSort, Context::Lists, "reverse_sort", &["O"]).says("", "Turn the order of the rows around"),
+    entry(Action::Export, Context::Lists, "export", &["x"])
+        .says("export", "Write what the filter shows into a file, as CSV or JSON"),
     entry(Action::NextMode, Context::Lists, "next_mode", &["m"])
         .says("", "History and performance of the next mode: SIM, SANDBOX, LIVE"),
     entry(Action::Sync, Context::Everywhere, "sync", &["r"]).says("sync", "Ask the daemon for the newest now"),
@@ -138,6 +142,8 @@ pub const TABLE: &[Entry] = &[
     entry(Action::Copy, Context::Lists, "copy", &["y"]).says("copy", "Copy the selected row to the clipboard"),
     entry(Action::Messages, Context::Everywhere, "messages", &["!"])
         .says("messages", "Show every message of this session"),
+    entry(Action::Palette, Context::Everywhere, "palette", &[":"])
+        .says("", "Find any of these by a few letters and do it"),
     entry(Action::Up, Context::Lists, "up", &["up", "k"]).says("", "One row up"),
     entry(Action::Down, Context::Lists, "down", &["down", "j"]).says("", "One row down"),
     entry(Action::Left, Context::Lists, "left", &["left", "h"]).says("", "To the left: filter, choice, or close a row"),
@@ -282,7 +288,7 @@ fn moves(action: Action) -> bool {
         A::Up | A::Down | A::Left | A::Right | A::PageUp | A::PageDown | A::Top | A::Bottom => true,
         A::NextChoice | A::PreviousChoice => true,
         A::Details | A::Search | A::Copy | A::NextFilter | A::Sync | A::AutoRefresh | A::OpenPane => false,
-        A::NextSort | A::ReverseSort | A::NextPeriod | A::NextBreakdown | A::NextMode => false,
+        A::NextSort | A::ReverseSort | A::NextPeriod | A::NextBreakdown | A::NextMode | A::Export | A::Palette => false,
         A::HistoryPane | A::PerformancePane | A::NextPane | A::PreviousPane | A::Settings | A::Messages => false,
         A::Back | A::SaveSettings | A::RefreshForm | A::CopyWork | A::Redraw | A::Suspend | A::Help => false,
         A::Quit | A::Confirm | A::Yes | A::Keep | A::AcceptText | A::CancelText => false,

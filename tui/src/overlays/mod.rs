@@ -3,11 +3,15 @@
 
 pub mod banners;
 pub mod confirm;
+pub mod export;
 pub mod help;
 pub mod messages;
 pub mod notices;
+pub mod palette;
 
 use confirm::Confirm;
+use export::ExportDialog;
+use palette::Palette;
 
 use crate::panes::settings::model::SettingsForm;
 
@@ -24,4 +28,6 @@ pub enum Overlay {
     },
     Settings(SettingsForm),
     Confirm(Confirm),
+    Export(ExportDialog),
+    Palette(Palette),
 }

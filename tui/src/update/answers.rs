@@ -11,7 +11,7 @@ use blotter_shared::protocol::settings::Settings;
 use blotter_shared::protocol::sync::SyncStatus;
 use blotter_shared::protocol::trades::Trade;
 
-use super::{carry_out, settings_form};
+use super::{attention, carry_out, settings_form};
 use crate::client::calls::{Answer, Call, CallError};
 use crate::client::events::StreamItem;
 use crate::client::session::{Input, TimedRefresh};
@@ -149,6 +149,8 @@ fn settings_came(model: &mut Model, settings: Settings) -> Vec<Effect> {
 
 /// A trade is new or changed: into its list, or from one to the other.
 fn trade_came(model: &mut Model, trade: &Trade) -> Vec<Effect> {
+    let was = model.open_trades().iter().find(|row| row.id == trade.id).cloned();
+    let heard = attention::trade_changed(model, was.as_ref(), trade);
     if let Some(open) = &mut model.data.open {
         match open.iter().position(|row| row.id == trade.id) {
             Some(index) if trade.status.is_terminal() => {
@@ -171,14 +173,18 @@ fn trade_came(model: &mut Model, trade: &Trade) -> Vec<Effect> {
     if trade.status.is_terminal() && !model.is_loading {
         effects.extend(model.performance.reload_if_shown(model.pane));
     }
+    effects.extend(heard);
     effects
 }
 
-fn alarm_came(model: &mut Model, alarm: Alarm) {
+fn alarm_came(model: &mut Model, alarm: Alarm) -> Vec<Effect> {
+    let is_new = model.data.alarms.iter().all(|known| known.id != alarm.id);
+    let heard = attention::alarm_came(model, is_new, &alarm);
     model.data.alarms.retain(|known| known.id != alarm.id);
     if alarm.cleared_at.is_none() {
         model.data.alarms.insert(0, alarm);
     }
+    heard
 }
 
 fn sync_status_came(model: &mut Model, status: SyncStatus) -> Vec<Effect> {
@@ -229,10 +235,7 @@ fn event_came(model: &mut Model, event: Event) -> Vec<Effect> {
         }
         Event::Trade(trade) => trade_came(model, &trade),
         Event::Settings(settings) => settings_came(model, *settings),
-        Event::Alarm(alarm) => {
-            alarm_came(model, *alarm);
-            vec![]
-        }
+        Event::Alarm(alarm) => alarm_came(model, *alarm),
         Event::Health(health) => health_came(model, *health),
         Event::Market(market) => {
             market_came(model, market);

@@ -1,12 +1,7 @@
 //! What a key does, by the keymap and by what is on top.
 
-use blotter_shared::domain::{BrokerMode, TradeId};
-use blotter_shared::protocol::settings::SettingsUpdate;
-use blotter_shared::protocol::sync::SyncRequest;
-use blotter_shared::protocol::trades::Trade;
-
-use super::carry_out;
 use super::settings_form::{self, Turn, with_form};
+use super::{carry_out, tools};
 use crate::client::calls::Call;
 use crate::client::session::{Input, Link, TimedRefresh};
 use crate::effect::Effect;
@@ -17,25 +12,27 @@ use crate::model::{Access, Model};
 use crate::overlays::Overlay;
 use crate::overlays::confirm::{Confirm, Deed, Outcome};
 use crate::overlays::notices::Level;
+use crate::overlays::palette;
 use crate::panes::Pane;
 use crate::panes::list::{ListState, Step};
 use crate::panes::settings::model::{Field, SettingsForm};
 use crate::view::layout;
+use blotter_shared::domain::TradeId;
+use blotter_shared::protocol::settings::SettingsUpdate;
+use blotter_shared::protocol::sync::SyncRequest;
+use blotter_shared::protocol::trades::Trade;
 
 /// Where a key is looked up now, the nearest first.
 #[must_use]
 pub fn contexts(model: &Model) -> &'static [Context] {
     match model.overlays.last() {
-        Some(Overlay::Confirm(_)) => &[Context::Dialog, Context::Everywhere],
+        Some(Overlay::Confirm(_) | Overlay::Export(_)) => &[Context::Dialog, Context::Everywhere],
+        Some(Overlay::Palette(_)) => &[Context::Typing, Context::Everywhere],
         Some(Overlay::Settings(form)) if form.editing.is_some() => &[Context::Typing, Context::Everywhere],
         Some(Overlay::Settings(_)) => &[Context::Settings, Context::Lists, Context::Everywhere],
         Some(Overlay::Help { .. } | Overlay::Messages { .. }) => &[Context::Lists, Context::Everywhere],
         None if is_searching(model) => &[Context::Typing, Context::Everywhere],
-        None => match model.pane {
-            Pane::Open => &[Context::Lists, Context::Everywhere],
-            Pane::History => &[Context::History, Context::Lists, Context::Everywhere],
-            Pane::Performance => &[Context::Performance, Context::Lists, Context::Everywhere],
-        },
+        None => palette::contexts(model.pane),
     }
 }
 
@@ -77,6 +74,12 @@ fn ends_text(action: Action) -> bool {
 
 /// A button was clicked: the same as its key.
 pub(super) fn act_or_dialog(model: &mut Model, action: Action) -> Vec<Effect> {
+    if let Some(Overlay::Export(_)) = model.overlays.last() {
+        return tools::export_key(model, Some(action));
+    }
+    if let Some(Overlay::Palette(_)) = model.overlays.last() {
+        model.overlays.pop();
+    }
     if matches!(model.overlays.last(), Some(Overlay::Confirm(_))) {
         let key = model.keymap.key_of(action).unwrap_or(Chord::char(' '));
         return dialog_key(model, Some(action), Chord { ctrl: true, ..key });
@@ -85,6 +88,9 @@ pub(super) fn act_or_dialog(model: &mut Model, action: Action) -> Vec<Effect> {
 }
 
 fn dialog_key(model: &mut Model, action: Option<Action>, chord: Chord) -> Vec<Effect> {
+    if let Some(Overlay::Export(_)) = model.overlays.last() {
+        return tools::export_key(model, action);
+    }
     let now = model.now;
     let Some(Overlay::Confirm(dialog)) = model.overlays.last_mut() else { return vec![] };
     match dialog.on_key(now, action, chord) {
@@ -120,6 +126,9 @@ fn carry_out_deed(model: &mut Model, deed: Deed, typed: String) -> Vec<Effect> {
 }
 
 fn type_key(model: &mut Model, chord: Chord) {
+    if tools::type_in_palette(model, chord) {
+        return;
+    }
     if with_form(model, |form, _| form.editing.as_mut().map(|line| line.on_key(chord))).flatten().is_some() {
         return;
     }
@@ -134,6 +143,11 @@ pub(super) fn on_paste(model: &mut Model, text: &str) {
         if dialog.word.is_some() {
             dialog.typed.paste(text);
         }
+        return;
+    }
+    if let Some(Overlay::Palette(palette)) = model.overlays.last_mut() {
+        palette.line.paste(text);
+        palette.selected = 0;
         return;
     }
     if with_form(model, |form, _| form.editing.as_mut().map(|line| line.paste(text))).is_some() {
@@ -179,11 +193,13 @@ fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         A::Search => begin_search(model),
         A::Copy => return copy_row(model),
         A::NextFilter => return model.history.turn_filter(1),
-        A::NextSort => return sort(model, Sorted::Next),
-        A::ReverseSort => return sort(model, Sorted::Reversed),
+        A::NextSort => return tools::sort(model, tools::Sorted::Next),
+        A::ReverseSort => return tools::sort(model, tools::Sorted::Reversed),
         A::NextPeriod => return model.performance.turn_period(1),
         A::NextBreakdown => return model.performance.turn_breakdown(),
-        A::NextMode => return next_mode(model),
+        A::NextMode => return tools::next_mode(model),
+        A::Export => tools::begin_export(model),
+        A::Palette => tools::begin_palette(model),
         A::Sync => return sync(model),
         A::AutoRefresh => toggle_refresh(model),
         A::OpenPane => return show(model, Pane::Open),
@@ -198,6 +214,9 @@ fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         A::SaveSettings => return settings_form::save(model),
         A::RefreshForm => settings_form::refresh(model),
         A::CopyWork => return settings_form::copy_work(model),
+        A::AcceptText if matches!(model.overlays.last(), Some(Overlay::Palette(_))) => {
+            return tools::take_choice(model).map(|action| act(model, action)).unwrap_or_default();
+        }
         A::AcceptText => end_text(model),
         A::CancelText => return cancel_text(model),
         A::Redraw => return vec![Effect::Redraw],
@@ -238,7 +257,7 @@ pub(super) fn scroll(model: &mut Model, step: Step) -> Vec<Effect> {
                 Step::Last => Field::ALL.len() - 1,
             };
         }
-        Some(Overlay::Confirm(_)) => {}
+        Some(Overlay::Confirm(_) | Overlay::Export(_) | Overlay::Palette(_)) => {}
         None => return scroll_list(model, step),
     }
     vec![]
@@ -252,7 +271,7 @@ fn text_lines(model: &Model) -> usize {
         Some(Overlay::Messages { .. }) => {
             crate::overlays::messages::lines(model, 96.min(model.width).saturating_sub(4)).len()
         }
-        Some(Overlay::Settings(_) | Overlay::Confirm(_)) | None => 0,
+        Some(Overlay::Settings(_) | Overlay::Confirm(_) | Overlay::Export(_) | Overlay::Palette(_)) | None => 0,
     };
     lines.saturating_sub(window) + 3
 }
@@ -351,6 +370,10 @@ fn end_text(model: &mut Model) {
 }
 
 fn cancel_text(model: &mut Model) -> Vec<Effect> {
+    if let Some(Overlay::Palette(_)) = model.overlays.last() {
+        model.overlays.pop();
+        return vec![];
+    }
     if with_form(model, |form, _| form.editing.take()).is_some() {
         return vec![];
     }
@@ -419,47 +442,17 @@ fn show(model: &mut Model, pane: Pane) -> Vec<Effect> {
     model.performance.load_if_shown(pane)
 }
 
-/// What happens to the order of a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sorted {
-    Next,
-    Reversed,
-}
-
-fn sort(model: &mut Model, sorted: Sorted) -> Vec<Effect> {
-    if !model.overlays.is_empty() {
-        return vec![];
-    }
-    match (model.pane, sorted) {
-        (Pane::Open, Sorted::Next) => model.open.sort = model.open.sort.next(),
-        (Pane::Open, Sorted::Reversed) => model.open.is_reversed = !model.open.is_reversed,
-        (Pane::History, Sorted::Next) => return model.history.sort_next(),
-        (Pane::History, Sorted::Reversed) => return model.history.reverse(),
-        (Pane::Performance, _) => {}
-    }
-    vec![]
-}
-
-/// History and figures of the next mode; the one of the settings is where it begins.
-fn next_mode(model: &mut Model) -> Vec<Effect> {
-    if !model.overlays.is_empty() || model.pane == Pane::Open {
-        return vec![];
-    }
-    let all = BrokerMode::ALL;
-    let at = all.iter().position(|mode| Some(*mode) == model.history.mode).unwrap_or(0);
-    let Some(mode) = all.get((at + 1) % all.len()).copied() else { return vec![] };
-    let mut effects = model.history.choose_mode(Some(mode));
-    effects.extend(model.performance.choose_mode(mode, model.pane));
-    effects
-}
-
 /// Opens an overlay, or closes it when it is the one on top.
 fn open_overlay(model: &mut Model, overlay: Overlay) {
     let same = model.overlays.last().map(std::mem::discriminant) == Some(std::mem::discriminant(&overlay));
     if same {
         match overlay {
             Overlay::Settings(_) => settings_form::leave(model),
-            Overlay::Help { .. } | Overlay::Messages { .. } | Overlay::Confirm(_) => {
+            Overlay::Help { .. }
+            | Overlay::Messages { .. }
+            | Overlay::Confirm(_)
+            | Overlay::Export(_)
+            | Overlay::Palette(_) => {
                 model.overlays.pop();
             }
         }

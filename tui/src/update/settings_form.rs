@@ -20,7 +20,11 @@ pub(super) fn with_form<T>(model: &mut Model, act: impl FnOnce(&mut SettingsForm
     let settings = model.data.settings.as_ref()?;
     match model.overlays.last_mut()? {
         Overlay::Settings(form) => Some(act(form, settings)),
-        Overlay::Help { .. } | Overlay::Messages { .. } | Overlay::Confirm(_) => None,
+        Overlay::Help { .. }
+        | Overlay::Messages { .. }
+        | Overlay::Confirm(_)
+        | Overlay::Export(_)
+        | Overlay::Palette(_) => None,
     }
 }
 

@@ -22,6 +22,12 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, row: Rect, model: &Model) {
         x = next + if mode(model.width) == Mode::Narrow { 2 } else { 3 };
     }
     draw_search(canvas, row, model, x);
+    if let Some(bytes) = model.exporting {
+        let words = format!("exporting {}", crate::format::size(bytes));
+        if x + text::width(&words) + 2 < row.width {
+            canvas.put_right(Rect { width: row.width.saturating_sub(1), ..row }, &words, Role::Accent);
+        }
+    }
 }
 
 fn action(pane: Pane) -> Action {

@@ -457,6 +457,7 @@ impl Desk {
             depth: look.depth,
             glyphs: look.glyphs,
             motion: Motion::Still,
+            quiet: None,
             theme_follows: false,
             access: Access::Full,
             shows_title: false,
@@ -537,7 +538,9 @@ impl Desk {
                 let item = StreamItem::Event { id: None, event: Box::new(hello) };
                 vec![Msg::Stream { generation, said: StreamSaid::Item(item) }]
             }
-            Effect::CloseStream | Effect::Copy(_) | Effect::Ring { .. } | Effect::Title(_) => vec![],
+            Effect::Export { .. } | Effect::CloseStream | Effect::Copy(_) | Effect::Ring { .. } | Effect::Title(_) => {
+                vec![]
+            }
             Effect::Redraw | Effect::Suspend | Effect::Quit => vec![],
         }
     }

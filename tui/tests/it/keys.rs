@@ -1,10 +1,9 @@
 //! Key scripts on the real model, driven until idle against a daemon that answers at once.
 
-use blotter_shared::domain::TradeStatus;
+use blotter_shared::domain::{BrokerMode, TradeStatus};
 use blotter_shared::protocol::events::{Event, Reload, ReloadReason};
 use blotter_shared::protocol::problem::{Problem, ProblemCode};
 use blotter_shared::protocol::settings::Settings;
-use blotter_shared::protocol::trades::TradeList;
 use blotter_tui::client::calls::{Answer, Call, CallError, HistoryQuery};
 use blotter_tui::client::session::Link;
 use blotter_tui::effect::Effect;
@@ -268,7 +267,7 @@ fn live_is_never_reached_without_the_account_number() {
     desk.keys("s").pass(1.0).types("6YA00001").keys("y");
     assert!(!desk.has_done(is_call(Call::is_action)), "a letter goes into the number");
     desk.keys("backspace tab enter");
-    let live = |call: &Call| matches!(call, Call::PutSettings { update, .. } if update.broker_mode == Some(blotter_shared::domain::BrokerMode::Live) && update.typed_live_account.as_deref() == Some("6YA00001"));
+    let live = |call: &Call| matches!(call, Call::PutSettings { update, .. } if update.broker_mode == Some(BrokerMode::Live) && update.typed_live_account.as_deref() == Some("6YA00001"));
     assert!(desk.has_done(is_call(live)));
 }
 
@@ -455,85 +454,6 @@ fn every_row_of_the_table_is_dispatched() {
             assert_eq!(keymap.action(contexts, *chord), Some(entry.action), "{} in {:?}", chord, entry.context);
         }
     }
-}
-
-/// A book of closed trades behind a daemon that gives it page by page.
-struct Book {
-    trades: Vec<blotter_shared::protocol::trades::Trade>,
-}
-
-impl Book {
-    fn of(count: u32) -> Self {
-        let one = World::busy().closed[0].clone();
-        let trade = |number: u32| {
-            let mut trade = one.clone();
-            trade.number = blotter_shared::domain::TradeNumber(count - number);
-            trade.id = blotter_shared::domain::TradeId(uuid::Uuid::from_u128(u128::from(number) + 1));
-            trade
-        };
-        Self { trades: (0..count).map(trade).collect() }
-    }
-
-    fn page(&self, query: &HistoryQuery) -> Answer {
-        let from: usize = query.cursor.as_deref().map_or(0, |cursor| cursor.parse().unwrap());
-        let to = (from + 100).min(self.trades.len());
-        let next_cursor = (to < self.trades.len()).then(|| to.to_string());
-        Answer::History(TradeList { items: self.trades[from..to].to_vec(), next_cursor, as_of: 41 })
-    }
-
-    /// Answers whatever the pane asks for until it asks no more.
-    fn serve(&self, desk: &mut Desk) {
-        loop {
-            let asked = std::mem::take(&mut desk.held);
-            if asked.is_empty() {
-                return;
-            }
-            for call in asked {
-                let Call::History(query) = &call else { continue };
-                let result = Box::new(Ok(self.page(query)));
-                desk.tell(Msg::Answered { call, result });
-            }
-        }
-    }
-}
-
-/// A hundred thousand closed trades: any of them can be reached, and no more than a few pages are held.
-#[test]
-fn a_long_history_scrolls_both_ways_in_little_memory() {
-    let book = Book::of(100_000);
-    let world = World { rows: Some(100_000), ..World::busy() };
-    let mut desk = Desk::live(Look::sized(80, 24), world);
-    desk.holds_history = true;
-    desk.keys("2 f f f f");
-    book.serve(&mut desk);
-    desk.keys("g");
-    let number = |desk: &Desk| {
-        let history = &desk.model.history;
-        history.trades().iter().find(|trade| Some(trade.id) == history.list.selected).unwrap().number.0
-    };
-    assert_eq!(number(&desk), 100_000);
-    for page in 1..=5_000_u32 {
-        desk.keys("pgdn");
-        book.serve(&mut desk);
-        assert!(desk.model.history.trades().len() <= 600, "{} rows are held", desk.model.history.trades().len());
-        let shown = number(&desk);
-        assert!(shown < 100_000 - page * 10, "page {page} shows {shown}");
-    }
-    let deep = number(&desk);
-    assert!(deep < 50_000, "{deep}");
-    assert!(desk.screen().contains("of 100000"), "{}", desk.screen());
-    desk.keys("pgup");
-    book.serve(&mut desk);
-    let up = number(&desk);
-    // A refresh moves nobody, and nor does a trade that is closed meanwhile.
-    desk.keys("r");
-    book.serve(&mut desk);
-    assert_eq!(number(&desk), up);
-    for _ in 0..6_000 {
-        desk.keys("pgup");
-        book.serve(&mut desk);
-    }
-    assert_eq!((number(&desk), desk.model.history.first_row()), (100_000, 0));
 }
 
 /// Ten thousand rows cost a screen, not ten thousand rows.

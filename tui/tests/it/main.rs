@@ -9,6 +9,8 @@ mod fixture;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod lists;
+#[cfg(test)]
 mod random;
 #[cfg(test)]
 mod screens;

@@ -115,6 +115,20 @@ fn performance_of_a_day_with_one_loss() {
 }
 
 #[test]
+fn export_dialog() {
+    at_every_size("export", &World::busy(), |desk| {
+        desk.keys("2 f / n v enter x tab");
+    });
+}
+
+#[test]
+fn command_palette() {
+    at_every_size("palette", &World::busy(), |desk| {
+        desk.keys("2 :").types("so");
+    });
+}
+
+#[test]
 fn sorted_lists() {
     at_every_size("history_sorted", &World::busy(), |desk| {
         desk.keys("2 o o");

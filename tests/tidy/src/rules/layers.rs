@@ -93,6 +93,7 @@ const MODULES: &[(&str, &str)] = &[
     ("auth", "clock config"),
     ("calendar", "clock"),
     ("analytics", ""),
+    ("export", ""),
     // The sums of closed trades are made by pure functions.
     ("db", "analytics auth clock"),
     ("postgres", "db"),
@@ -107,7 +108,7 @@ const MODULES: &[(&str, &str)] = &[
     ("schedule", "analytics calendar clock config context db events health market telemetry trades"),
     (
         "api",
-        "accounts analytics auth broker calendar clock config db events health market schedule telemetry trades vault",
+        "accounts analytics auth broker calendar clock config db events export health market schedule telemetry trades vault",
     ),
 ];
 
