@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::accounts::Accounts;
 use crate::api::{Accept, Api, BoundSocket, LiveTrading, Policy, SocketFile, serve};
 use crate::auth::{Admission, SystemDirectory};
-use crate::broker::factory::{Addresses, BrokerFactory, LiveLock};
+use crate::broker::factory::{Addresses, BrokerFactory, LiveLock, TradingTime};
 use crate::broker::rate_limit::{BudgetStore, FileStore, Limiters, Limits, MemoryStore};
 use crate::calendar::{Calendar, Force, MarketClock};
 use crate::clock::Clock;
@@ -22,10 +22,13 @@ use crate::config::Config;
 use crate::db::{DatabaseConfig, Db};
 use crate::events::{Hub, HubParts};
 use crate::health::HealthBoard;
+use crate::market::sim_time::SimTime;
 use crate::postgres::{Private, PrivateOptions};
 use crate::schedule::Upkeep;
 use crate::shutdown::{Ended, Stop};
 use crate::telemetry::Metrics;
+use crate::trades::runtime::bells::Bells;
+use crate::trades::runtime::desk::Counter;
 use crate::trades::runtime::{self, Engines};
 use crate::vault::{KeyError, KeySource, Vault};
 
@@ -61,10 +64,19 @@ pub async fn run(
     clock: Clock,
     orders: Orders,
 ) -> anyhow::Result<()> {
+    let sim_time = config.broker.sim_time.then(|| SimTime::new(config.broker.sim_url.as_deref(), clock.clone()));
+    let sim_time = sim_time.transpose()?;
+    let clock = sim_time.as_ref().map_or(clock, SimTime::clock);
+    if let Some(sim_time) = &sim_time {
+        sim_time.begin().await;
+    }
     let (listener, socket_file) = socket.into_parts();
     let (private, database) = start_database(&config, database).await?;
     let db = Db::connect(database, &clock);
-    let parts = Parts::start(config, db, private, socket_file, clock)?;
+    let mut parts = Parts::start(config, db, private, socket_file, clock)?;
+    if let Some(sim_time) = sim_time {
+        parts.upkeep.spawn(sim_time.follow(parts.api.stop.clone()));
+    }
     let accepting = parts.accept(listener);
     tell_systemd(&[sd_notify::NotifyState::Ready]);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
@@ -151,6 +163,15 @@ impl Parts {
         upkeep_tasks.spawn(upkeep.run());
         upkeep_tasks.spawn(accounts.clone().watch(health.clone(), stop.clone()));
         let mut engines = JoinSet::new();
+        let bells = Bells::default();
+        let counter = Counter {
+            db: db.clone(),
+            accounts: accounts.clone(),
+            clock: clock.clone(),
+            calendar: Arc::clone(&calendar),
+            force,
+            bells: bells.clone(),
+        };
         let parts = runtime::Parts {
             db: db.clone(),
             accounts: accounts.clone(),
@@ -158,10 +179,12 @@ impl Parts {
             clock: clock.clone(),
             calendar,
             force,
+            bells,
             holder: runtime::holder(&clock),
         };
         engines.spawn(Engines::new(parts).run(stop.clone()));
-        let api = Api { db, accounts, hub, health, market, metrics, clock, limits: config.limits, policy, stop };
+        let api =
+            Api { db, accounts, counter, hub, health, market, metrics, clock, limits: config.limits, policy, stop };
         Ok(Self {
             api: Arc::new(api),
             admission,
@@ -241,7 +264,8 @@ pub fn accounts(config: &Config, db: &Db, clock: &Clock) -> anyhow::Result<Accou
     let limiters = Arc::new(Limiters::new(Limits::default(), store, clock.clone()));
     let lock = if config.broker.allow_live { LiveLock::Unlocked } else { LiveLock::Locked };
     let addresses = Addresses { sim: config.broker.sim_url.clone(), ..Addresses::default() };
-    let factory = BrokerFactory::new(lock, addresses, limiters, clock.clone());
+    let time = if config.broker.sim_time { TradingTime::Simulated } else { TradingTime::Real };
+    let factory = BrokerFactory::new(lock, addresses, limiters, clock.clone()).in_time(time);
     Ok(Accounts::new(db.clone(), factory, vault, clock.clone()))
 }
 

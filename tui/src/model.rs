@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use blotter_shared::domain::{Desired, TradeStatus};
+use blotter_shared::domain::{Desired, Step, TradeStatus};
 use blotter_shared::protocol::alarms::Alarm;
 use blotter_shared::protocol::health::{Health, Version};
 use blotter_shared::protocol::market::Market;
@@ -221,7 +221,12 @@ impl Model {
     /// Whether something on the screen turns while it waits.
     #[must_use]
     pub fn is_spinning(&self) -> bool {
-        let is_leaving = |trade: &Trade| trade.status == TradeStatus::Closing || trade.desired == Desired::Flat;
+        let is_leaving = |trade: &Trade| {
+            trade.status == TradeStatus::Closing || trade.desired == Desired::Flat || trade.step.is_some()
+        };
+        // What rests may do so for hours.
+        let rests = |trade: &Trade| matches!(trade.step, Some(Step::EntryWorks | Step::CloseAtOpen));
+        let is_leaving = |trade: &Trade| is_leaving(trade) && !rests(trade);
         let waits = self.in_flight > 0 || (!self.is_cut_off() && self.open_trades().iter().any(is_leaving));
         waits && self.surroundings.motion == Motion::Full
     }

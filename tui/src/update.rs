@@ -4,6 +4,8 @@
 mod answers;
 pub mod attention;
 pub mod keys;
+mod orders;
+pub use orders::contract as contract_of;
 mod settings_form;
 mod tools;
 

@@ -10,7 +10,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::style::Modifier;
 
 use crate::model::Model;
-use crate::overlays::{Overlay, banners, help, messages, notices};
+use crate::overlays::{Overlay, banners, help, messages, notices, story};
 use crate::panes::{Pane, history, open, performance, settings};
 use crate::theme::glyphs::{Glyphs, to_ascii};
 use crate::theme::{Role, Theme};
@@ -94,6 +94,8 @@ fn draw_overlay(canvas: &mut Canvas<'_>, area: Rect, model: &Model, overlay: &Ov
         Overlay::Confirm(dialog) => dialog.draw(canvas, area),
         Overlay::Export(dialog) => dialog.draw(canvas, area),
         Overlay::Palette(palette) => palette.draw(canvas, area, model),
+        Overlay::Form(form) => form.draw(canvas, area),
+        Overlay::Story(told) => story::draw(canvas, area, model, told),
     }
 }
 

@@ -83,7 +83,9 @@ impl From<AccountError> for ApiError {
         match error {
             AccountError::Database(error) => error.into(),
             AccountError::Factory(FactoryError::Token { .. }) => Self::field("token", None, sentence),
-            AccountError::Factory(FactoryError::Address { .. } | FactoryError::LiveLocked)
+            AccountError::Factory(
+                FactoryError::Address { .. } | FactoryError::LiveLocked | FactoryError::OtherTime(_),
+            )
             | AccountError::Key(_)
             | AccountError::NoToken(_)
             | AccountError::NoAccount(_)

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
+use blotter_shared::domain::CommandId;
 use blotter_shared::protocol::headers::{self, IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_MAX_CHARS};
 use blotter_shared::protocol::problem::ProblemCode;
 use futures_util::future::BoxFuture;
@@ -64,26 +65,63 @@ impl Call {
         T: Serialize,
         F: for<'t> FnOnce(&'t UserTx, String) -> BoxFuture<'t, Result<T, DbError>> + Send,
     {
-        let username = &self.who.0.username;
-        let tx = api.db.user_tx(username).await?;
-        let device = self.device.0.clone();
-        let command = Command { key: &self.key, kind: &self.kind, body_hash: self.body_hash, device: &device };
-        let id = match command_begin(&tx, command).await? {
-            Begin::New(id) => id,
-            Begin::Replay(answer) => return Ok(replayed(answer)),
+        let tx = api.db.user_tx(&self.who.0.username).await?;
+        match self.claim(&tx).await? {
+            Claim::Answered(answer) => Ok(answer),
+            Claim::New(id) => {
+                let value = deed(&tx, self.device.0.clone()).await?;
+                self.finish(api, tx, id, &value).await
+            }
+        }
+    }
+
+    /// The answer that this key got before, without doing anything: for a deed that has to look at
+    /// the world outside of its transaction first.
+    pub(super) async fn answered(&self, api: &Api) -> Result<Option<Response>, ApiError> {
+        let tx = api.db.user_tx(&self.who.0.username).await?;
+        match self.claim(&tx).await? {
+            Claim::Answered(answer) => Ok(Some(answer)),
+            // Dropped with its transaction: the key stays free.
+            Claim::New(_) => Ok(None),
+        }
+    }
+
+    /// Takes the key for this transaction.
+    pub(super) async fn claim(&self, tx: &UserTx) -> Result<Claim, ApiError> {
+        let command = Command { key: &self.key, kind: &self.kind, body_hash: self.body_hash, device: &self.device.0 };
+        match command_begin(tx, command).await? {
+            Begin::New(id) => Ok(Claim::New(id)),
+            Begin::Replay(answer) => Ok(Claim::Answered(replayed(answer))),
             Begin::Reused => {
                 let detail = "this key came with another request; a new deed needs a new key";
-                return Err(ApiError::new(ProblemCode::KeyReused, detail));
+                Err(ApiError::new(ProblemCode::KeyReused, detail))
             }
-        };
-        let value = deed(&tx, self.device.0).await?;
-        let body = serde_json::to_string(&value).map_err(|error| ApiError::internal(&error))?;
+        }
+    }
+
+    /// Stores the answer with what was done, and makes both last.
+    pub(super) async fn finish<T: Serialize>(
+        &self,
+        api: &Api,
+        tx: UserTx,
+        id: CommandId,
+        value: &T,
+    ) -> Result<Response, ApiError> {
+        let body = serde_json::to_string(value).map_err(|error| ApiError::internal(&error))?;
         let answer = Answer { status: StatusCode::OK.as_u16(), body };
         command_finish(&tx, id, &answer).await?;
         tx.commit().await?;
-        api.hub.poke(username);
+        api.hub.poke(&self.who.0.username);
         Ok(shape(answer))
     }
+}
+
+/// Whether a key is new.
+#[derive(Debug)]
+pub(super) enum Claim {
+    New(CommandId),
+    /// It was done before, and this is what was answered.
+    Answered(Response),
 }
 
 fn key_of(headers: &HeaderMap) -> Result<String, ApiError> {

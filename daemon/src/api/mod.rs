@@ -16,6 +16,7 @@ mod accept;
 mod accounts;
 mod acting;
 mod alarms;
+mod commands;
 mod events;
 mod export;
 mod extract;
@@ -45,6 +46,7 @@ use crate::db::Db;
 use crate::events::Hub;
 use crate::health::HealthBoard;
 use crate::telemetry::Metrics;
+use crate::trades::runtime::desk::Counter;
 
 pub use accept::{Accept, serve};
 pub use listener::{BoundSocket, ListenerError, SocketFile};
@@ -56,6 +58,8 @@ pub use routes::{Access, ROUTES, Route};
 pub struct Api {
     pub db: Db,
     pub accounts: Accounts,
+    /// Where commands are judged.
+    pub counter: Counter,
     pub hub: Hub,
     pub health: HealthBoard,
     pub market: MarketClock,

@@ -3,11 +3,14 @@
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use blotter_shared::protocol::headers;
-use blotter_shared::protocol::problem::{FieldError, Problem, ProblemCode};
+use blotter_shared::protocol::problem::{BrokenLimit, FieldError, Problem, ProblemCode};
 use http::{HeaderValue, StatusCode, header};
 
 use crate::calendar::OutsideCalendar;
 use crate::db::DbError;
+use crate::trades::commands::{RefusalCode, Refused};
+use crate::trades::risk::Breach;
+use crate::trades::runtime::desk::DeskError;
 
 pub(super) const CONTENT_TYPE: &str = "application/problem+json";
 
@@ -55,6 +58,66 @@ impl From<DbError> for ApiError {
             DbError::Invalid(field) => Problem::invalid(vec![field]).into(),
             DbError::Refused { .. } | DbError::Unreadable { .. } | DbError::Internal { .. } => Self::internal(&error),
         }
+    }
+}
+
+impl From<DeskError> for ApiError {
+    fn from(error: DeskError) -> Self {
+        match error {
+            DeskError::Refused(refused) => refusal(*refused),
+            DeskError::Overtaken(why) => {
+                let problem = Problem::new(ProblemCode::DatabaseUnavailable, format!("too many at once: {why}"));
+                Problem { retry_after_s: Some(1), ..problem }.into()
+            }
+            DeskError::Broker(error) => Self::new(ProblemCode::BrokerUnavailable, format!("nothing was done: {error}")),
+            DeskError::Account(error) => error.into(),
+            DeskError::Database(error) => error.into(),
+        }
+    }
+}
+
+/// A refusal of a command has a code of its own, and what it is judged by.
+fn refusal(refused: Refused) -> ApiError {
+    let broken_limits: Vec<BrokenLimit> = refused.breaches.into_iter().map(broken).collect();
+    Problem {
+        local_version: refused.versions.map(|(local, _)| local),
+        remote_version: refused.versions.map(|(_, remote)| remote),
+        limit: broken_limits.first().map(|broken| broken.limit.clone()),
+        broken_limits,
+        ..Problem::new(code_of(refused.code), refused.sentence)
+    }
+    .into()
+}
+
+fn broken(breach: Breach) -> BrokenLimit {
+    BrokenLimit { limit: breach.limit.to_owned(), setting: breach.setting, value: breach.value }
+}
+
+fn code_of(code: RefusalCode) -> ProblemCode {
+    match code {
+        RefusalCode::NotFound => ProblemCode::NotFound,
+        RefusalCode::StaleVersion => ProblemCode::StaleVersion,
+        RefusalCode::AlreadyClosing => ProblemCode::AlreadyClosing,
+        RefusalCode::Ended => ProblemCode::Ended,
+        RefusalCode::NothingHeld => ProblemCode::NothingHeld,
+        RefusalCode::EntryWorking => ProblemCode::EntryWorking,
+        RefusalCode::QuantityTooLarge => ProblemCode::QuantityTooLarge,
+        RefusalCode::PartWithLimit => ProblemCode::PartWithLimit,
+        RefusalCode::MarketClosed => ProblemCode::MarketClosed,
+        RefusalCode::NoQuote => ProblemCode::NoQuote,
+        RefusalCode::Expired => ProblemCode::Expired,
+        RefusalCode::OffGrid => ProblemCode::OffGrid,
+        RefusalCode::StopNotBelowBid => ProblemCode::StopNotBelowBid,
+        RefusalCode::TargetNotAboveBid => ProblemCode::TargetNotAboveBid,
+        RefusalCode::LegsTooNear => ProblemCode::LegsTooNear,
+        RefusalCode::NothingToChange => ProblemCode::NothingToChange,
+        RefusalCode::AlreadyBegun => ProblemCode::AlreadyBegun,
+        RefusalCode::SymbolTaken => ProblemCode::SymbolTaken,
+        RefusalCode::EntriesStopped => ProblemCode::EntriesStopped,
+        RefusalCode::Halted => ProblemCode::Halted,
+        RefusalCode::Limit => ProblemCode::LimitBroken,
+        RefusalCode::PositionLarger => ProblemCode::PositionLarger,
+        RefusalCode::NoPosition => ProblemCode::NoPosition,
     }
 }
 

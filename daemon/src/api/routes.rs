@@ -3,10 +3,13 @@
 
 use std::sync::Arc;
 
-use axum::routing::{MethodRouter, get, post, put};
+use axum::routing::{MethodRouter, delete, get, post, put};
 use axum::{Router, middleware};
 use blotter_shared::protocol::accounts::{AccountList, TokenUpdate};
 use blotter_shared::protocol::alarms::{Alarm, AlarmList};
+use blotter_shared::protocol::commands::{
+    AdjustTrade, AdoptPosition, CloseTrade, Flatten, Flattened, PlaceTrade, SeenVersion,
+};
 use blotter_shared::protocol::events::Event;
 use blotter_shared::protocol::health::{Health, Version};
 use blotter_shared::protocol::market::Market;
@@ -14,10 +17,13 @@ use blotter_shared::protocol::performance::{Performance, PerformanceQuery};
 use blotter_shared::protocol::problem::ProblemCode;
 use blotter_shared::protocol::settings::{Settings, SettingsUpdate};
 use blotter_shared::protocol::sync::{SyncQuery, SyncRequest, SyncStatus};
+use blotter_shared::protocol::timeline::Timeline;
 use blotter_shared::protocol::trades::{ExportQuery, TotalsQuery, Trade, TradeList, TradeQuery, TradeTotals};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use super::{ApiState, accounts, alarms, events, export, layers, market, meta, performance, settings, sync, trades};
+use super::{
+    ApiState, accounts, alarms, commands, events, export, layers, market, meta, performance, settings, sync, trades,
+};
 
 /// Every route of the daemon.
 #[rustfmt::skip]
@@ -37,10 +43,59 @@ pub const ROUTES: &[Route] = &[
     read("/v1/trades/export", "Every trade that a filter finds, as CSV or JSON, streamed", Answer::File(schema::<Vec<Trade>>), || get(export::stream)).query(schema::<ExportQuery>).may(&[ProblemCode::Invalid]).untimed(),
     read("/v1/performance", "What closed trades add up to: figures, equity, calendar, breakdowns", json::<Performance>(), || get(performance::show)).query(schema::<PerformanceQuery>).may(&[ProblemCode::Invalid]),
     read("/v1/trades/{id}", "One trade; another user's is not found", json::<Trade>(), || get(trades::show)).may(&[ProblemCode::NotFound, ProblemCode::Invalid]),
+    read("/v1/trades/{id}/timeline", "A trade's story: what was asked by whom, sent, answered and seen", json::<Timeline>(), || get(trades::timeline)).may(&[ProblemCode::NotFound, ProblemCode::Invalid]),
+    act("POST", "/v1/trades", "Buys a call or a put to open, with its stop and target", json::<Trade>(), || post(commands::place)).body(schema::<PlaceTrade>).may(ENTRY),
+    act("POST", "/v1/trades/{id}/close", "Closes a trade: whole or part, at the market or a limit, now or at the open", json::<Trade>(), || post(commands::close)).body(schema::<CloseTrade>).may(CHANGE),
+    act("DELETE", "/v1/trades/{id}/close", "Takes a close back that has not begun", json::<Trade>(), || delete(commands::withdraw)).body(schema::<SeenVersion>).may(CHANGE),
+    act("POST", "/v1/trades/{id}/adjust", "Moves, sets or removes stop and target", json::<Trade>(), || post(commands::adjust)).body(schema::<AdjustTrade>).may(CHANGE),
+    act("POST", "/v1/trades/{id}/protect", "Tries again to protect a position; accepts the position of a trade in quarantine", json::<Trade>(), || post(commands::protect)).body(schema::<SeenVersion>).may(CHANGE),
+    act("POST", "/v1/trades/{id}/cancel", "Cancels what is left of an entry", json::<Trade>(), || post(commands::cancel)).body(schema::<SeenVersion>).may(CHANGE),
+    act("POST", "/v1/positions/adopt", "Takes up a position that no trade holds", json::<Trade>(), || post(commands::adopt)).body(schema::<AdoptPosition>).may(ENTRY),
+    act("POST", "/v1/flatten", "Every position out and every entry cancelled; a drill says what would be sent", json::<Flattened>(), || post(commands::flatten)).body(schema::<Flatten>),
     read("/v1/alarms", "The alarms that are open", json::<AlarmList>(), || get(alarms::list)),
     act("POST", "/v1/alarms/{id}/ack", "Somebody has seen it", json::<Alarm>(), || post(alarms::ack)).may(&[ProblemCode::NotFound]),
     read("/v1/market", "Whether the market is open, and until when", json::<Market>(), || get(market::show)),
     read("/v1/events", "What happens, as it happens: Server-Sent Events", Answer::Events(schema::<Event>), || get(events::stream)).untimed(),
+];
+
+/// What a new trade may be refused for.
+const ENTRY: &[ProblemCode] = &[
+    ProblemCode::BrokerUnavailable,
+    ProblemCode::MarketClosed,
+    ProblemCode::NoQuote,
+    ProblemCode::Expired,
+    ProblemCode::OffGrid,
+    ProblemCode::StopNotBelowBid,
+    ProblemCode::TargetNotAboveBid,
+    ProblemCode::LegsTooNear,
+    ProblemCode::SymbolTaken,
+    ProblemCode::EntriesStopped,
+    ProblemCode::Halted,
+    ProblemCode::LimitBroken,
+    ProblemCode::NoPosition,
+    ProblemCode::QuantityTooLarge,
+];
+/// What a change of a trade may be refused for.
+const CHANGE: &[ProblemCode] = &[
+    ProblemCode::NotFound,
+    ProblemCode::StaleVersion,
+    ProblemCode::AlreadyClosing,
+    ProblemCode::Ended,
+    ProblemCode::NothingHeld,
+    ProblemCode::EntryWorking,
+    ProblemCode::QuantityTooLarge,
+    ProblemCode::PartWithLimit,
+    ProblemCode::MarketClosed,
+    ProblemCode::NoQuote,
+    ProblemCode::Expired,
+    ProblemCode::OffGrid,
+    ProblemCode::StopNotBelowBid,
+    ProblemCode::TargetNotAboveBid,
+    ProblemCode::LegsTooNear,
+    ProblemCode::NothingToChange,
+    ProblemCode::AlreadyBegun,
+    ProblemCode::PositionLarger,
+    ProblemCode::BrokerUnavailable,
 ];
 
 /// One route. What is said here is all that the program knows about it.

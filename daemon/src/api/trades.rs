@@ -3,13 +3,16 @@
 use axum::Json;
 use axum::extract::State;
 use blotter_shared::domain::TradeId;
+use blotter_shared::protocol::timeline::Timeline;
 use blotter_shared::protocol::trades::{TotalsQuery, Trade, TradeList, TradeQuery, TradeTotals};
 
 use super::ApiState;
 use super::acting::Answered;
 use super::extract::{Id, Params, Who};
 use super::performance::bring_up;
+use crate::db::timeline::story_rows;
 use crate::db::trades::{trade_get, trade_list, trade_totals};
+use crate::trades::story;
 
 pub(super) async fn list(
     State(api): State<ApiState>,
@@ -33,4 +36,10 @@ pub(super) async fn totals(
     bring_up(&api, &who).await?;
     let tx = api.db.user_tx(&who.0.username).await?;
     Ok(Json(trade_totals(&tx, &query).await?))
+}
+
+pub(super) async fn timeline(State(api): State<ApiState>, who: Who, Id(id): Id<TradeId>) -> Answered<Timeline> {
+    let tx = api.db.user_tx(&who.0.username).await?;
+    let trade = trade_get(&tx, id).await?;
+    Ok(Json(Timeline { trade, moments: story::told(story_rows(&tx, id).await?) }))
 }

@@ -59,6 +59,8 @@ impl Addresses {
 pub enum FactoryError {
     #[error("live trading is locked: set broker.allow_live = true in the daemon's config.toml")]
     LiveLocked,
+    #[error("this daemon lives in the simulator's time (broker.sim_time): it opens no {0} account")]
+    OtherTime(BrokerMode),
     #[error("the broker's address for {mode} cannot be used: {why}")]
     Address { mode: BrokerMode, why: BaseUrlError },
     #[error("the token for {mode} cannot be used: {why}")]
@@ -86,18 +88,33 @@ pub struct BrokerFactory {
     limiters: Arc<Limiters>,
     clock: Clock,
     patience: Patience,
+    time: TradingTime,
+}
+
+/// Whose time the daemon lives in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TradingTime {
+    Real,
+    /// The simulator's: no account of another world is opened.
+    Simulated,
 }
 
 impl BrokerFactory {
     #[must_use]
     pub fn new(lock: LiveLock, addresses: Addresses, limiters: Arc<Limiters>, clock: Clock) -> Self {
-        Self { lock, addresses, limiters, clock, patience: Patience::default() }
+        Self { lock, addresses, limiters, clock, patience: Patience::default(), time: TradingTime::Real }
     }
 
     /// The same factory with another patience.
     #[must_use]
     pub fn with_patience(self, patience: Patience) -> Self {
         Self { patience, ..self }
+    }
+
+    /// The same factory in another time.
+    #[must_use]
+    pub fn in_time(self, time: TradingTime) -> Self {
+        Self { time, ..self }
     }
 
     /// Opens one account of a world with its token. Nothing is sent yet.
@@ -110,6 +127,7 @@ impl BrokerFactory {
         account: AccountId,
         secret: SecretString,
     ) -> Result<Account, FactoryError> {
+        self.in_its_time(mode)?;
         let tradier = match mode {
             BrokerMode::Sim => self.open_in::<Sim>(account, secret).await?,
             BrokerMode::Sandbox => self.open_in::<Sandbox>(account, secret).await?,
@@ -126,11 +144,17 @@ impl BrokerFactory {
     /// # Errors
     /// When address or token cannot be used at all.
     pub async fn verify(&self, mode: BrokerMode, secret: SecretString) -> Result<TokenVerdict, FactoryError> {
+        self.in_its_time(mode)?;
         match mode {
             BrokerMode::Sim => self.verify_in::<Sim>(secret).await,
             BrokerMode::Sandbox => self.verify_in::<Sandbox>(secret).await,
             BrokerMode::Live => self.verify_in::<Live>(secret).await,
         }
+    }
+
+    fn in_its_time(&self, mode: BrokerMode) -> Result<(), FactoryError> {
+        let fits = self.time == TradingTime::Real || mode == BrokerMode::Sim;
+        if fits { Ok(()) } else { Err(FactoryError::OtherTime(mode)) }
     }
 
     async fn open_in<W: World>(&self, account: AccountId, secret: SecretString) -> Result<Tradier, FactoryError> {
@@ -228,6 +252,11 @@ mod tests {
             assert_eq!(locked.open(mode, account(), token()).await.unwrap().broker.mode(), mode);
         }
         assert_eq!(locked.open(BrokerMode::Live, account(), token()).await.unwrap_err(), FactoryError::LiveLocked);
+        let elsewhere = locked.in_time(TradingTime::Simulated);
+        for mode in [BrokerMode::Sandbox, BrokerMode::Live] {
+            let refused = elsewhere.open(mode, account(), token()).await.unwrap_err();
+            assert_eq!(refused, FactoryError::OtherTime(mode));
+        }
         let unlocked = factory(LiveLock::Unlocked, local());
         let live = unlocked.open(BrokerMode::Live, account(), token()).await.unwrap();
         assert_eq!(live.broker.mode(), BrokerMode::Live);

@@ -139,6 +139,9 @@ sections! {
         allow_live: bool = false, Flag;
         /// Where the simulator listens, so that SIM accounts can be opened.
         sim_url: Option<String> = None, maybe(LocalAddress, "http://127.0.0.1:7300/v1");
+        /// Live in the simulator's time, so that a demo is open at any hour. Accounts of other worlds
+        /// are then refused.
+        sim_time: bool = false, Flag;
     }
 
     /// The trading day.

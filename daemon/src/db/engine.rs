@@ -6,6 +6,7 @@
 
 mod lease;
 mod rows;
+mod standing;
 mod trades;
 
 pub use lease::{LeaseRow, lease_release, lease_renew, lease_take};
@@ -13,9 +14,11 @@ pub use rows::{
     FillRow, IntentRow, OpenAlarm, StoredFill, account_facts, account_facts_put, fill_put, fills_of, intent_put,
     intents_of, open_alarms,
 };
+pub use standing::{OpenRow, ResultRow, StandingRows, standing_rows};
 pub use trades::{
-    FiguresRow, MarksRow, NewTradeRow, StoredTrade, WishRow, facts_put, figures_put, marks_put, trade_facts, trade_put,
-    trades_watched, wish_is, wish_put,
+    FiguresRow, MarksRow, NewTradeRow, StoredTrade, StoryRow, TradePlace, WishRow, facts_put, figures_put,
+    live_accounts, marks_put, override_count, step_put, story_put, trade_facts, trade_lock, trade_put, trades_watched,
+    wish_is, wish_put,
 };
 
 use blotter_shared::domain::BrokerMode;

@@ -38,6 +38,7 @@ pub mod performance;
 pub mod secrets;
 pub mod settings;
 pub mod snapshots;
+pub mod timeline;
 pub mod trades;
 
 pub use config::{DatabaseConfig, DbLimits, Endpoint, EndpointError, Setup};

@@ -5,7 +5,8 @@ macro_rules! columns {
     () => {
         "id, number, version, account_id, broker_mode, ticker, option_symbol, multiplier, qty, held_qty, status, desired, \
          protection, quarantine_reason, entry_price, entry_date, sl_price, tp_price, strategy, current_price, last_updated, \
-         unrealized_pnl, close_date, close_reason, close_price, realized_pnl, realized_pnl_pct, r_multiple, last_verified_at"
+         unrealized_pnl, close_date, close_reason, close_price, realized_pnl, realized_pnl_pct, r_multiple, last_verified_at, \
+         CASE WHEN is_locked THEN NULL ELSE step END AS step"
     };
 }
 
@@ -181,6 +182,7 @@ fn trade_of(row: &Row) -> Result<Trade, DbError> {
         unrealized_pnl: cells.next::<Option<Decimal>>("unrealized_pnl")?.map(Cash),
         close: close_of(&mut cells)?,
         last_verified_at: cells.next("last_verified_at")?,
+        step: cells.parsed_opt("step", "a step")?,
     })
 }
 

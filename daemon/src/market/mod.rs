@@ -6,6 +6,7 @@
 //! error.
 
 pub mod orats;
+pub mod sim_time;
 
 pub use crate::broker::market_data::{
     Bar, BarsRequest, Chain, ContractTerms, Greeks, InstrumentKind, Interval, MarketData, MarketRead, Quote, Quotes,

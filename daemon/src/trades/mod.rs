@@ -8,7 +8,7 @@
 //! * `driver`: record, send, record; the only caller of broker writes;
 //! * `commands`: what devices ask for, judged and turned into another wish.
 //!
-//! Around them: `pricing`, `risk`, `expiry`, `orphan`, `alarms`, `pnl` are pure leaves; `ports` is
+//! Around them: `pricing`, `risk`, `expiry`, `orphan`, `alarms`, `pnl`, `progress` are pure leaves; `ports` is
 //! what the engine needs of the world and `runtime` gives it in the daemon; `rules` and `timing` name what it decides by.
 //!
 //! Invariants (docs/ENGINE.md has the whole list, `tests/prove` the proof):
@@ -32,6 +32,7 @@ pub mod plan;
 pub mod pnl;
 pub mod ports;
 pub mod pricing;
+pub mod progress;
 pub mod risk;
 pub mod rules;
 pub mod runtime;
@@ -39,5 +40,6 @@ pub mod snapshot;
 #[cfg(test)]
 mod specimen;
 pub mod state;
+pub mod story;
 pub mod tag;
 pub mod timing;

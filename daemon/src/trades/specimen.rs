@@ -48,6 +48,7 @@ pub(crate) fn trade(contracts: u32) -> Trade {
             flat: None,
             at_open: false,
             until: None,
+            cut: false,
             accepts: None,
             since: at(0),
         },

@@ -83,7 +83,7 @@ impl Timing {
 pub struct Pace;
 
 impl Pace {
-    /// After an own write.
+    /// After an own write; then half the time since it.
     pub const AT_ONCE: Duration = Duration::from_millis(50);
     /// Something is in flight and the budget is full.
     pub const FLYING: Duration = Duration::from_secs(2);

@@ -1,7 +1,7 @@
 //! The socket, with a real database behind it.
 
 mod bind;
-mod codes;
+pub(crate) mod codes;
 pub(crate) mod daemon;
 mod documents;
 mod events;
@@ -11,5 +11,5 @@ mod hostile;
 mod outage;
 mod performance;
 mod process;
-mod routes;
+pub(crate) mod routes;
 mod stop;

@@ -1,7 +1,10 @@
 //! The trade engine on the real stack: PostgreSQL, and a simulated broker over HTTP.
 
+mod commands;
 mod daemon;
+mod floor;
 mod kills;
 mod lifecycle;
+mod refusals;
 mod rig;
 mod stored;

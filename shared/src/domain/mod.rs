@@ -10,4 +10,6 @@ pub use ids::{AlarmId, CommandId, IntentId, TradeId, TradeNumber};
 pub use intent::{IntentOp, IntentRole, IntentState};
 pub use money::{Cash, Multiplier, Price, Quantity};
 pub use option::{OptionContract, OptionType};
-pub use values::{AlarmKind, BrokerMode, CloseReason, Desired, Outcome, Protection, Severity, Statistics, TradeStatus};
+pub use values::{
+    AlarmKind, BrokerMode, CloseReason, Desired, Outcome, Protection, Severity, Statistics, Step, TradeStatus,
+};

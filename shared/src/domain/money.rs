@@ -145,6 +145,8 @@ const QUANTITY_MAX: u32 = 100_000;
 pub struct Quantity(u32);
 
 impl Quantity {
+    pub const ONE: Self = Self(1);
+
     /// # Errors
     /// When the count is zero or above 100,000.
     pub fn new(count: u32) -> Result<Self, AmountError> {

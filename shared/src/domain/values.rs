@@ -200,6 +200,97 @@ words! {
 }
 
 words! {
+    /// How far the engine has got with what is wanted of a trade.
+    Step {
+        EntryNext = "ENTRY_NEXT",
+        EntrySent = "ENTRY_SENT",
+        EntryWorks = "ENTRY_WORKS",
+        FirstBracket = "FIRST_BRACKET",
+        /// The entry's rest is not wanted.
+        EntryLeaves = "ENTRY_LEAVES",
+        /// Another bracket is wanted.
+        BracketNext = "BRACKET_NEXT",
+        BracketLeaves = "BRACKET_LEAVES",
+        BracketComes = "BRACKET_COMES",
+        /// A bracket was lost.
+        BracketAgain = "BRACKET_AGAIN",
+        PartNext = "PART_NEXT",
+        PartBracketLeaves = "PART_BRACKET_LEAVES",
+        PartSells = "PART_SELLS",
+        PartBracketComes = "PART_BRACKET_COMES",
+        CloseAtOpen = "CLOSE_AT_OPEN",
+        CloseEntryLeaves = "CLOSE_ENTRY_LEAVES",
+        CloseBracketNext = "CLOSE_BRACKET_NEXT",
+        CloseBracketLeaves = "CLOSE_BRACKET_LEAVES",
+        CloseCounts = "CLOSE_COUNTS",
+        CloseSells = "CLOSE_SELLS",
+        CloseConfirms = "CLOSE_CONFIRMS",
+    }
+}
+
+impl Step {
+    /// Which one of how many; none where there is nothing to count.
+    #[must_use]
+    pub fn place(self) -> Option<(u8, u8)> {
+        match self {
+            Self::EntryNext => Some((1, 4)),
+            Self::EntrySent => Some((2, 4)),
+            Self::EntryWorks => Some((3, 4)),
+            Self::FirstBracket => Some((4, 4)),
+            Self::EntryLeaves | Self::BracketAgain | Self::CloseAtOpen => None,
+            Self::BracketNext => Some((1, 3)),
+            Self::BracketLeaves => Some((2, 3)),
+            Self::BracketComes => Some((3, 3)),
+            Self::PartNext => Some((1, 4)),
+            Self::PartBracketLeaves => Some((2, 4)),
+            Self::PartSells => Some((3, 4)),
+            Self::PartBracketComes => Some((4, 4)),
+            Self::CloseEntryLeaves => Some((1, 5)),
+            Self::CloseBracketNext => Some((2, 5)),
+            Self::CloseBracketLeaves => Some((3, 5)),
+            Self::CloseCounts => Some((4, 5)),
+            Self::CloseSells | Self::CloseConfirms => Some((5, 5)),
+        }
+    }
+
+    /// What happens now, as words for people.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::EntryNext => "the entry is about to be sent",
+            Self::EntrySent => "the entry is on its way",
+            Self::EntryWorks => "the entry works at the broker",
+            Self::FirstBracket => "filled: the bracket is being placed",
+            Self::EntryLeaves => "the rest of the entry is being cancelled",
+            Self::BracketNext => "the old bracket is about to be cancelled",
+            Self::BracketLeaves => "the old bracket is being cancelled",
+            Self::BracketComes => "the new bracket is being placed",
+            Self::BracketAgain => "the bracket was lost: it is being placed again",
+            Self::PartNext => "the bracket is about to be cancelled",
+            Self::PartBracketLeaves => "the bracket is being cancelled",
+            Self::PartSells => "the part is being sold",
+            Self::PartBracketComes => "the rest gets its bracket",
+            Self::CloseAtOpen => "closes when the market opens",
+            Self::CloseEntryLeaves => "the rest of the entry is cancelled",
+            Self::CloseBracketNext => "the bracket is about to be cancelled",
+            Self::CloseBracketLeaves => "the bracket is being cancelled",
+            Self::CloseCounts => "what is still held is counted",
+            Self::CloseSells => "the sale is at the broker",
+            Self::CloseConfirms => "the end is being confirmed",
+        }
+    }
+
+    /// With its place, as in `step 3 of 5: the bracket is being cancelled`.
+    #[must_use]
+    pub fn sentence(self) -> String {
+        match self.place() {
+            Some((number, all)) => format!("step {number} of {all}: {}", self.words()),
+            None => self.words().to_owned(),
+        }
+    }
+}
+
+words! {
     /// What can call for a person.
     AlarmKind {
         Naked = "NAKED",

@@ -8,6 +8,7 @@
 
 pub mod accounts;
 pub mod alarms;
+pub mod commands;
 pub mod events;
 pub mod headers;
 pub mod health;
@@ -16,6 +17,7 @@ pub mod performance;
 pub mod problem;
 pub mod settings;
 pub mod sync;
+pub mod timeline;
 pub mod trades;
 
 /// The protocol spoken by this build. It grows only when an old peer could misunderstand.

@@ -28,6 +28,44 @@ words! {
         KeyReused = "key_reused",
         /// An `Idempotency-Key` header is required here.
         KeyMissing = "key_missing",
+        /// The trade is on its way out; `detail` says how far.
+        AlreadyClosing = "already_closing",
+        /// The trade is at its end.
+        Ended = "ended",
+        /// Nothing is held that could be closed or protected.
+        NothingHeld = "nothing_held",
+        /// The entry still works: its rest is cancelled first.
+        EntryWorking = "entry_working",
+        /// More than is held.
+        QuantityTooLarge = "quantity_too_large",
+        /// A part is closed at the market only.
+        PartWithLimit = "part_with_limit",
+        MarketClosed = "market_closed",
+        /// There is no price to judge by.
+        NoQuote = "no_quote",
+        /// The contract has expired.
+        Expired = "expired",
+        /// A price that the exchange does not quote in.
+        OffGrid = "off_grid",
+        StopNotBelowBid = "stop_not_below_bid",
+        TargetNotAboveBid = "target_not_above_bid",
+        LegsTooNear = "legs_too_near",
+        /// It is so already.
+        NothingToChange = "nothing_to_change",
+        /// It has begun and cannot be taken back.
+        AlreadyBegun = "already_begun",
+        /// A trade of this contract is alive.
+        SymbolTaken = "symbol_taken",
+        /// The kill switch is set: no entries.
+        EntriesStopped = "entries_stopped",
+        /// Sending has stopped for this account until a person has looked.
+        Halted = "halted",
+        /// A risk limit; `broken_limits` names each with its setting and value.
+        LimitBroken = "limit_broken",
+        /// The account holds more than the ledger explains.
+        PositionLarger = "position_larger",
+        /// The account holds no such position.
+        NoPosition = "no_position",
         /// The two programs speak different protocols.
         ProtocolMismatch = "protocol_mismatch",
         /// Too many connections or requests from this user.
@@ -53,9 +91,12 @@ impl ProblemCode {
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::TimedOut => 408,
-            Self::StaleVersion | Self::KeyReused => 409,
+            Self::StaleVersion | Self::KeyReused | Self::AlreadyClosing | Self::Ended | Self::NothingHeld => 409,
+            Self::EntryWorking | Self::MarketClosed | Self::NoQuote | Self::NothingToChange | Self::AlreadyBegun => 409,
+            Self::SymbolTaken | Self::EntriesStopped | Self::Halted | Self::PositionLarger | Self::NoPosition => 409,
             Self::BodyTooLarge => 413,
-            Self::Invalid => 422,
+            Self::Invalid | Self::QuantityTooLarge | Self::PartWithLimit | Self::Expired | Self::OffGrid => 422,
+            Self::StopNotBelowBid | Self::TargetNotAboveBid | Self::LegsTooNear | Self::LimitBroken => 422,
             Self::ProtocolMismatch => 426,
             Self::KeyMissing => 428,
             Self::TooMany => 429,
@@ -78,6 +119,27 @@ impl ProblemCode {
             Self::StaleVersion => "It was changed on another device",
             Self::KeyReused => "This idempotency key was used for another request",
             Self::KeyMissing => "An Idempotency-Key header is required",
+            Self::AlreadyClosing => "It is closing already",
+            Self::Ended => "The trade is at its end",
+            Self::NothingHeld => "Nothing is held",
+            Self::EntryWorking => "The entry still works",
+            Self::QuantityTooLarge => "It is more than is held",
+            Self::PartWithLimit => "A part is closed at the market",
+            Self::MarketClosed => "The market is closed",
+            Self::NoQuote => "There is no quote",
+            Self::Expired => "The contract has expired",
+            Self::OffGrid => "The price is not on the price grid",
+            Self::StopNotBelowBid => "The stop is not below the bid",
+            Self::TargetNotAboveBid => "The target is not above the bid",
+            Self::LegsTooNear => "Stop and target are too near to each other",
+            Self::NothingToChange => "There is nothing to change",
+            Self::AlreadyBegun => "It has begun already",
+            Self::SymbolTaken => "A trade in this contract is alive already",
+            Self::EntriesStopped => "Entries are stopped",
+            Self::Halted => "Sending has stopped for this account",
+            Self::LimitBroken => "A risk limit forbids it",
+            Self::PositionLarger => "The account holds more than the ledger",
+            Self::NoPosition => "The account holds no such position",
             Self::ProtocolMismatch => "Client and daemon speak different protocols",
             Self::TooMany => "Too many at once",
             Self::TimedOut => "It took too long",
@@ -99,6 +161,17 @@ pub struct FieldError {
     pub value: Option<String>,
     /// The rule in words, as in `between 0 and 100`.
     pub rule: String,
+}
+
+/// A risk limit that refuses an entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BrokenLimit {
+    /// The limit's name, as in `heat_limit_pct`.
+    pub limit: String,
+    /// What the user allows.
+    pub setting: String,
+    /// What it would be.
+    pub value: String,
 }
 
 /// `application/problem+json`.
@@ -126,6 +199,9 @@ pub struct Problem {
     /// The setting or bound that refused it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<String>,
+    /// Every risk limit that the entry would break.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub broken_limits: Vec<BrokenLimit>,
     /// Seconds after which a retry makes sense.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_s: Option<u64>,
@@ -145,6 +221,7 @@ impl Problem {
             local_version: None,
             remote_version: None,
             limit: None,
+            broken_limits: Vec::new(),
             retry_after_s: None,
         }
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::values::words;
 use crate::domain::{
-    BrokerMode, Cash, CloseReason, Desired, Multiplier, OptionContract, Outcome, Price, Protection, TradeId,
+    BrokerMode, Cash, CloseReason, Desired, Multiplier, OptionContract, Outcome, Price, Protection, Step, TradeId,
     TradeNumber, TradeStatus,
 };
 
@@ -187,6 +187,9 @@ pub struct Trade {
     /// When the whole position was last seen covered at the broker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_verified_at: Option<DateTime<Utc>>,
+    /// How far the engine has got with what is wanted; absent when it is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<Step>,
 }
 
 /// How a trade ended.

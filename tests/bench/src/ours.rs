@@ -15,6 +15,8 @@ use blotter_daemon::db::{DatabaseConfig, Db, DbState};
 use blotter_daemon::events::{Hub, HubParts};
 use blotter_daemon::health::HealthBoard;
 use blotter_daemon::telemetry::Metrics;
+use blotter_daemon::trades::runtime::bells::Bells;
+use blotter_daemon::trades::runtime::desk::Counter;
 use blotter_shared::protocol::health::ComponentState;
 use blotter_testkit::Cluster;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -41,7 +43,8 @@ impl Ours {
         let db = Db::connect(DatabaseConfig::external(&cluster.url())?, &clock);
         db.status().wait_for(|status| status.state == DbState::Ready).await.context("the database never came up")?;
         let health = HealthBoard::new(clock.clone(), db.status());
-        let market = MarketClock::new(Arc::new(Calendar::new()), clock.clone(), Force::No);
+        let calendar = Arc::new(Calendar::new());
+        let market = MarketClock::new(Arc::clone(&calendar), clock.clone(), Force::No);
         let metrics = Metrics::new()?;
         let hub = Hub::start(HubParts {
             db: db.clone(),
@@ -53,8 +56,18 @@ impl Ours {
             tasks: tasks.clone(),
             stop: stop.clone(),
         });
+        let accounts = app::accounts(&config, &db, &clock)?;
+        let counter = Counter {
+            db: db.clone(),
+            accounts: accounts.clone(),
+            clock: clock.clone(),
+            calendar,
+            force: Force::No,
+            bells: Bells::default(),
+        };
         let api = Arc::new(Api {
-            accounts: app::accounts(&config, &db, &clock)?,
+            accounts,
+            counter,
             db,
             hub,
             health: health.clone(),

@@ -80,11 +80,17 @@ impl From<CallError> for Failure {
 fn code_of(code: ProblemCode) -> u8 {
     use ProblemCode as P;
     match code {
-        P::StaleVersion | P::KeyReused => CONFLICT,
+        P::StaleVersion | P::KeyReused | P::AlreadyClosing => CONFLICT,
         P::BrokerUnavailable => BROKER,
         P::DatabaseUnavailable | P::ShuttingDown | P::TimedOut | P::ProtocolMismatch | P::TooMany => UNREACHABLE,
         P::Malformed | P::Invalid | P::BodyTooLarge | P::NotAdmitted | P::Forbidden | P::NotFound => REFUSED,
         P::MethodNotAllowed | P::KeyMissing => REFUSED,
+        P::Ended | P::NothingHeld | P::EntryWorking | P::QuantityTooLarge | P::PartWithLimit | P::MarketClosed => {
+            REFUSED
+        }
+        P::NoQuote | P::Expired | P::OffGrid | P::StopNotBelowBid | P::TargetNotAboveBid | P::LegsTooNear => REFUSED,
+        P::NothingToChange | P::AlreadyBegun | P::SymbolTaken | P::EntriesStopped | P::Halted => REFUSED,
+        P::LimitBroken | P::PositionLarger | P::NoPosition => REFUSED,
         P::Internal => FAULT,
     }
 }

@@ -9,6 +9,7 @@ mod doctor;
 mod exit;
 mod export;
 mod manual;
+mod orders;
 mod output;
 mod settings;
 mod snapshot;
@@ -72,6 +73,22 @@ pub enum Command {
     Show(trades::ShowArgs),
     /// Write trades as CSV or JSON
     Export(export::ExportArgs),
+    /// Buy a call or a put to open, with its stop and target; a JSON signal on standard input without arguments
+    Place(orders::PlaceArgs),
+    /// Close a trade: whole or part, at the market or a limit, now or at the open
+    Close(orders::CloseArgs),
+    /// Move, set or remove stop and target
+    Adjust(orders::AdjustArgs),
+    /// Place the bracket of a position again
+    Protect(orders::WhichArgs),
+    /// Cancel what is left of an entry
+    Cancel(orders::WhichArgs),
+    /// Take up a position that no trade holds
+    Adopt(orders::AdoptArgs),
+    /// Every position out and every entry cancelled
+    Flatten(orders::FlattenArgs),
+    /// Tell a trade's story: what was asked by whom, sent, answered, seen
+    Why(orders::WhichArgs),
     /// Show or change the settings
     Settings(settings::SettingsArgs),
     /// Show the accounts at the broker, or store a token
@@ -158,6 +175,14 @@ pub fn run(arguments: Vec<OsString>, environment: Environment, clock: Clock) -> 
         Some(Command::Trades(args)) => trades::list(&context, &args),
         Some(Command::Export(args)) => export::run(&context, &args),
         Some(Command::Show(args)) => trades::show(&context, &args),
+        Some(Command::Place(args)) => orders::place(&context, args),
+        Some(Command::Close(args)) => orders::close(&context, &args),
+        Some(Command::Adjust(args)) => orders::adjust(&context, &args),
+        Some(Command::Protect(args)) => orders::protect(&context, &args),
+        Some(Command::Cancel(args)) => orders::cancel(&context, &args),
+        Some(Command::Adopt(args)) => orders::adopt(&context, args),
+        Some(Command::Flatten(args)) => orders::flatten(&context, &args),
+        Some(Command::Why(args)) => orders::why(&context, &args),
         Some(Command::Settings(args)) => settings::run(&context, args),
         Some(Command::Tokens(args)) => tokens::run(&context, args),
         Some(Command::Sync) => sync::run(&context),

@@ -151,7 +151,7 @@ pub(super) fn show(context: &Context, args: &ShowArgs) -> Result<ExitCode, Failu
     print(&trade_text(&trade, context.clock.now().wall))
 }
 
-async fn find(daemon: &Daemon, id: &str) -> Result<Trade, Failure> {
+pub(super) async fn find(daemon: &Daemon, id: &str) -> Result<Trade, Failure> {
     if let Ok(id) = id.parse() {
         return Ok(daemon.ask(&Call::Trade(id)).await?);
     }

@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use uuid::Uuid;
 
+use super::orders::{OrderAnswer, OrderCall};
+
 /// Which closed trades are asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistoryQuery {
@@ -71,6 +73,8 @@ pub enum Call {
         update: TokenUpdate,
         key: Uuid,
     },
+    /// About trades: what is asked of them, and what happened to one.
+    Order(OrderCall),
 }
 
 /// What came back.
@@ -90,6 +94,7 @@ pub enum Answer {
     SyncStatus(SyncStatus),
     Synced(SyncStatus),
     SettingsSaved(Box<Settings>),
+    Order(Box<OrderAnswer>),
 }
 
 /// Why nothing came back.
@@ -139,6 +144,7 @@ impl Call {
             Self::Alarms | Self::Accounts | Self::SyncStatus { .. } => Method::GET,
             Self::Sync { .. } => Method::POST,
             Self::PutSettings { .. } | Self::PutToken { .. } => Method::PUT,
+            Self::Order(call) => call.method(),
         }
     }
 
@@ -160,6 +166,7 @@ impl Call {
             Self::PutToken { .. } => "/v1/tokens".to_owned(),
             Self::SyncStatus { version } => format!("/v1/sync-status?version={version}"),
             Self::Sync { .. } => "/v1/sync".to_owned(),
+            Self::Order(call) => call.target(),
         }
     }
 
@@ -175,6 +182,7 @@ impl Call {
             Self::Sync { request, key } => Ok(Some((serde_json::to_vec(request)?, *key))),
             Self::PutToken { update, key } => Ok(Some((serde_json::to_vec(update)?, *key))),
             Self::PutSettings { update, key } => Ok(Some((serde_json::to_vec(update)?, *key))),
+            Self::Order(call) => call.body(),
         }
     }
 
@@ -183,6 +191,7 @@ impl Call {
     pub fn is_action(&self) -> bool {
         match self {
             Self::PutSettings { .. } | Self::PutToken { .. } | Self::Sync { .. } => true,
+            Self::Order(call) => call.is_action(),
             Self::Version | Self::Health | Self::Market | Self::Settings | Self::OpenTrades => false,
             Self::History(_) | Self::Totals(_) | Self::Performance(_) | Self::Trade(_) => false,
             Self::Alarms | Self::Accounts | Self::SyncStatus { .. } => false,
@@ -209,6 +218,7 @@ impl Call {
             Self::SyncStatus { .. } => Answer::SyncStatus(serde_json::from_slice(body)?),
             Self::Sync { .. } => Answer::Synced(serde_json::from_slice(body)?),
             Self::PutSettings { .. } | Self::PutToken { .. } => Answer::SettingsSaved(serde_json::from_slice(body)?),
+            Self::Order(call) => Answer::Order(Box::new(call.read(body)?)),
         })
     }
 }

@@ -8,4 +8,5 @@ pub mod courier;
 pub mod events;
 pub mod export;
 pub mod http;
+pub mod orders;
 pub mod session;

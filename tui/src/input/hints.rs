@@ -2,6 +2,7 @@
 
 use super::keymap::{Action, Context, Entry};
 use crate::client::session::TimedRefresh;
+use crate::figures::{Cover, cover};
 use crate::model::Model;
 use crate::overlays::Overlay;
 use crate::panes::Pane;
@@ -65,6 +66,9 @@ fn is_useful(model: &Model, entry: &Entry) -> bool {
         A::Export => is_bare && list(model).is_some_and(|(_, count)| count > 0),
         A::NextSort => is_bare && list(model).is_some_and(|(_, count)| count > 1),
         A::ReverseSort | A::NextMode | A::Palette => is_bare,
+        A::CloseTrade | A::ClosePart | A::AdjustStop | A::AdjustTarget | A::Why => is_bare && has_selection(model),
+        A::Protect => is_bare && needs_protection(model),
+        A::NewTrade | A::Flatten | A::AckAlarms => is_bare,
         A::Sync | A::AutoRefresh | A::Settings | A::Messages => is_bare,
         A::Back if is_modal => false,
         A::Back => {
@@ -76,6 +80,16 @@ fn is_useful(model: &Model, entry: &Entry) -> bool {
         A::Redraw | A::Suspend | A::Quit | A::NextChoice | A::PreviousChoice | A::Confirm | A::Yes | A::Keep => true,
         A::AcceptText | A::CancelText => true,
     }
+}
+
+/// Whether the selected trade is held without a stop that works, or waits for a person.
+fn needs_protection(model: &Model) -> bool {
+    let id = model.open.list.selected;
+    let trade = model.open_trades().iter().find(|trade| Some(trade.id) == id);
+    trade.is_some_and(|trade| {
+        let bare = matches!(cover(trade), Cover::NoStop | Cover::Unverified);
+        bare || trade.needs_person.is_some()
+    })
 }
 
 fn has_selection(model: &Model) -> bool {
@@ -97,6 +111,7 @@ pub fn list(model: &Model) -> Option<(&ListState, usize)> {
 pub fn is_modal(context: Context) -> bool {
     match context {
         Context::Dialog | Context::Typing => true,
-        Context::Everywhere | Context::Lists | Context::History | Context::Performance | Context::Settings => false,
+        Context::Everywhere | Context::Lists | Context::Open | Context::History => false,
+        Context::Performance | Context::Settings => false,
     }
 }

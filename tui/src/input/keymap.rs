@@ -32,6 +32,15 @@ pub enum Action {
     NextMode,
     Export,
     Palette,
+    CloseTrade,
+    ClosePart,
+    AdjustStop,
+    AdjustTarget,
+    Protect,
+    NewTrade,
+    Flatten,
+    AckAlarms,
+    Why,
     Sync,
     AutoRefresh,
     OpenPane,
@@ -64,6 +73,8 @@ pub enum Context {
     Everywhere,
     /// Anything with rows: panes, help, messages, settings.
     Lists,
+    /// The Open pane.
+    Open,
     History,
     Performance,
     Settings,
@@ -78,6 +89,7 @@ impl Context {
         match self {
             Self::Everywhere => "Everywhere",
             Self::Lists => "Moving and rows",
+            Self::Open => "Open trades",
             Self::History => "History",
             Self::Performance => "Performance",
             Self::Settings => "Settings",
@@ -86,8 +98,16 @@ impl Context {
         }
     }
 
-    pub const ALL: &'static [Self] =
-        &[Self::Lists, Self::Everywhere, Self::History, Self::Performance, Self::Settings, Self::Dialog, Self::Typing];
+    pub const ALL: &'static [Self] = &[
+        Self::Lists,
+        Self::Open,
+        Self::Everywhere,
+        Self::History,
+        Self::Performance,
+        Self::Settings,
+        Self::Dialog,
+        Self::Typing,
+    ];
 }
 
 /// One row of the table.
@@ -121,6 +141,19 @@ pub const TABLE: &[Entry] = &[
         .says("refresh", "Drop the unsaved changes and show what the daemon has"),
     entry(Action::CopyWork, Context::Settings, "copy_work", &["Y"])
         .says("copy my work", "Copy the unsaved changes to the clipboard"),
+    entry(Action::CloseTrade, Context::Open, "close_trade", &["c"])
+        .says("close", "Close the selected trade at the market; cancel an entry that is not filled"),
+    entry(Action::AdjustStop, Context::Open, "adjust_stop", &["s"]).says("stop", "Another stop"),
+    entry(Action::AdjustTarget, Context::Open, "adjust_target", &["t"]).says("target", "Another target"),
+    entry(Action::NewTrade, Context::Open, "new_trade", &["n"]).says("new", "A new trade"),
+    entry(Action::ClosePart, Context::Open, "close_part", &["C"]).says("", "Close a part, or at a limit"),
+    entry(Action::Protect, Context::Open, "protect", &["b"])
+        .says("protect", "Place the bracket again, or accept the broker's position"),
+    entry(Action::Flatten, Context::Open, "flatten", &["F"])
+        .says("", "Everything out: shows what would be sent, then asks"),
+    entry(Action::AckAlarms, Context::Open, "ack_alarms", &["A"]).says("", "You have seen every alarm"),
+    entry(Action::Why, Context::Lists, "why", &["w"])
+        .says("why", "The story of the selected trade: asked, sent, answered, seen"),
     entry(Action::Details, Context::Lists, "details", &["enter"]).says("details", "Open or close the selected row"),
     entry(Action::Search, Context::Lists, "search", &["/"]).says("find", "Search; Esc clears"),
     entry(Action::NextFilter, Context::History, "next_filter", &["f"])
@@ -179,6 +212,7 @@ const MOVING_KEYS: &[char] = &['h', 'j', 'k', 'l', 'g', 'G'];
 
 /// Contexts that are asked together: a key may mean one thing in each of these.
 const TOGETHER: &[&[Context]] = &[
+    &[Context::Open, Context::Lists, Context::Everywhere],
     &[Context::History, Context::Lists, Context::Everywhere],
     &[Context::Performance, Context::Lists, Context::Everywhere],
     &[Context::Settings, Context::Lists, Context::Everywhere],
@@ -289,6 +323,8 @@ fn moves(action: Action) -> bool {
         A::NextChoice | A::PreviousChoice => true,
         A::Details | A::Search | A::Copy | A::NextFilter | A::Sync | A::AutoRefresh | A::OpenPane => false,
         A::NextSort | A::ReverseSort | A::NextPeriod | A::NextBreakdown | A::NextMode | A::Export | A::Palette => false,
+        A::CloseTrade | A::ClosePart | A::AdjustStop | A::AdjustTarget | A::Protect | A::NewTrade => false,
+        A::Flatten | A::AckAlarms | A::Why => false,
         A::HistoryPane | A::PerformancePane | A::NextPane | A::PreviousPane | A::Settings | A::Messages => false,
         A::Back | A::SaveSettings | A::RefreshForm | A::CopyWork | A::Redraw | A::Suspend | A::Help => false,
         A::Quit | A::Confirm | A::Yes | A::Keep | A::AcceptText | A::CancelText => false,

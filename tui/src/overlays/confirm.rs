@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use blotter_shared::protocol::settings::SettingsUpdate;
 use ratatui::layout::Rect;
+use uuid::Uuid;
 
+use crate::client::orders::Ask;
 use crate::clock::Now;
 use crate::input::chord::{Chord, KeyCode};
 use crate::input::keymap::Action;
@@ -23,6 +25,11 @@ pub enum Deed {
     Quit,
     SaveSettings(SettingsUpdate),
     DropSettingsEdits,
+    /// Something is asked of trades; the key was made with the question, so that yes twice is once.
+    Ask {
+        ask: Box<Ask>,
+        key: Uuid,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

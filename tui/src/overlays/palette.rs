@@ -22,7 +22,7 @@ pub struct Palette {
 #[must_use]
 pub fn contexts(pane: Pane) -> &'static [Context] {
     match pane {
-        Pane::Open => &[Context::Lists, Context::Everywhere],
+        Pane::Open => &[Context::Open, Context::Lists, Context::Everywhere],
         Pane::History => &[Context::History, Context::Lists, Context::Everywhere],
         Pane::Performance => &[Context::Performance, Context::Lists, Context::Everywhere],
     }

@@ -11,7 +11,7 @@ use blotter_shared::protocol::settings::Settings;
 use blotter_shared::protocol::sync::SyncStatus;
 use blotter_shared::protocol::trades::Trade;
 
-use super::{attention, carry_out, settings_form};
+use super::{attention, carry_out, orders, settings_form};
 use crate::client::calls::{Answer, Call, CallError};
 use crate::client::events::StreamItem;
 use crate::client::session::{Input, TimedRefresh};
@@ -76,6 +76,11 @@ fn take(model: &mut Model, call: &Call, answer: Answer) -> Vec<Effect> {
             settings_form::saved(model, &settings);
             return settings_came(model, *settings);
         }
+        Answer::Order(answer) => {
+            if let Call::Order(call) = call {
+                return orders::answered(model, call, *answer);
+            }
+        }
     }
     vec![]
 }
@@ -92,6 +97,7 @@ fn note_seq(model: &mut Model, seq: i64) {
 fn failed(model: &mut Model, call: &Call, error: &CallError) -> Vec<Effect> {
     match call {
         Call::PutSettings { .. } => settings_form::refused(model, error),
+        Call::Order(call) => orders::failed(model, call, error),
         Call::Sync { .. } => model.notices.say(model.now, Level::Warn, format!("Not synced: {error}")),
         Call::History(query) if query.cursor.is_some() => {
             model.history.is_loading_more = false;
@@ -148,7 +154,7 @@ fn settings_came(model: &mut Model, settings: Settings) -> Vec<Effect> {
 }
 
 /// A trade is new or changed: into its list, or from one to the other.
-fn trade_came(model: &mut Model, trade: &Trade) -> Vec<Effect> {
+pub(super) fn trade_came(model: &mut Model, trade: &Trade) -> Vec<Effect> {
     let was = model.open_trades().iter().find(|row| row.id == trade.id).cloned();
     let heard = attention::trade_changed(model, was.as_ref(), trade);
     if let Some(open) = &mut model.data.open {

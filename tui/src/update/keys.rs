@@ -1,5 +1,11 @@
 //! What a key does, by the keymap and by what is on top.
 
+use blotter_shared::domain::TradeId;
+use blotter_shared::protocol::settings::SettingsUpdate;
+use blotter_shared::protocol::sync::SyncRequest;
+use blotter_shared::protocol::trades::Trade;
+
+use super::orders::{self, Wish};
 use super::settings_form::{self, Turn, with_form};
 use super::{carry_out, tools};
 use crate::client::calls::Call;
@@ -17,20 +23,18 @@ use crate::panes::Pane;
 use crate::panes::list::{ListState, Step};
 use crate::panes::settings::model::{Field, SettingsForm};
 use crate::view::layout;
-use blotter_shared::domain::TradeId;
-use blotter_shared::protocol::settings::SettingsUpdate;
-use blotter_shared::protocol::sync::SyncRequest;
-use blotter_shared::protocol::trades::Trade;
 
 /// Where a key is looked up now, the nearest first.
 #[must_use]
 pub fn contexts(model: &Model) -> &'static [Context] {
     match model.overlays.last() {
-        Some(Overlay::Confirm(_) | Overlay::Export(_)) => &[Context::Dialog, Context::Everywhere],
+        Some(Overlay::Confirm(_) | Overlay::Form(_) | Overlay::Export(_)) => &[Context::Dialog, Context::Everywhere],
         Some(Overlay::Palette(_)) => &[Context::Typing, Context::Everywhere],
         Some(Overlay::Settings(form)) if form.editing.is_some() => &[Context::Typing, Context::Everywhere],
         Some(Overlay::Settings(_)) => &[Context::Settings, Context::Lists, Context::Everywhere],
-        Some(Overlay::Help { .. } | Overlay::Messages { .. }) => &[Context::Lists, Context::Everywhere],
+        Some(Overlay::Help { .. } | Overlay::Messages { .. } | Overlay::Story(_)) => {
+            &[Context::Lists, Context::Everywhere]
+        }
         None if is_searching(model) => &[Context::Typing, Context::Everywhere],
         None => palette::contexts(model.pane),
     }
@@ -80,7 +84,7 @@ pub(super) fn act_or_dialog(model: &mut Model, action: Action) -> Vec<Effect> {
     if let Some(Overlay::Palette(_)) = model.overlays.last() {
         model.overlays.pop();
     }
-    if matches!(model.overlays.last(), Some(Overlay::Confirm(_))) {
+    if matches!(model.overlays.last(), Some(Overlay::Confirm(_) | Overlay::Form(_))) {
         let key = model.keymap.key_of(action).unwrap_or(Chord::char(' '));
         return dialog_key(model, Some(action), Chord { ctrl: true, ..key });
     }
@@ -92,6 +96,9 @@ fn dialog_key(model: &mut Model, action: Option<Action>, chord: Chord) -> Vec<Ef
         return tools::export_key(model, action);
     }
     let now = model.now;
+    if matches!(model.overlays.last(), Some(Overlay::Form(_))) {
+        return orders::form_key(model, action, chord);
+    }
     let Some(Overlay::Confirm(dialog)) = model.overlays.last_mut() else { return vec![] };
     match dialog.on_key(now, action, chord) {
         Outcome::Open => vec![],
@@ -111,6 +118,7 @@ fn dialog_key(model: &mut Model, action: Option<Action>, chord: Chord) -> Vec<Ef
 fn carry_out_deed(model: &mut Model, deed: Deed, typed: String) -> Vec<Effect> {
     match deed {
         Deed::Quit => vec![Effect::Quit],
+        Deed::Ask { ask, key } => orders::confirmed(model, *ask, key),
         Deed::SaveSettings(update) => match refusal_of_actions(model) {
             Some(words) => {
                 model.notices.say(model.now, Level::Warn, words);
@@ -148,6 +156,12 @@ pub(super) fn on_paste(model: &mut Model, text: &str) {
     if let Some(Overlay::Palette(palette)) = model.overlays.last_mut() {
         palette.line.paste(text);
         palette.selected = 0;
+        return;
+    }
+    if let Some(Overlay::Form(form)) = model.overlays.last_mut() {
+        if let Some(input) = form.input() {
+            input.paste(text);
+        }
         return;
     }
     if with_form(model, |form, _| form.editing.as_mut().map(|line| line.paste(text))).is_some() {
@@ -200,6 +214,18 @@ fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         A::NextMode => return tools::next_mode(model),
         A::Export => tools::begin_export(model),
         A::Palette => tools::begin_palette(model),
+        A::CloseTrade => return of_trade(model, Wish::Close),
+        A::ClosePart => return of_trade(model, Wish::ClosePart),
+        A::AdjustStop => return of_trade(model, Wish::Stop),
+        A::AdjustTarget => return of_trade(model, Wish::Target),
+        A::Protect => return of_trade(model, Wish::Protect),
+        A::NewTrade => return of_trade(model, Wish::NewTrade),
+        A::Flatten => return of_trade(model, Wish::Flatten),
+        A::AckAlarms => return of_trade(model, Wish::AckAll),
+        A::Why => {
+            let trade = selected(model).cloned();
+            return orders::why(model, trade);
+        }
         A::Sync => return sync(model),
         A::AutoRefresh => toggle_refresh(model),
         A::OpenPane => return show(model, Pane::Open),
@@ -226,6 +252,11 @@ fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         A::NextChoice | A::PreviousChoice | A::Confirm | A::Yes | A::Keep => {}
     }
     vec![]
+}
+
+fn of_trade(model: &mut Model, wish: Wish) -> Vec<Effect> {
+    let trade = selected(model).cloned();
+    orders::open(model, wish, trade)
 }
 
 fn settings_version(model: &Model) -> i64 {
@@ -257,7 +288,16 @@ pub(super) fn scroll(model: &mut Model, step: Step) -> Vec<Effect> {
                 Step::Last => Field::ALL.len() - 1,
             };
         }
-        Some(Overlay::Confirm(_) | Overlay::Export(_) | Overlay::Palette(_)) => {}
+        Some(Overlay::Story(story)) => {
+            let by = |count: usize| u16::try_from(count).unwrap_or(u16::MAX);
+            story.top = match step {
+                Step::Up(count) => story.top.saturating_sub(by(count)),
+                Step::Down(count) => story.top.saturating_add(by(count)).min(longest),
+                Step::First => 0,
+                Step::Last => longest,
+            };
+        }
+        Some(Overlay::Confirm(_) | Overlay::Form(_) | Overlay::Export(_) | Overlay::Palette(_)) => {}
         None => return scroll_list(model, step),
     }
     vec![]
@@ -271,7 +311,13 @@ fn text_lines(model: &Model) -> usize {
         Some(Overlay::Messages { .. }) => {
             crate::overlays::messages::lines(model, 96.min(model.width).saturating_sub(4)).len()
         }
-        Some(Overlay::Settings(_) | Overlay::Confirm(_) | Overlay::Export(_) | Overlay::Palette(_)) | None => 0,
+        Some(Overlay::Story(story)) => {
+            crate::overlays::story::lines(story, model, 96.min(model.width).saturating_sub(4)).len()
+        }
+        Some(
+            Overlay::Settings(_) | Overlay::Confirm(_) | Overlay::Form(_) | Overlay::Export(_) | Overlay::Palette(_),
+        )
+        | None => 0,
     };
     lines.saturating_sub(window) + 3
 }
@@ -452,7 +498,9 @@ fn open_overlay(model: &mut Model, overlay: Overlay) {
             | Overlay::Messages { .. }
             | Overlay::Confirm(_)
             | Overlay::Export(_)
-            | Overlay::Palette(_) => {
+            | Overlay::Palette(_)
+            | Overlay::Form(_)
+            | Overlay::Story(_) => {
                 model.overlays.pop();
             }
         }

@@ -24,7 +24,9 @@ pub(super) fn with_form<T>(model: &mut Model, act: impl FnOnce(&mut SettingsForm
         | Overlay::Messages { .. }
         | Overlay::Confirm(_)
         | Overlay::Export(_)
-        | Overlay::Palette(_) => None,
+        | Overlay::Palette(_)
+        | Overlay::Form(_)
+        | Overlay::Story(_) => None,
     }
 }
 

@@ -1,5 +1,7 @@
 //! A trader's afternoon as data: the same trades, settings and moments in every test and picture.
 
+mod orders;
+
 use std::time::Duration;
 
 use blotter_shared::domain::{
@@ -98,6 +100,7 @@ impl Row {
             unrealized_pnl: pnl,
             close: None,
             last_verified_at: (self.protection == Protection::Confirmed).then(noon),
+            step: None,
         }
     }
 }
@@ -416,6 +419,7 @@ impl World {
                 settings.max_positions = update.max_positions.unwrap_or(settings.max_positions);
                 Answer::SettingsSaved(Box::new(settings))
             }
+            Call::Order(call) => Answer::Order(Box::new(self.order(call))),
         }
     }
 }

@@ -445,6 +445,7 @@ fn every_row_of_the_table_is_dispatched() {
             let contexts: &[Context] = match entry.context {
                 Context::Everywhere => &[Context::Lists, Context::Everywhere],
                 Context::Lists => &[Context::History, Context::Lists, Context::Everywhere],
+                Context::Open => &[Context::Open, Context::Lists, Context::Everywhere],
                 Context::History => &[Context::History, Context::Lists, Context::Everywhere],
                 Context::Performance => &[Context::Performance, Context::Lists, Context::Everywhere],
                 Context::Settings => &[Context::Settings, Context::Lists, Context::Everywhere],

@@ -11,6 +11,8 @@ mod keys;
 #[cfg(test)]
 mod lists;
 #[cfg(test)]
+mod orders;
+#[cfg(test)]
 mod random;
 #[cfg(test)]
 mod screens;

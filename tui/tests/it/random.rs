@@ -83,7 +83,7 @@ proptest! {
     fn nothing_panics_and_nothing_grave_happens_unasked(steps in proptest::collection::vec(any_step(), 1..120)) {
         let mut desk = Desk::live(Look::sized(80, 24), World::busy());
         for step in &steps {
-            let had_dialog = matches!(desk.model.overlays.last(), Some(Overlay::Confirm(_)));
+            let had_dialog = matches!(desk.model.overlays.last(), Some(Overlay::Confirm(_) | Overlay::Form(_)));
             let before = desk.deeds.len();
             take(&mut desk, step);
             let screen = desk.screen();

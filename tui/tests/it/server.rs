@@ -9,6 +9,7 @@ use blotter_shared::protocol::performance::PerformanceQuery;
 use blotter_shared::protocol::problem::Problem;
 use blotter_shared::protocol::trades::TotalsQuery;
 use blotter_tui::client::calls::{Answer, Call, HistoryQuery};
+use blotter_tui::client::orders::OrderAnswer;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -139,6 +140,12 @@ fn json(answer: &Answer) -> String {
         Answer::Alarms(value) => serde_json::to_string(value),
         Answer::Accounts(value) => serde_json::to_string(value),
         Answer::SyncStatus(value) | Answer::Synced(value) => serde_json::to_string(value),
+        Answer::Order(value) => match &**value {
+            OrderAnswer::Timeline(value) => serde_json::to_string(value),
+            OrderAnswer::Trade(value) => serde_json::to_string(value),
+            OrderAnswer::Flattened(value) => serde_json::to_string(value),
+            OrderAnswer::Alarm(value) => serde_json::to_string(value),
+        },
     };
     text.unwrap()
 }

@@ -1,5 +1,6 @@
 //! Trades as the engine writes them.
 
+use blotter_shared::domain::TradeStatus;
 use chrono::{DateTime, NaiveDate, Utc};
 use rust_decimal::Decimal;
 use serde_json::Value;
@@ -173,6 +174,103 @@ pub async fn trade_put(tx: &UserTx, account: &AccountKey, row: &NewTradeRow) -> 
     Ok(())
 }
 
+/// Where a trade is kept, and how far it got.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TradePlace {
+    pub account: AccountKey,
+    pub symbol: String,
+    pub status: TradeStatus,
+}
+
+const PLACE: &str = "
+    SELECT broker_mode, account_id, option_symbol, status FROM paper_trades WHERE username = $1 AND id = $2 FOR UPDATE";
+
+/// Keeps a trade for this transaction: who asks for something else of it waits for the end of this.
+///
+/// # Errors
+/// [`DbError::NotFound`] when this user has no such trade.
+pub async fn trade_lock(tx: &UserTx, trade: Uuid) -> Result<TradePlace, DbError> {
+    let row = tx.session().query_one(PLACE, &[&tx.user(), &trade]).await?;
+    let mut cells = Cells::of(&row);
+    let mode = cells.parsed("broker_mode", "a broker mode")?;
+    let account = AccountKey { mode, number: cells.next("account_id")? };
+    let symbol = cells.next("option_symbol")?;
+    Ok(TradePlace { account, symbol, status: cells.parsed("status", "a trade status")? })
+}
+
+const LIVE: &str = "
+    SELECT DISTINCT broker_mode, account_id FROM paper_trades
+     WHERE username = $1 AND status IN ('PENDING', 'OPEN', 'PARTIAL', 'FILLED', 'CLOSING')
+     ORDER BY broker_mode, account_id";
+
+/// The accounts that have trades which are not at their end.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn live_accounts(tx: &UserTx) -> Result<Vec<AccountKey>, DbError> {
+    let rows = tx.session().query(LIVE, &[&tx.user()]).await?;
+    let accounts = rows.iter().map(|row| {
+        let mut cells = Cells::of(row);
+        Ok(AccountKey { mode: cells.parsed("broker_mode", "a broker mode")?, number: cells.next("account_id")? })
+    });
+    accounts.collect()
+}
+
+/// Where a trade comes from: written once, when it begins.
+#[derive(Clone, Debug, Default)]
+pub struct StoryRow {
+    pub strategy: Option<String>,
+    pub card_score: Option<Decimal>,
+    pub ai_score: Option<Decimal>,
+    pub ai_verdict: Option<String>,
+    pub gate_verdict: Option<String>,
+    pub technical_score: Option<Decimal>,
+    pub sentiment_score: Option<Decimal>,
+    pub ai_reasoning_log: Option<Value>,
+    pub mid_at_submit: Option<Decimal>,
+    /// What is lost when the stop works, by the price that was seen.
+    pub initial_risk: Option<Decimal>,
+}
+
+const STORY: &str = "
+    UPDATE paper_trades SET strategy = $3, card_score = $4, ai_score = $5, ai_verdict = $6, gate_verdict = $7,
+                            technical_score = $8, sentiment_score = $9, ai_reasoning_log = $10, mid_at_submit = $11,
+                            initial_risk = $12
+     WHERE username = $1 AND id = $2";
+
+/// Notes where a trade comes from.
+///
+/// # Errors
+/// [`DbError::Refused`] when it was told before.
+pub async fn story_put(tx: &UserTx, trade: Uuid, row: &StoryRow) -> Result<(), DbError> {
+    let params: super::super::session::Params<'_> = &[
+        &tx.user(),
+        &trade,
+        &row.strategy,
+        &row.card_score,
+        &row.ai_score,
+        &row.ai_verdict,
+        &row.gate_verdict,
+        &row.technical_score,
+        &row.sentiment_score,
+        &row.ai_reasoning_log,
+        &row.mid_at_submit,
+        &row.initial_risk,
+    ];
+    tx.session().execute(STORY, params).await?;
+    Ok(())
+}
+
+/// Counts that a person interfered with a trade that was planned otherwise.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn override_count(tx: &UserTx, trade: Uuid) -> Result<(), DbError> {
+    let sql = "UPDATE paper_trades SET override_count = override_count + 1 WHERE username = $1 AND id = $2";
+    tx.session().execute(sql, &[&tx.user(), &trade]).await?;
+    Ok(())
+}
+
 /// Whether the wish is still this one. The row stays locked, so that it is until the commit.
 ///
 /// # Errors
@@ -278,6 +376,17 @@ pub async fn figures_put(tx: &UserTx, trade: Uuid, figures: &FiguresRow) -> Resu
         &tx.now(),
     ];
     tx.session().execute(LATE, params).await?;
+    Ok(())
+}
+
+/// How far the engine has got, for the screens; a trade at its end is left as it is.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn step_put(tx: &UserTx, trade: Uuid, step: Option<&str>) -> Result<(), DbError> {
+    let sql = "UPDATE paper_trades SET step = $3
+                WHERE username = $1 AND id = $2 AND NOT is_locked AND step IS DISTINCT FROM $3";
+    tx.session().execute(sql, &[&tx.user(), &trade, &step]).await?;
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! Close: whole or part, at the market or at a limit, now or at the open; and taking it back.
 
-use blotter_shared::domain::{IntentState, Price, Quantity};
+use blotter_shared::domain::{Price, Quantity};
 
 use super::super::facts::{FlatCause, Trade, Wish};
 use super::super::pricing::{self, Sides, TickGrid};
@@ -94,30 +94,18 @@ pub(super) fn cancel_entry(trade: &Trade, seen: Versioned, desk: &Desk<'_>) -> R
     if !fresh && !trade.entries().any(super::super::facts::Intent::is_live) {
         return Err(Refused::new(RefusalCode::NothingToChange, "no entry of this trade works"));
     }
-    let flat = Wish { keep: 0, flat: Some(FlatCause::User), limit: None, until: None, ..trade.wish.clone() };
-    Ok(wished(trade, flat, desk.now))
+    if trade.wish.cut {
+        return Err(Refused::new(RefusalCode::NothingToChange, "the entry is being cancelled already"));
+    }
+    if fresh {
+        let flat = Wish { keep: 0, flat: Some(FlatCause::User), limit: None, until: None, ..trade.wish.clone() };
+        return Ok(wished(trade, flat, desk.now));
+    }
+    Ok(wished(trade, Wish { cut: true, ..trade.wish.clone() }, desk.now))
 }
 
 /// How far a close has got, for the second device that asks.
 #[must_use]
-pub fn step(trade: &Trade) -> &'static str {
-    let live = trade.live_exits().next();
-    let sale = |state: IntentState| matches!(state, IntentState::Working | IntentState::Acked);
-    match live {
-        _ if trade.entries().any(super::super::facts::Intent::is_live) => {
-            "step 1 of 5: the rest of the entry is cancelled"
-        }
-        Some(exit)
-            if exit.role == blotter_shared::domain::IntentRole::Bracket && trade.cancel_of(exit.id).is_none() =>
-        {
-            "step 2 of 5: the bracket is about to be cancelled"
-        }
-        Some(exit) if exit.role == blotter_shared::domain::IntentRole::Bracket => {
-            "step 3 of 5: the bracket is being cancelled"
-        }
-        Some(exit) if sale(exit.state) => "step 5 of 5: the sale works",
-        Some(_) => "step 5 of 5: the sale is on its way",
-        None if trade.marks.held > 0 => "step 4 of 5: what is still held is counted",
-        None => "step 5 of 5: the end is being confirmed",
-    }
+pub fn step(trade: &Trade) -> String {
+    super::super::progress::close(trade).sentence()
 }

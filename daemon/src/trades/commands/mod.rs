@@ -17,6 +17,7 @@ use chrono::{DateTime, Utc};
 
 use super::facts::{Book, Change, Trade, Wish, WishStamp};
 use super::ports::{Position, Quote, Session, Symbol};
+use super::risk::Breach;
 use super::timing::Timing;
 pub use adjust::Adjust;
 pub use close::Close;
@@ -92,7 +93,6 @@ pub enum RefusalCode {
     EntriesStopped,
     Halted,
     Limit,
-    InQuarantine,
     PositionLarger,
     NoPosition,
 }
@@ -104,11 +104,13 @@ pub struct Refused {
     pub sentence: String,
     /// For a stale version: what the device had and what is durable.
     pub versions: Option<(i64, i64)>,
+    /// For a limit: each one that would be broken.
+    pub breaches: Vec<Breach>,
 }
 
 impl Refused {
     pub fn new(code: RefusalCode, sentence: impl Into<String>) -> Self {
-        Self { code, sentence: sentence.into(), versions: None }
+        Self { code, sentence: sentence.into(), versions: None, breaches: Vec::new() }
     }
 }
 

@@ -5,8 +5,9 @@ use blotter_shared::domain::{AlarmKind, TradeId};
 use rust_decimal::Decimal;
 
 use super::super::facts::{AlarmChange, Change, Trade, Wish};
+use super::super::pricing::{self, Sides, TickGrid};
 use super::place::{NewTrade, begin, free_symbol};
-use super::{Accepted, Desk, RefusalCode, Refused, Versioned, current, wished};
+use super::{Accepted, Desk, RefusalCode, Refused, Versioned, adjust, current, wished};
 
 /// Tries the bracket again, with the count of refusals at zero. For a trade in quarantine it says
 /// that the position is what the broker shows: contracts that are missing are booked as having
@@ -48,6 +49,11 @@ pub(super) fn adopt(wanted: &NewTrade, desk: &Desk<'_>) -> Result<Accepted, Refu
     if position.quantity != i64::from(wanted.quantity.get()) {
         let sentence = format!("the account holds {}, {} were asked for", position.quantity, wanted.quantity);
         return Err(Refused::new(RefusalCode::QuantityTooLarge, sentence));
+    }
+    let sides = Sides { stop: wanted.stop, target: wanted.target };
+    pricing::check_grid(sides, TickGrid::of_root(&wanted.contract.root)).map_err(|bad| adjust::refused(&bad))?;
+    if let Some(bid) = desk.quotes.get(&symbol).and_then(|quote| quote.bid).filter(|_| desk.session.open) {
+        pricing::check_market(sides, bid).map_err(|bad| adjust::refused(&bad))?;
     }
     let mut accepted = begin(wanted, symbol, -position.quantity, desk);
     let multiplier = Decimal::from(wanted.multiplier.get());

@@ -77,7 +77,7 @@ fn within_limits(wanted: &NewTrade, price: Price, desk: &Desk<'_>) -> Result<(),
         return Ok(());
     }
     let sentence = breaches.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-    Err(Refused::new(RefusalCode::Limit, sentence))
+    Err(Refused { breaches, ..Refused::new(RefusalCode::Limit, sentence) })
 }
 
 /// The trade as it begins. `outside` is below zero for contracts that are there already.
@@ -102,6 +102,7 @@ pub(super) fn begin(wanted: &NewTrade, symbol: Symbol, outside: i64, desk: &Desk
         flat: None,
         at_open: false,
         until: None,
+        cut: false,
         accepts: None,
         since: desk.now,
     };

@@ -321,12 +321,18 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
         match pass {
             Pass::Standby | Pass::Deposed => Pace::STANDBY,
             Pass::Troubled => Pace::TROUBLED,
-            Pass::Done(Outlook::Wrote) if plenty => Pace::AT_ONCE,
+            Pass::Done(Outlook::Wrote) if plenty => Pace::AT_ONCE.max(self.since_write() / 2),
             Pass::Done(Outlook::Wrote | Outlook::Flying) if plenty => Pace::FLYING,
             Pass::Done(Outlook::Wrote | Outlook::Flying) => Pace::FLYING_SLOW,
             Pass::Done(Outlook::Holding) => Pace::HOLDING,
             Pass::Done(Outlook::Flat) => Pace::FLAT,
         }
+    }
+
+    /// How long ago this process last wrote to the broker: what did not show at once is looked for
+    /// at growing distances, so that one write does not use up the reads of the next.
+    fn since_write(&self) -> Duration {
+        self.wrote_at.map_or(Duration::ZERO, |at| self.ports.clock.boot().saturating_sub(at))
     }
 
     fn new_intent_id(&self) -> IntentId {

@@ -54,6 +54,9 @@ pub struct Wish {
     pub at_open: bool,
     /// A change of the bracket that is not begun by then is dropped.
     pub until: Option<DateTime<Utc>>,
+    /// What is left of the entry is not wanted; what it has bought is kept.
+    #[serde(default)]
+    pub cut: bool,
     /// A person has seen that the position is this, and takes it for the truth.
     pub accepts: Option<i64>,
     /// When the command was accepted.

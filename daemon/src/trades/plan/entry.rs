@@ -16,7 +16,8 @@ pub(super) fn next(trade: &Trade, entry: &Intent, view: &View, scene: &Scene) ->
     match entry.state {
         IntentState::Prepared => send(trade, Some(entry), view, scene),
         IntentState::Working if view.seen.contains(&entry.id) => {
-            let stays = !trade.wish.is_flat() && !trade.is_ended() && !is_half_done(entry, scene);
+            let wanted = !trade.wish.is_flat() && !trade.wish.cut;
+            let stays = wanted && !trade.is_ended() && !is_half_done(entry, scene);
             if stays { None } else { super::cancel(trade, entry, CancelCause::EntryRest, scene) }
         }
         IntentState::Working | IntentState::Sending | IntentState::Unknown | IntentState::Acked => None,
@@ -45,7 +46,7 @@ pub(super) fn send(trade: &Trade, prepared: Option<&Intent>, view: &View, scene:
     let in_time =
         (-CLOCK_STEP..=scene.timing.entry_valid.as_secs_f64()).contains(&age) || !scene.rules.has(Rule::EntryDeadline);
     let agreed = view.ground.stable && view.position == 0 || !scene.rules.has(Rule::PlaceNeedsAgreement);
-    if trade.wish.is_flat() || !in_time || !agreed || !scene.session.open || scene.entries_wait {
+    if trade.wish.is_flat() || trade.wish.cut || !in_time || !agreed || !scene.session.open || scene.entries_wait {
         return None;
     }
     let shape = trade.spec.limit.map_or(Shape::BuyMarket, Shape::BuyLimit);

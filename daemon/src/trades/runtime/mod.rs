@@ -1,16 +1,20 @@
 //! The engine at work: one loop for each account that a user has a token for, under its lease.
 //!
 //! Read `Engines::run` (who gets a loop), then `store`, `broker` and `clock`: the three ports over
-//! PostgreSQL, the broker's adapter and the machine. Without an account there is no loop.
+//! PostgreSQL, the broker's adapter and the machine. Without an account there is no loop. `desk` is where
+//! what devices ask for is judged and made durable, and `bells` is how a loop hears of it.
 //!
 //! Invariants:
 //! * A loop has one account with one token: another token ends it before its successor begins.
 //! * A loop ends between two passes and gives its lease back; one that is cut off leaves the lease to
 //!   run out, and what it had sent is found by the next pass of whoever comes.
 
+pub mod bells;
 pub mod broker;
 pub mod clock;
+pub mod desk;
 mod rows;
+pub mod standing;
 pub mod store;
 
 use std::collections::HashMap;
@@ -18,7 +22,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use blotter_shared::domain::BrokerMode;
-use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -38,6 +41,7 @@ use crate::db::installation::{Installation, installation_ensure};
 use crate::db::secrets::secret_users;
 use crate::db::{Db, DbError};
 use crate::events::Hub;
+use bells::Bells;
 use broker::BrokerAccount;
 use clock::{Exchange, LoopClock};
 use store::Ledger;
@@ -54,6 +58,8 @@ pub struct Parts {
     pub clock: Clock,
     pub calendar: Arc<Calendar>,
     pub force: Force,
+    /// Rung by whoever has work for a loop.
+    pub bells: Bells,
     /// This run of this program.
     pub holder: Holder,
 }
@@ -174,7 +180,8 @@ impl Parts {
             hub: Some(self.hub.clone()),
         };
         let broker = BrokerAccount { account: account.clone(), clock: self.clock.clone() };
-        let clock = LoopClock { clock: self.clock.clone(), rouse: Arc::new(Notify::new()), stop: stop.clone() };
+        let rouse = self.bells.of(&key.0, key.1);
+        let clock = LoopClock { clock: self.clock.clone(), rouse, stop: stop.clone() };
         let sessions = Exchange { calendar: Arc::clone(&self.calendar), force: self.force };
         let settings = Settings {
             holder: self.holder,

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use blotter_shared::domain::{AlarmId, BrokerMode, Cash, TradeId};
+use blotter_shared::domain::{AlarmId, BrokerMode, Cash, Step, TradeId};
 use chrono::TimeDelta;
 use rust_decimal::Decimal;
 use serde::Serialize;
@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::super::facts::{AlarmChange, AlarmState, Book, Change, Fill, Intent, Trade, WishStamp};
 use super::super::ports::{CommitError, Fence, Holder, LeaseAnswer, OrderId, Store, StoreError};
+use super::super::progress;
 use super::super::tag::Epoch;
 use super::rows;
 use crate::auth::Username;
@@ -21,8 +22,8 @@ use crate::db::alarms::{Subject, alarm_clear, alarm_raise};
 use crate::db::changes::{Changed, change_append};
 use crate::db::engine::{
     AccountKey, LeaseRow, StoredTrade, account_facts, account_facts_put, fill_put, fills_of, intent_put, intents_of,
-    lease_release, lease_renew, lease_take, marks_put, open_alarms, trade_facts, trade_put, trades_watched, wish_is,
-    wish_put,
+    lease_release, lease_renew, lease_take, marks_put, open_alarms, step_put, trade_facts, trade_put, trades_watched,
+    wish_is, wish_put,
 };
 use crate::db::{Db, DbError, UserTx};
 use crate::events::Hub;
@@ -108,6 +109,12 @@ impl Store for Ledger {
 }
 
 impl Ledger {
+    /// An account's book for whoever judges commands: without a lease and without epochs.
+    #[must_use]
+    pub fn for_commands(db: &Db, user: &Username, account: &AccountKey) -> Self {
+        Self { db: db.clone(), user: user.clone(), account: account.clone(), epoch_base: 0, hub: None }
+    }
+
     fn tell(&self) {
         if let Some(hub) = &self.hub {
             hub.poke(&self.user);
@@ -159,6 +166,8 @@ impl Ledger {
             touched.extend(trade_of(change));
         }
         for trade in touched {
+            let step = progress::step(&self.trade(tx, trade).await?);
+            step_put(tx, trade.0, step.map(Step::as_str)).await?;
             change_append(tx, Changed::Trade(trade)).await?;
         }
         Ok(())

@@ -10,8 +10,34 @@ use tokio::net::UnixStream;
 use super::daemon::{Client, Daemon, knock, problem_in, raw, read_to_end};
 use crate::support::TestDb;
 
-/// What only a fault of ours, or a broker, brings about: their mapping is tested where it is made.
-const ELSEWHERE: [ProblemCode; 2] = [ProblemCode::BrokerUnavailable, ProblemCode::Internal];
+/// What only a fault of ours brings about: its mapping is tested where it is made.
+const ELSEWHERE: [ProblemCode; 1] = [ProblemCode::Internal];
+
+/// What commands of trades are refused with; `trades::refusals` brings each of them about.
+pub(crate) const OF_TRADES: [ProblemCode; 22] = [
+    ProblemCode::BrokerUnavailable,
+    ProblemCode::AlreadyClosing,
+    ProblemCode::Ended,
+    ProblemCode::NothingHeld,
+    ProblemCode::EntryWorking,
+    ProblemCode::QuantityTooLarge,
+    ProblemCode::PartWithLimit,
+    ProblemCode::MarketClosed,
+    ProblemCode::NoQuote,
+    ProblemCode::Expired,
+    ProblemCode::OffGrid,
+    ProblemCode::StopNotBelowBid,
+    ProblemCode::TargetNotAboveBid,
+    ProblemCode::LegsTooNear,
+    ProblemCode::NothingToChange,
+    ProblemCode::AlreadyBegun,
+    ProblemCode::SymbolTaken,
+    ProblemCode::EntriesStopped,
+    ProblemCode::Halted,
+    ProblemCode::LimitBroken,
+    ProblemCode::PositionLarger,
+    ProblemCode::NoPosition,
+];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_code_is_answered_and_says_what_to_do() {
@@ -37,7 +63,8 @@ async fn every_code_is_answered_and_says_what_to_do() {
     daemon.stop().await.unwrap();
     seen.insert(super::stop::latecomer(&db.cluster.url()).await.code);
 
-    let expected: BTreeSet<_> = ProblemCode::ALL.iter().copied().filter(|code| !ELSEWHERE.contains(code)).collect();
+    let elsewhere = |code: &ProblemCode| ELSEWHERE.contains(code) || OF_TRADES.contains(code);
+    let expected: BTreeSet<_> = ProblemCode::ALL.iter().copied().filter(|code| !elsewhere(code)).collect();
     assert_eq!(seen, expected);
 }
 

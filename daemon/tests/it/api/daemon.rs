@@ -47,8 +47,19 @@ impl Daemon {
         daemon
     }
 
+    /// A daemon at another time than the machine's, once it says that it is well.
+    pub(crate) async fn start_at(url: &str, clock: Clock, change: impl FnOnce(&mut Config)) -> Self {
+        let daemon = Self::launch_at(url, clock, change);
+        daemon.wait_for_health(|health| health.status == ComponentState::Ok).await;
+        daemon
+    }
+
     /// A daemon whose database may be away.
     pub(crate) fn launch(url: &str, change: impl FnOnce(&mut Config)) -> Self {
+        Self::launch_at(url, Clock::system(), change)
+    }
+
+    fn launch_at(url: &str, clock: Clock, change: impl FnOnce(&mut Config)) -> Self {
         let dir = TempDir::new().unwrap();
         let socket = dir.path().join("run/blotterd.sock");
         let mut config = config();
@@ -57,7 +68,7 @@ impl Daemon {
         let bound = BoundSocket::bind(&socket, config.daemon.socket_group.as_deref()).unwrap();
         let database = Database::External(Box::new(support::config(url)));
         let mut tasks = JoinSet::new();
-        tasks.spawn(app::run(config, database, bound, Clock::system(), orders.clone()));
+        tasks.spawn(app::run(config, database, bound, clock, orders.clone()));
         Self { socket, orders, tasks, _dir: dir }
     }
 

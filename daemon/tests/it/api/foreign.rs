@@ -14,6 +14,8 @@ use blotter_daemon::db::Db;
 use blotter_daemon::events::{Hub, HubParts};
 use blotter_daemon::health::HealthBoard;
 use blotter_daemon::telemetry::Metrics;
+use blotter_daemon::trades::runtime::bells::Bells;
+use blotter_daemon::trades::runtime::desk::Counter;
 use blotter_shared::protocol::problem::{Problem, ProblemCode};
 use nix::unistd::Uid;
 use tempfile::TempDir;
@@ -51,7 +53,8 @@ pub(super) fn bare(url: &str, own_uid: u32) -> Bare {
     let (clock, config, stop) = (Clock::system(), Config::defaults(), CancellationToken::new());
     let (db, metrics, tasks) = (Db::connect(support::config(url), &clock), Metrics::new().unwrap(), TaskTracker::new());
     let health = HealthBoard::new(clock.clone(), db.status());
-    let market = MarketClock::new(Arc::new(Calendar::new()), clock.clone(), Force::No);
+    let calendar = Arc::new(Calendar::new());
+    let market = MarketClock::new(Arc::clone(&calendar), clock.clone(), Force::No);
     let accounts = app::accounts(&config, &db, &clock).unwrap();
     let hub = Hub::start(HubParts {
         db: db.clone(),
@@ -64,8 +67,16 @@ pub(super) fn bare(url: &str, own_uid: u32) -> Bare {
         stop: stop.clone(),
     });
     let policy = Policy { live: LiveTrading::Locked };
-    let api =
-        Api { db, accounts, hub, health, market, metrics, clock: clock.clone(), limits: config.limits, policy, stop };
+    let counter = Counter {
+        db: db.clone(),
+        accounts: accounts.clone(),
+        clock: clock.clone(),
+        calendar,
+        force: Force::No,
+        bells: Bells::default(),
+    };
+    let limits = config.limits;
+    let api = Api { db, accounts, counter, hub, health, market, metrics, clock: clock.clone(), limits, policy, stop };
     let admission = Admission::new(own_uid, config.auth, SystemDirectory, clock);
     let accept = Accept { api: Arc::new(api), admission, tasks, kill: CancellationToken::new() };
     Bare { socket, listener, accept, _file: file, _dir: dir }

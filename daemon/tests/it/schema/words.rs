@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use blotter_daemon::trades::state::{IntentMove, TradeMove, intent_move, trade_move};
 use blotter_shared::domain::{
-    AlarmKind, BrokerMode, CloseReason, Desired, IntentOp, IntentRole, IntentState, OptionType, Protection, TradeStatus,
+    AlarmKind, BrokerMode, CloseReason, Desired, IntentOp, IntentRole, IntentState, OptionType, Protection, Step,
+    TradeStatus,
 };
 
 use crate::support::TestDb;
@@ -23,7 +24,7 @@ fn all<T: Copy + ToString>(values: &[T]) -> BTreeSet<String> {
 }
 
 /// Each column of closed words, with the words of the vocabulary.
-fn vocabulary() -> [(&'static str, BTreeSet<String>); 11] {
+fn vocabulary() -> [(&'static str, BTreeSet<String>); 12] {
     [
         ("paper_trades.broker_mode", all(BrokerMode::ALL)),
         ("user_settings.broker_mode", all(BrokerMode::ALL)),
@@ -32,6 +33,7 @@ fn vocabulary() -> [(&'static str, BTreeSet<String>); 11] {
         ("paper_trades.status", all(TradeStatus::ALL)),
         ("paper_trades.protection", all(Protection::ALL)),
         ("paper_trades.close_reason", all(CloseReason::ALL)),
+        ("paper_trades.step", all(Step::ALL)),
         ("intents.op", all(IntentOp::ALL)),
         ("intents.role", all(IntentRole::ALL)),
         ("intents.state", all(IntentState::ALL)),

@@ -53,3 +53,30 @@ async fn an_account_is_watched_under_a_lease_that_an_orderly_stop_gives_back() {
     daemon.stop().await.unwrap();
     assert_eq!(admin.count("SELECT count(*) FROM leases WHERE released").await, 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_daemon_in_the_simulators_time_trades_with_it_alone() {
+    let start = Ms::at_et(NaiveDate::from_ymd_opt(2026, 9, 10).unwrap(), 11, 0);
+    let sim = Server::bind(Config::manual(7, start), "127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/v1", sim.address().unwrap());
+    let mut tasks = JoinSet::new();
+    tasks.spawn(sim.serve(std::future::pending()));
+    let db = TestDb::start().await;
+    let daemon = Daemon::start(&db.cluster.url(), |config| {
+        config.broker.sim_url = Some(url);
+        config.broker.sim_time = true;
+        config.vault.encryption_key = Some(blotter_daemon::vault::keygen().unwrap());
+    })
+    .await;
+    let mut client = daemon.client().await;
+    let market: serde_json::Value = client.get("/v1/market").await.json();
+    assert_eq!(
+        (&market["phase"], &market["now"]),
+        (&"open".into(), &"2026-09-10T15:00:00Z".into()),
+        "its clock stands"
+    );
+    let elsewhere = r#"{"mode":"SANDBOX","token":"sandbox-token"}"#;
+    let refused = client.act("PUT", "/v1/tokens", "k1", elsewhere).await.problem();
+    assert!(refused.detail.contains("the simulator's time"), "{refused:?}");
+    daemon.stop().await.unwrap();
+}

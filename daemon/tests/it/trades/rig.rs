@@ -367,7 +367,7 @@ fn engine(ledger: &Ledger, broker: &Mortal, clock: &LoopClock, exchange: &Exchan
     Engine::new(Ports { store, broker, clock: clock.clone(), sessions: exchange.clone() }, settings)
 }
 
-async fn account(base: &str, clock: &Clock) -> Account {
+pub(super) async fn account(base: &str, clock: &Clock) -> Account {
     let here = Some(base.to_owned());
     let rates = Rates { ceiling: 100_000 };
     let limiters = Arc::new(Limiters::new(rates, Arc::new(MemoryStore::default()), clock.clone()));
@@ -377,7 +377,7 @@ async fn account(base: &str, clock: &Clock) -> Account {
 }
 
 /// A contract that is listed.
-async fn contract(account: &Account) -> OptionContract {
+pub(super) async fn contract(account: &Account) -> OptionContract {
     let underlying = "SPY".parse().unwrap();
     let expiries = account.market.expirations(&underlying, Priority::Read).await.unwrap();
     let expiry = *expiries.last().expect("an expiry");

@@ -2,6 +2,7 @@
 
 mod daemon;
 mod events;
+mod history;
 mod postgres;
 mod screen;
 mod simulator;
@@ -24,6 +25,9 @@ pub(crate) fn run(only: &[&str], report: &mut Report) -> Result<()> {
     if wanted(&["daemon.", "socket.", "screen."]) {
         let daemon = runtime.block_on(daemon::run(report))?;
         screen::run(&daemon.socket(), report)?;
+    }
+    if wanted(&["history."]) {
+        runtime.block_on(history::run(report))?;
     }
     if wanted(&["simulator."]) {
         simulator::run(report)?;

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 
 use super::view::{
     Bracket, bracket, cover_words, fitting, is_unprotected, mark_words, marker, quantity, sign_role, state_words,
+    step_words,
 };
 use crate::figures::pnl_pct;
 use crate::format;
@@ -17,7 +18,9 @@ use crate::widgets::text;
 /// Lines of a folded card with the rule below it.
 #[must_use]
 pub fn height(trade: &Trade, width: u16) -> u16 {
-    3 + u16::from(has_rail_line(trade)) + u16::try_from(needs_lines(trade, width).len()).unwrap_or(0)
+    3 + u16::from(has_rail_line(trade))
+        + u16::from(trade.step.is_some())
+        + u16::try_from(needs_lines(trade, width).len()).unwrap_or(0)
 }
 
 /// What a person has to do, in at most three lines.
@@ -59,6 +62,10 @@ fn draw_card(canvas: &mut Canvas<'_>, area: Rect, model: &Model, trade: &Trade) 
     draw_figures(canvas, next(), model, trade);
     if has_rail_line(trade) {
         draw_rail(canvas, next(), model, trade);
+    }
+    if let Some(words) = step_words(model, trade) {
+        let row = next();
+        canvas.put(row, 2, &text::cut(&words, row.width.saturating_sub(3)), Role::Accent);
     }
     for words in needs_lines(trade, area.width) {
         canvas.put(next(), 2, &words, Role::Danger);

@@ -1,6 +1,6 @@
 //! How open trades look: a table whose signature is the bracket rail.
 
-use blotter_shared::domain::{Desired, TradeStatus};
+use blotter_shared::domain::{Desired, Step, TradeStatus};
 use blotter_shared::protocol::trades::Trade;
 use ratatui::layout::Rect;
 
@@ -37,7 +37,7 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
 pub fn height(model: &Model, trade: &Trade) -> u16 {
     let folded = match mode(model.width) {
         Mode::Narrow => cards::height(trade, model.width),
-        Mode::Standard | Mode::Wide => 1 + u16::from(trade.needs_person.is_some()),
+        Mode::Standard | Mode::Wide => 1 + u16::from(trade.needs_person.is_some()) + u16::from(trade.step.is_some()),
     };
     let is_open = model.open.list.expanded.contains(&trade.id);
     folded + if is_open { details::height(model, trade) } else { 0 }
@@ -65,6 +65,11 @@ fn draw_table(canvas: &mut Canvas<'_>, area: Rect, model: &Model, trades: &[&Tra
         canvas.target(row, Target::Row(trade.id));
         table.draw_row(canvas, row, trade);
         rest = below(rest, 1);
+        if let Some(words) = step_words(model, trade) {
+            let room = rest.width.saturating_sub(MARGIN + 1);
+            canvas.put(line(rest, 0), MARGIN, &text::cut(&words, room), Role::Accent);
+            rest = below(rest, 1);
+        }
         if let Some(reason) = &trade.needs_person {
             let words = format!("needs you: {}", text::clean(reason));
             let room = rest.width.saturating_sub(MARGIN + 1);
@@ -76,6 +81,12 @@ fn draw_table(canvas: &mut Canvas<'_>, area: Rect, model: &Model, trades: &[&Tra
             rest = below(rest, used);
         }
     }
+}
+
+/// How far the engine has got with a trade that it works on.
+#[must_use]
+pub fn step_words(model: &Model, trade: &Trade) -> Option<String> {
+    trade.step.map(|step| format!("{} {}", spinner(model), step.sentence()))
 }
 
 /// The selection's mark and whether the row is open, in the margin.
@@ -396,6 +407,9 @@ pub fn sign_role(value: rust_decimal::Decimal) -> Role {
 #[must_use]
 pub fn state_words(model: &Model, trade: &Trade) -> (String, Role) {
     let is_leaving = trade.status == TradeStatus::Closing || trade.desired == Desired::Flat;
+    if trade.step == Some(Step::CloseAtOpen) {
+        return ("CLOSE AT OPEN".to_owned(), Role::Accent);
+    }
     if is_leaving {
         return (format!("{} CLOSING", spinner(model)), Role::Accent);
     }

@@ -1,0 +1,80 @@
+//! Every position out. It needs no word of the broker's: the loops read what they sell.
+
+use blotter_shared::protocol::commands::{Flatten, Flattened, PlannedSend, SendKind};
+use serde_json::json;
+
+use super::super::Api;
+use super::deed::{Deed, Stopped, note};
+use crate::db::UserTx;
+use crate::db::engine::AccountKey;
+use crate::db::trades::trade_get;
+use crate::trades::commands::{Command, Drill};
+use crate::trades::facts::Change;
+use crate::trades::runtime::desk::Seen;
+
+/// A flatten, or the drill of one.
+#[derive(Debug)]
+pub(super) struct Everything<'a> {
+    pub(super) api: &'a Api,
+    pub(super) device: &'a str,
+    pub(super) wanted: Flatten,
+}
+
+impl Deed for Everything<'_> {
+    type Answer = Flattened;
+
+    async fn done_in(&self, tx: &UserTx) -> Result<Flattened, Stopped> {
+        let counter = &self.api.counter;
+        let waits_for_open = !counter.session().open;
+        let mut done = Flattened { drill: self.wanted.drill, sends: Vec::new(), trades: Vec::new(), waits_for_open };
+        for key in counter.live_accounts(tx).await? {
+            if self.wanted.mode.is_some_and(|mode| mode != key.mode) {
+                continue;
+            }
+            let book = counter.book(tx, &key).await?;
+            for drill in counter.drill(&book) {
+                done.sends.push(planned(tx, &key, drill).await?);
+            }
+            if !self.wanted.drill {
+                let accepted = counter.carry_out(tx, &key, (&book, &Seen::default()), &Command::Flatten).await?;
+                self.note_all(tx, &accepted.changes, &mut done).await?;
+            }
+        }
+        // Cancels of every account before the sales of any.
+        done.sends.sort_by_key(|send| order(send.what));
+        Ok(done)
+    }
+}
+
+impl Everything<'_> {
+    async fn note_all(&self, tx: &UserTx, changes: &[Change], done: &mut Flattened) -> Result<(), Stopped> {
+        for change in changes {
+            if let Change::Wish { trade, .. } = change {
+                done.trades.push(*trade);
+                note(tx, self.device, "trade.flatten", (*trade, &json!(self.wanted))).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn order(what: SendKind) -> u8 {
+    match what {
+        SendKind::CancelEntry => 0,
+        SendKind::CancelBracket => 1,
+        SendKind::SellAtMarket => 2,
+    }
+}
+
+async fn planned(tx: &UserTx, key: &AccountKey, drill: Drill) -> Result<PlannedSend, Stopped> {
+    let (what, trade, symbol, qty, order) = match drill {
+        Drill::CancelEntry { trade, symbol, order } => (SendKind::CancelEntry, trade, symbol, None, order),
+        Drill::CancelBracket { trade, symbol, order } => (SendKind::CancelBracket, trade, symbol, None, order),
+        Drill::SellAtMarket { trade, symbol, quantity } => {
+            (SendKind::SellAtMarket, trade, symbol, Some(quantity), None)
+        }
+    };
+    let trade_number = trade_get(tx, trade).await?.number;
+    let (option_symbol, order_id) = (symbol.to_string(), order.map(|order| order.to_string()));
+    Ok(PlannedSend { what, trade_id: trade, trade_number, broker_mode: key.mode, option_symbol, qty, order_id })
+}

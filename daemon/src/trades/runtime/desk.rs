@@ -1,0 +1,276 @@
+//! Where what devices ask for is judged: on a book that is read in the same transaction in which
+//! the answer is written, with quotes and positions that were read just before it.
+//!
+//! The broker is read outside of the transaction and never written to: a command becomes a wish,
+//! and the loop finds it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use blotter_shared::domain::{BrokerMode, Cash, TradeId};
+use chrono::Utc;
+use thiserror::Error;
+
+use super::super::commands::{Accepted, Command, Desk, RefusalCode, Refused, judge};
+use super::super::facts::Book;
+use super::super::ports::{BrokerPort, CommitError, Position, Quote, ReadFailure, Sessions, Symbol};
+use super::super::risk::{Limits, Standing};
+use super::super::timing::Timing;
+use super::bells::Bells;
+use super::broker::BrokerAccount;
+use super::clock::Exchange;
+use super::standing;
+use super::store::Ledger;
+use crate::accounts::{AccountError, Accounts};
+use crate::auth::Username;
+use crate::calendar::{Calendar, Force};
+use crate::clock::Clock;
+use crate::db::engine::{AccountKey, TradePlace, live_accounts, standing_rows, trade_lock};
+use crate::db::{Db, DbError, UserTx};
+
+/// Why a command was not done.
+#[derive(Debug, Error)]
+pub enum DeskError {
+    #[error("{}", .0.sentence)]
+    Refused(Box<Refused>),
+    /// Somebody else was first: judge it again.
+    #[error("it was overtaken: {0}")]
+    Overtaken(String),
+    #[error("the broker was not read: {0}")]
+    Broker(#[from] ReadFailure),
+    #[error(transparent)]
+    Account(#[from] AccountError),
+    #[error(transparent)]
+    Database(#[from] DbError),
+}
+
+impl From<Refused> for DeskError {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(Box::new(refused))
+    }
+}
+
+/// What was read at the broker before a command is judged.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    pub quotes: BTreeMap<Symbol, Quote>,
+    pub positions: Vec<Position>,
+    /// Absent when the broker did not say.
+    pub equity: Option<Cash>,
+}
+
+/// Judges commands. A cheap handle.
+#[derive(Clone, Debug)]
+pub struct Counter {
+    pub db: Db,
+    pub accounts: Accounts,
+    pub clock: Clock,
+    pub calendar: Arc<Calendar>,
+    pub force: Force,
+    pub bells: Bells,
+}
+
+impl Counter {
+    /// The account that new entries of this world go to.
+    ///
+    /// # Errors
+    /// When no token is stored for it, or it does not open.
+    pub async fn account(&self, user: &Username, mode: BrokerMode) -> Result<(AccountKey, BrokerAccount), DeskError> {
+        let account = self.accounts.open(user, mode).await?;
+        let key = AccountKey { mode, number: account.broker.account().as_str().to_owned() };
+        Ok((key, BrokerAccount { account, clock: self.clock.clone() }))
+    }
+
+    /// Where a trade of this user is; not kept for anybody.
+    ///
+    /// # Errors
+    /// [`DbError::NotFound`] when there is none.
+    pub async fn place_of(&self, user: &Username, trade: TradeId) -> Result<TradePlace, DeskError> {
+        let tx = self.db.user_tx(user).await?;
+        Ok(trade_lock(&tx, trade.0).await?)
+    }
+
+    /// Symbols of the account's trades that are not at their end.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn live_symbols(&self, user: &Username, key: &AccountKey) -> Result<Vec<Symbol>, DeskError> {
+        let tx = self.db.user_tx(user).await?;
+        let book = self.ledger(user, key).book(&tx).await?;
+        Ok(book.live_trades().map(|trade| trade.spec.symbol.clone()).collect())
+    }
+
+    /// What an entry is judged by: quotes of everything that is alive and of what is wanted, and
+    /// what the account is worth.
+    ///
+    /// # Errors
+    /// When the broker does not quote.
+    pub async fn look_for_entry(
+        &self,
+        user: &Username,
+        (key, broker): &(AccountKey, BrokerAccount),
+        wanted: &Symbol,
+    ) -> Result<Seen, DeskError> {
+        let mut symbols = self.live_symbols(user, key).await?;
+        symbols.push(wanted.clone());
+        symbols.sort();
+        symbols.dedup();
+        let (quotes, equity) = futures_util::join!(broker.quotes(&symbols), broker.equity());
+        Ok(Seen { quotes: quotes?, positions: Vec::new(), equity: equity.ok() })
+    }
+
+    /// The quote of one symbol.
+    ///
+    /// # Errors
+    /// When the broker does not quote.
+    pub async fn look_at(&self, broker: &BrokerAccount, symbol: &Symbol) -> Result<Seen, DeskError> {
+        let quotes = broker.quotes(std::slice::from_ref(symbol)).await?;
+        Ok(Seen { quotes, ..Seen::default() })
+    }
+
+    /// What the account holds, with the quote of what is to be taken up.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    pub async fn look_for_adoption(&self, broker: &BrokerAccount, symbol: &Symbol) -> Result<Seen, DeskError> {
+        let positions = broker.positions().await?;
+        let quotes = broker.quotes(std::slice::from_ref(symbol)).await?;
+        Ok(Seen { quotes, positions, equity: None })
+    }
+
+    /// Whether orders are matched now.
+    #[must_use]
+    pub fn session(&self) -> super::super::ports::Session {
+        self.exchange().at(self.clock.now())
+    }
+
+    fn exchange(&self) -> Exchange {
+        Exchange { calendar: Arc::clone(&self.calendar), force: self.force }
+    }
+
+    fn ledger(&self, user: &Username, key: &AccountKey) -> Ledger {
+        Ledger::for_commands(&self.db, user, key)
+    }
+
+    /// The book of an account, as this transaction sees it.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn book(&self, tx: &UserTx, key: &AccountKey) -> Result<Book, DeskError> {
+        Ok(self.ledger(tx.username(), key).book(tx).await?)
+    }
+
+    /// Where the account stands, for the limits.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn standing(
+        &self,
+        tx: &UserTx,
+        key: &AccountKey,
+        (book, seen): (&Book, &Seen),
+        equity: Cash,
+    ) -> Result<Standing, DeskError> {
+        let now = self.clock.now();
+        let rows = standing_rows(tx, key, standing::day_begins(now), standing::day_of(now)).await?;
+        Ok(standing::of(&standing::Ground { book, quotes: &seen.quotes, rows: &rows, equity }))
+    }
+
+    /// Judges a command on a book and writes what it changes.
+    ///
+    /// # Errors
+    /// The refusal, or what was in the way of writing it.
+    pub async fn carry_out(
+        &self,
+        tx: &UserTx,
+        key: &AccountKey,
+        (book, seen): (&Book, &Seen),
+        command: &Command,
+    ) -> Result<Accepted, DeskError> {
+        let desk = Desk {
+            book,
+            now: self.clock.now(),
+            session: self.session(),
+            timing: Timing::PRODUCTION,
+            quotes: &seen.quotes,
+            positions: &seen.positions,
+        };
+        let accepted = judge(command, &desk)?;
+        self.ledger(tx.username(), key).write(tx, &accepted.changes).await.map_err(unwritten)?;
+        Ok(accepted)
+    }
+
+    /// Takes a trade for this transaction, and its account's book.
+    ///
+    /// # Errors
+    /// When there is none of this user's, or it is at its end.
+    pub async fn take(&self, tx: &UserTx, trade: TradeId) -> Result<(AccountKey, Book), DeskError> {
+        let place = trade_lock(tx, trade.0).await?;
+        if place.status.is_terminal() {
+            return Err(Refused::new(RefusalCode::Ended, format!("this trade is {}", place.status)).into());
+        }
+        let book = self.book(tx, &place.account).await?;
+        if !book.trades.contains_key(&trade) {
+            let sentence = "the engine does not know this trade: it is shown and never acted upon";
+            return Err(Refused::new(RefusalCode::NotFound, sentence).into());
+        }
+        Ok((place.account, book))
+    }
+
+    /// What the drill of a flatten says, for one account.
+    #[must_use]
+    pub fn drill(&self, book: &Book) -> Vec<super::super::commands::Drill> {
+        let (quotes, positions) = (BTreeMap::new(), Vec::new());
+        let desk = Desk {
+            book,
+            now: self.clock.now(),
+            session: self.session(),
+            timing: Timing::PRODUCTION,
+            quotes: &quotes,
+            positions: &positions,
+        };
+        super::super::commands::flatten::drill(&desk)
+    }
+
+    /// The accounts with trades that are not at their end.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn live_accounts(&self, tx: &UserTx) -> Result<Vec<AccountKey>, DeskError> {
+        Ok(live_accounts(tx).await?)
+    }
+
+    /// Tells the account's loop that there is work.
+    pub fn ring(&self, user: &Username, mode: BrokerMode) {
+        self.bells.ring(user, mode);
+    }
+
+    /// The present, as trades are dated.
+    #[must_use]
+    pub fn now(&self) -> chrono::DateTime<Utc> {
+        self.clock.now()
+    }
+}
+
+/// Limits that a user set, with what has no setting of its own.
+#[must_use]
+pub fn limits(settings: &blotter_shared::protocol::settings::Settings) -> Limits {
+    Limits {
+        max_positions: u32::try_from(settings.max_positions).unwrap_or_default(),
+        daily_loss: settings.daily_loss_limit,
+        heat_pct: settings.heat_limit_pct,
+        trade_risk_pct: rust_decimal::Decimal::ONE_HUNDRED,
+        cooldown_losses: 0,
+        cooldown: chrono::TimeDelta::zero(),
+    }
+}
+
+fn unwritten(error: CommitError) -> DeskError {
+    match error {
+        CommitError::Overtaken(why) => DeskError::Overtaken(why),
+        CommitError::LeaseLost => DeskError::Overtaken("a command needs no lease".to_owned()),
+        CommitError::Unknown(_) => DeskError::Database(DbError::CommitUnknown),
+        CommitError::Unavailable(sentence) => DeskError::Database(DbError::Unavailable { sentence }),
+        CommitError::Illegal(message) => DeskError::Database(DbError::Internal { message, source: None }),
+    }
+}

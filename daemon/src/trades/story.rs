@@ -1,0 +1,215 @@
+//! The story of a trade in its order, each moment with a sentence: what was asked by whom, sent,
+//! answered, seen.
+
+use blotter_shared::domain::{IntentOp, IntentRole, IntentState};
+use blotter_shared::protocol::timeline::{Moment, MomentKind};
+use serde_json::{Value, json};
+
+use super::facts::{Op, Shape};
+use crate::db::timeline::{AlarmRow, AskedRow, ExecutionRow, IntentEventRow, StateRow, StoryRows};
+
+/// Puts the sources together: by time, and at one moment causes before effects.
+#[must_use]
+pub fn told(rows: StoryRows) -> Vec<Moment> {
+    let mut moments: Vec<Moment> = Vec::new();
+    moments.extend(rows.asked.into_iter().map(asked));
+    moments.extend(rows.intents.into_iter().map(intent));
+    moments.extend(rows.executions.into_iter().map(execution));
+    moments.extend(rows.states.into_iter().map(state));
+    moments.extend(rows.alarms.into_iter().flat_map(alarm));
+    // Stable: each source stays in its own order.
+    moments.sort_by_key(|moment| (moment.at, moment.kind));
+    moments
+}
+
+fn asked(row: AskedRow) -> Moment {
+    let what = match row.action.as_str() {
+        "trade.place" => "asked to buy",
+        "trade.adopt" => "asked to take the position up",
+        "trade.close" => "asked to close",
+        "trade.withdraw" => "took the close back",
+        "trade.adjust" => "asked for another bracket",
+        "trade.protect" => "asked to protect it again",
+        "trade.cancel" => "asked to cancel the entry",
+        "trade.flatten" => "asked to be out of everything",
+        other => other,
+    };
+    let what = match wording(&row.detail) {
+        words if words.is_empty() => what.to_owned(),
+        words => format!("{what}: {words}"),
+    };
+    Moment { at: row.at, kind: MomentKind::Asked, device: Some(row.device), what, detail: row.detail }
+}
+
+/// The request's fields, as people say them.
+fn wording(detail: &Value) -> String {
+    let Some(fields) = detail.as_object() else { return String::new() };
+    let said = |(name, value): (&String, &Value)| {
+        let name = match name.as_str() {
+            "new_sl" | "sl_price" => "stop",
+            "new_tp" | "tp_price" => "target",
+            "qty" => "contracts",
+            "limit" => "limit",
+            "at_open" => return Some("at the open".to_owned()),
+            "break_even" => return Some("stop at the entry price".to_owned()),
+            "no_stop" => return Some("without a stop".to_owned()),
+            _ => return None,
+        };
+        Some(match value {
+            Value::Null => format!("no {name}"),
+            Value::String(text) => format!("{name} {text}"),
+            other => format!("{name} {other}"),
+        })
+    };
+    fields.iter().filter_map(said).collect::<Vec<_>>().join(", ")
+}
+
+fn intent(row: IntentEventRow) -> Moment {
+    let name = name_of(&row);
+    let order = row.data["order"].as_str().map(|order| format!(" as order {order}")).unwrap_or_default();
+    let reason = row.data["refusal"].as_str().unwrap_or("no reason given");
+    let (kind, what) = match row.state {
+        IntentState::Prepared => (MomentKind::Recorded, format!("{name} is written down")),
+        IntentState::Sending => (MomentKind::Sent, format!("{name} is sent")),
+        IntentState::Acked => (MomentKind::Answered, format!("{name} was taken by the broker{order}")),
+        IntentState::Unknown => (MomentKind::Answered, format!("{name}: no answer came, it is looked for")),
+        IntentState::Rejected => (MomentKind::Answered, format!("{name} was refused: {reason}")),
+        IntentState::Working => (MomentKind::Seen, format!("{name} works{order}, {} executed", row.data["executed"])),
+        IntentState::Filled => (MomentKind::Seen, format!("{name} is filled")),
+        IntentState::Canceled => (MomentKind::Seen, format!("{name} is cancelled at the broker")),
+        IntentState::Expired => (MomentKind::Seen, format!("{name} has run out at the broker")),
+        IntentState::Void => (MomentKind::Seen, format!("{name} was never sent")),
+        IntentState::Absent => (MomentKind::Seen, format!("{name} is proven not to be there")),
+        IntentState::Lost => (MomentKind::Seen, format!("{name} is gone from the broker's lists")),
+        IntentState::Done => (MomentKind::Seen, format!("{name} had its effect")),
+    };
+    let detail = json!({ "op": row.op, "role": row.role, "state": row.state, "params": row.params, "seen": row.data });
+    Moment { at: row.at, kind, device: None, what, detail }
+}
+
+/// What the intent is called, with its prices.
+fn name_of(row: &IntentEventRow) -> String {
+    let role = match row.role {
+        IntentRole::Entry => "the entry",
+        IntentRole::Bracket => "the bracket",
+        IntentRole::Close => "the sale",
+        IntentRole::Emergency => "the emergency sale",
+    };
+    match row.op {
+        IntentOp::Cancel => return format!("the cancel of {role}"),
+        IntentOp::Modify => return format!("the change of {role}"),
+        IntentOp::Place => {}
+    }
+    match serde_json::from_value(row.params.clone()) {
+        Ok(Op::Place(order)) => format!("{role} ({} {})", order.quantity, shape(order.shape)),
+        Ok(Op::Cancel { .. }) | Err(_) => role.to_owned(),
+    }
+}
+
+fn shape(shape: Shape) -> String {
+    match shape {
+        Shape::BuyMarket | Shape::SellMarket => "at the market".to_owned(),
+        Shape::BuyLimit(limit) | Shape::Limit(limit) => format!("at {limit}"),
+        Shape::Stop(stop) => format!("with a stop at {stop}"),
+        Shape::Oco { stop, target } => format!("with stop {stop} and target {target}"),
+    }
+}
+
+fn execution(row: ExecutionRow) -> Moment {
+    let side = if row.side == "BUY" { "bought" } else { "sold" };
+    let price =
+        row.price.map_or_else(|| "a price that is not told yet".to_owned(), |price| price.normalize().to_string());
+    let what = format!("{} {side} at {price}", row.quantity);
+    let detail = json!({ "side": row.side, "qty": row.quantity, "price": row.price, "order": row.order });
+    Moment { at: row.at, kind: MomentKind::Filled, device: None, what, detail }
+}
+
+fn state(row: StateRow) -> Moment {
+    let word = |field: &str| row.data[field].as_str().unwrap_or("?").to_owned();
+    let what = match row.kind.as_str() {
+        "CREATED" => "the trade begins".to_owned(),
+        "STATUS" => match row.data["reason"].as_str() {
+            Some(reason) => format!("{} → {} ({reason})", word("from"), word("to")),
+            None => format!("{} → {}", word("from"), word("to")),
+        },
+        "REOPENED" => "it filled after its end: it is open again".to_owned(),
+        _ => "figures that were missing came in".to_owned(),
+    };
+    Moment { at: row.at, kind: MomentKind::State, device: None, what, detail: row.data }
+}
+
+fn alarm(row: AlarmRow) -> Vec<Moment> {
+    let moment = |at, device, what| Moment {
+        at,
+        kind: MomentKind::Alarm,
+        device,
+        what,
+        detail: json!({ "kind": row.kind, "message": row.message }),
+    };
+    let mut moments = vec![moment(row.raised_at, None, format!("alarm {}: {}", row.kind, row.message))];
+    if let Some((at, by)) = row.acked {
+        moments.push(moment(at, Some(by), format!("alarm {}: somebody has seen it", row.kind)));
+    }
+    moments.extend(row.cleared_at.map(|at| moment(at, None, format!("alarm {}: its cause is gone", row.kind))));
+    moments
+}
+
+#[cfg(test)]
+mod tests {
+    use blotter_shared::domain::AlarmKind;
+    use chrono::{DateTime, TimeDelta, Utc};
+
+    use super::*;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds)
+    }
+
+    #[test]
+    fn causes_come_before_effects() {
+        let rows = StoryRows {
+            asked: vec![AskedRow {
+                at: at(1),
+                action: "trade.adjust".to_owned(),
+                device: "phone".to_owned(),
+                detail: json!({ "version": 1, "new_sl": "4.50", "new_tp": null }),
+            }],
+            intents: vec![IntentEventRow {
+                at: at(1),
+                op: IntentOp::Cancel,
+                role: IntentRole::Bracket,
+                state: IntentState::Sending,
+                params: json!({}),
+                data: json!({ "order": "12", "executed": 0 }),
+            }],
+            states: vec![StateRow { at: at(0), kind: "CREATED".to_owned(), data: json!({}) }],
+            alarms: vec![AlarmRow {
+                kind: AlarmKind::Naked,
+                message: "bare".to_owned(),
+                raised_at: at(2),
+                acked: Some((at(4), "laptop".to_owned())),
+                cleared_at: Some(at(3)),
+            }],
+            executions: vec![ExecutionRow {
+                at: at(0),
+                side: "BUY".to_owned(),
+                quantity: 2,
+                price: Some("5.1000".parse().unwrap()),
+                order: "11".to_owned(),
+            }],
+        };
+        let told: Vec<_> = told(rows).into_iter().map(|moment| moment.what).collect();
+        assert_eq!(
+            told,
+            [
+                "2 bought at 5.1",
+                "the trade begins",
+                "asked for another bracket: stop 4.50, no target",
+                "the cancel of the bracket is sent",
+                "alarm NAKED: bare",
+                "alarm NAKED: its cause is gone",
+                "alarm NAKED: somebody has seen it",
+            ]
+        );
+    }
+}
