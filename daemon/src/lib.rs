@@ -11,6 +11,7 @@
 //! * Every task has an owner, a name and an end.
 
 pub mod accounts;
+pub mod analytics;
 pub mod api;
 pub mod app;
 pub mod auth;
@@ -22,6 +23,7 @@ pub mod config;
 pub mod context;
 pub mod db;
 pub mod events;
+pub mod export;
 pub mod forensics;
 pub mod health;
 pub mod market;

@@ -14,6 +14,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::environment::Environment;
 use crate::input::keymap::{Keymap, UserKeys};
+use crate::sound::QuietHours;
 
 /// When something follows what the surroundings say, and when not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,6 +44,8 @@ pub struct Config {
     pub theme: String,
     pub mouse: Switch,
     pub sound: SoundWay,
+    /// When only money at risk is heard.
+    pub quiet: Option<QuietHours>,
     /// `on` shows box characters whatever the locale says, `off` shows ASCII.
     pub unicode: Switch,
     /// `off` stops the spinner and every flash.
@@ -63,6 +66,7 @@ impl Default for Config {
             theme: "auto".to_owned(),
             mouse: Switch::Auto,
             sound: SoundWay::Auto,
+            quiet: None,
             unicode: Switch::Auto,
             motion: Switch::Auto,
             refresh: Duration::from_secs(15),
@@ -247,7 +251,7 @@ impl Reading {
 }
 
 const CLIENT_KEYS: &[&str] =
-    &["socket", "theme", "mouse", "sound", "unicode", "motion", "refresh_s", "device", "title"];
+    &["socket", "theme", "mouse", "sound", "quiet_hours", "unicode", "motion", "refresh_s", "device", "title"];
 
 /// Refresh intervals that are neither a flood nor a museum.
 const REFRESH_S: std::ops::RangeInclusive<u64> = 2..=3600;
@@ -260,6 +264,7 @@ fn set_client_key(config: &mut Config, name: &str, value: &DeValue<'_>) -> Resul
         "unicode" => config.unicode = switch(value)?,
         "motion" => config.motion = switch(value)?,
         "sound" => config.sound = sound_way(value)?,
+        "quiet_hours" => config.quiet = Some(quiet_hours(value)?),
         "device" => config.device = Some(device(value)?),
         "title" => config.title = value.as_bool().ok_or("true or false")?,
         "refresh_s" => {
@@ -295,6 +300,14 @@ fn sound_way(value: &DeValue<'_>) -> Result<SoundWay, String> {
         Some("off") => Ok(SoundWay::Off),
         _ => Err("\"auto\", \"bell\", \"device\" or \"off\"".to_owned()),
     }
+}
+
+fn quiet_hours(value: &DeValue<'_>) -> Result<QuietHours, String> {
+    let time = |text: &str| chrono::NaiveTime::parse_from_str(text.trim(), "%H:%M").ok();
+    let hours =
+        value.as_str().and_then(|text| text.split_once('-')).and_then(|(from, to)| Some((time(from)?, time(to)?)));
+    let (from, to) = hours.ok_or("two times in New York, as in \"22:00-07:00\"")?;
+    Ok(QuietHours { from, to })
 }
 
 fn device(value: &DeValue<'_>) -> Result<String, String> {
@@ -345,11 +358,14 @@ pub fn dump(config: &Config) -> String {
         Some(value) => format!("{key} = {}", quoted(&value)),
         None => format!("# {key} ="),
     };
+    let clock = |time: chrono::NaiveTime| time.format("%H:%M").to_string();
+    let quiet = optional("quiet_hours", config.quiet.map(|quiet| format!("{}-{}", clock(quiet.from), clock(quiet.to))));
     let mut out = format!(
         "[client]\n# Where blotterd listens; by default found in its usual places.\n{}\n\
          # auto, dark, light, high-contrast, colour-blind, mono, or a theme file.\ntheme = {}\n\
          # auto is off over SSH, so that the terminal's own selection works.\nmouse = \"{}\"\n\
          # auto, bell, device or off.\nsound = \"{sound}\"\n\
+         # Hours in New York in which only positions at risk are heard, as in \"22:00-07:00\".\n{quiet}\n\
          # auto follows the locale; off draws with ASCII.\nunicode = \"{}\"\n\
          # off (or NO_MOTION) stops spinners and flashes.\nmotion = \"{}\"\n\
          # Seconds between two questions whether anything was missed.\nrefresh_s = {}\n\

@@ -13,6 +13,7 @@ use blotter_shared::protocol::commands::{
 use blotter_shared::protocol::events::Event;
 use blotter_shared::protocol::health::{Health, Version};
 use blotter_shared::protocol::market::Market;
+use blotter_shared::protocol::performance::{Performance, PerformanceQuery};
 use blotter_shared::protocol::prices::{
     ChainQuery, Expirations, ExpirationsQuery, LivePrices, OptionChain, Series, SeriesQuery,
 };
@@ -21,11 +22,12 @@ use blotter_shared::protocol::settings::{Settings, SettingsUpdate};
 use blotter_shared::protocol::sync::{SyncQuery, SyncRequest, SyncStatus};
 use blotter_shared::protocol::tasks::TaskList;
 use blotter_shared::protocol::timeline::Timeline;
-use blotter_shared::protocol::trades::{Trade, TradeList, TradeQuery};
+use blotter_shared::protocol::trades::{ExportQuery, TotalsQuery, Trade, TradeList, TradeQuery, TradeTotals};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::{
-    ApiState, accounts, alarms, chain, commands, events, layers, market, meta, prices, settings, sync, tasks, trades,
+    ApiState, accounts, alarms, chain, commands, events, export, layers, market, meta, performance, prices, settings,
+    sync, tasks, trades,
 };
 
 /// Every route of the daemon.
@@ -43,6 +45,9 @@ pub const ROUTES: &[Route] = &[
     act("PUT", "/v1/tokens", "Stores a token once the broker, or ORATS, has accepted it", json::<Settings>(), || put(accounts::set_token)).body(schema::<TokenUpdate>).may(&[ProblemCode::BrokerUnavailable]),
     act("DELETE", "/v1/tokens/{which}", "Forgets a token; refused while its account has open trades", json::<Settings>(), || delete(accounts::remove_token)).may(&[ProblemCode::NotFound, ProblemCode::Invalid]),
     read("/v1/trades", "A page of the user's trades", json::<TradeList>(), || get(trades::list)).query(schema::<TradeQuery>).may(&[ProblemCode::Invalid]),
+    read("/v1/trades/totals", "What a filter of closed trades finds, added up", json::<TradeTotals>(), || get(trades::totals)).query(schema::<TotalsQuery>).may(&[ProblemCode::Invalid]),
+    read("/v1/trades/export", "Every trade that a filter finds, as CSV or JSON, streamed", Answer::File(schema::<Vec<Trade>>), || get(export::stream)).query(schema::<ExportQuery>).may(&[ProblemCode::Invalid]).untimed(),
+    read("/v1/performance", "What closed trades add up to: figures, equity, calendar, breakdowns", json::<Performance>(), || get(performance::show)).query(schema::<PerformanceQuery>).may(&[ProblemCode::Invalid]),
     read("/v1/trades/{id}", "One trade; another user's is not found", json::<Trade>(), || get(trades::show)).may(&[ProblemCode::NotFound, ProblemCode::Invalid]),
     read("/v1/trades/{id}/timeline", "A trade's story: what was asked by whom, sent, answered and seen", json::<Timeline>(), || get(trades::timeline)).may(&[ProblemCode::NotFound, ProblemCode::Invalid]),
     act("POST", "/v1/trades", "Buys a call or a put to open, with its stop and target", json::<Trade>(), || post(commands::place)).body(schema::<PlaceTrade>).may(ENTRY),
@@ -155,6 +160,8 @@ pub(super) enum Answer {
     Text,
     Document,
     Events(Describe),
+    /// Text as CSV, or a list of these as JSON.
+    File(Describe),
 }
 
 pub(super) type Describe = fn(&mut SchemaGenerator) -> Schema;

@@ -38,6 +38,7 @@ pub mod engine;
 pub mod forensics;
 pub mod installation;
 pub mod listen;
+pub mod performance;
 pub mod prices;
 pub mod secrets;
 pub mod settings;

@@ -25,6 +25,8 @@ pub mod commands;
 pub mod driver;
 pub mod expiry;
 pub mod facts;
+#[cfg(test)]
+mod figures_of_fills;
 pub mod orphan;
 pub mod plan;
 pub mod pnl;

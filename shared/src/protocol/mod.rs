@@ -13,6 +13,7 @@ pub mod events;
 pub mod headers;
 pub mod health;
 pub mod market;
+pub mod performance;
 pub mod prices;
 pub mod problem;
 pub mod settings;

@@ -7,6 +7,7 @@ mod config_file;
 pub mod demo;
 mod doctor;
 mod exit;
+mod export;
 mod manual;
 mod orders;
 mod output;
@@ -70,6 +71,8 @@ pub enum Command {
     Trades(trades::ListArgs),
     /// Show one trade
     Show(trades::ShowArgs),
+    /// Write trades as CSV or JSON
+    Export(export::ExportArgs),
     /// Buy a call or a put to open, with its stop and target; a JSON signal on standard input without arguments
     Place(orders::PlaceArgs),
     /// Close a trade: whole or part, at the market or a limit, now or at the open
@@ -170,6 +173,7 @@ pub fn run(arguments: Vec<OsString>, environment: Environment, clock: Clock) -> 
     match cli.command {
         None => open_screen(&context),
         Some(Command::Trades(args)) => trades::list(&context, &args),
+        Some(Command::Export(args)) => export::run(&context, &args),
         Some(Command::Show(args)) => trades::show(&context, &args),
         Some(Command::Place(args)) => orders::place(&context, args),
         Some(Command::Close(args)) => orders::close(&context, &args),

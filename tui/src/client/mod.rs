@@ -6,6 +6,7 @@ pub mod calls;
 pub mod connect;
 pub mod courier;
 pub mod events;
+pub mod export;
 pub mod http;
 pub mod orders;
 pub mod session;

@@ -424,7 +424,9 @@ fn with_form(model: &mut Model, change: impl FnOnce(&mut Form)) {
         | Overlay::Messages { .. }
         | Overlay::Settings(_)
         | Overlay::Confirm(_)
-        | Overlay::Story(_) => None,
+        | Overlay::Story(_)
+        | Overlay::Export(_)
+        | Overlay::Palette(_) => None,
     });
     if let Some(form) = form {
         change(form);

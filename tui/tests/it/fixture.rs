@@ -30,7 +30,10 @@ use blotter_tui::theme::glyphs::Glyphs;
 use blotter_tui::theme::{ColorDepth, Theme};
 use blotter_tui::{picture, update, view};
 use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
 use uuid::Uuid;
+
+use crate::figures::{performance, totals};
 
 pub(crate) fn utc(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
@@ -68,9 +71,8 @@ impl Row {
         let contract: blotter_shared::domain::OptionContract = self.symbol.parse().unwrap();
         let is_filled = !self.entry.is_empty();
         let pnl = (!self.entry.is_empty() && !self.mark.is_empty()).then(|| {
-            let (entry, mark): (rust_decimal::Decimal, rust_decimal::Decimal) =
-                (self.entry.parse().unwrap(), self.mark.parse().unwrap());
-            Cash((mark - entry) * rust_decimal::Decimal::from(self.qty * 100))
+            let (entry, mark): (Decimal, Decimal) = (self.entry.parse().unwrap(), self.mark.parse().unwrap());
+            Cash((mark - entry) * Decimal::from(self.qty * 100))
         });
         Trade {
             id: TradeId(Uuid::from_u128(u128::from(self.number))),
@@ -379,6 +381,8 @@ pub(crate) struct World {
     pub(crate) alarms: Vec<Alarm>,
     pub(crate) accounts: Vec<AccountReport>,
     pub(crate) next_cursor: Option<String>,
+    /// How many closed trades there are, when not only those of `closed`.
+    pub(crate) rows: Option<u64>,
 }
 
 impl World {
@@ -398,6 +402,7 @@ impl World {
             alarms: vec![],
             accounts: vec![],
             next_cursor: None,
+            rows: None,
         }
     }
 
@@ -425,6 +430,8 @@ impl World {
                     .collect();
                 Answer::History(list(&found, self.next_cursor.clone()))
             }
+            Call::Totals(query) => Answer::Totals(totals(query, &self.closed, self.rows)),
+            Call::Performance(query) => Answer::Performance(Box::new(performance(*query, &self.closed))),
             Call::Trade(id) => Answer::Trade(Box::new(self.open.iter().find(|trade| trade.id == *id).unwrap().clone())),
             Call::Alarms => Answer::Alarms(AlarmList { items: self.alarms.clone() }),
             Call::Accounts => Answer::Accounts(AccountList { accounts: self.accounts.clone() }),
@@ -467,6 +474,8 @@ pub(crate) struct Desk {
     /// Calls that are not answered by themselves.
     pub(crate) held: Vec<Call>,
     pub(crate) holds_actions: bool,
+    /// Pages of history are given by the test.
+    pub(crate) holds_history: bool,
     pub(crate) is_gone: bool,
 }
 
@@ -477,6 +486,7 @@ impl Desk {
             depth: look.depth,
             glyphs: look.glyphs,
             motion: Motion::Still,
+            quiet: None,
             theme_follows: false,
             access: Access::Full,
             shows_title: false,
@@ -489,7 +499,16 @@ impl Desk {
             refresh: Duration::from_secs(15),
         };
         let model = Model::new(now, look.size, parts, 7);
-        Self { model, now, world, deeds: Vec::new(), held: Vec::new(), holds_actions: false, is_gone: false }
+        Self {
+            model,
+            now,
+            world,
+            deeds: Vec::new(),
+            held: Vec::new(),
+            holds_actions: false,
+            holds_history: false,
+            is_gone: false,
+        }
     }
 
     /// A desk whose session is live.
@@ -528,10 +547,17 @@ impl Desk {
             }
             Effect::Greet => vec![Msg::Greeted(Ok(version()))],
             Effect::Load(calls) => {
+                let is_held = |call: &&Call| self.holds_history && matches!(call, Call::History(_));
+                self.held.extend(calls.iter().filter(is_held).cloned());
+                let calls: Vec<Call> = calls.iter().filter(|call| !is_held(call)).cloned().collect();
                 let answers = calls.iter().map(|call| answered(call, &self.world));
                 answers.chain([Msg::Loaded(Ok(()))]).collect()
             }
             Effect::Call(call) if call.is_action() && self.holds_actions => {
+                self.held.push(call);
+                vec![]
+            }
+            Effect::Call(call @ Call::History(_)) if self.holds_history => {
                 self.held.push(call);
                 vec![]
             }
@@ -541,7 +567,9 @@ impl Desk {
                 let item = StreamItem::Event { id: None, event: Box::new(hello) };
                 vec![Msg::Stream { generation, said: StreamSaid::Item(item) }]
             }
-            Effect::CloseStream | Effect::Copy(_) | Effect::Ring { .. } | Effect::Title(_) => vec![],
+            Effect::Export { .. } | Effect::CloseStream | Effect::Copy(_) | Effect::Ring { .. } | Effect::Title(_) => {
+                vec![]
+            }
             Effect::Redraw | Effect::Suspend | Effect::Quit => vec![],
         }
     }

@@ -3,9 +3,13 @@
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod figures;
+#[cfg(test)]
 mod fixture;
 #[cfg(test)]
 mod keys;
+#[cfg(test)]
+mod lists;
 #[cfg(test)]
 mod orders;
 #[cfg(test)]

@@ -90,6 +90,57 @@ fn performance_empty() {
 }
 
 #[test]
+fn performance() {
+    at_every_size("performance", &World::busy(), |desk| {
+        desk.keys("3");
+    });
+    at_every_size("performance_quarter_by_ticker", &World::busy(), |desk| {
+        desk.keys("3 p b");
+    });
+}
+
+#[test]
+fn performance_of_a_day_with_one_loss() {
+    let mut world = World::busy();
+    world.closed.truncate(1);
+    let mut desk = Desk::live(Look::sized(80, 24), world);
+    desk.keys("3 left");
+    let mut one = desk.model.performance.data.clone().unwrap();
+    one = crate::figures::of_days(
+        one.mode,
+        (one.period, one.from),
+        one.by,
+        one.days.into_iter().take(2).skip(1).collect(),
+    );
+    desk.model.performance.data = Some(one);
+    insta::assert_snapshot!("performance_one_loss_80x24", desk.screen());
+}
+
+#[test]
+fn export_dialog() {
+    at_every_size("export", &World::busy(), |desk| {
+        desk.keys("2 f / n v enter x tab");
+    });
+}
+
+#[test]
+fn command_palette() {
+    at_every_size("palette", &World::busy(), |desk| {
+        desk.keys("2 :").types("so");
+    });
+}
+
+#[test]
+fn sorted_lists() {
+    at_every_size("history_sorted", &World::busy(), |desk| {
+        desk.keys("2 o o");
+    });
+    at_every_size("open_sorted", &World::busy(), |desk| {
+        desk.keys("o o o o o");
+    });
+}
+
+#[test]
 fn settings_form() {
     at_every_size("settings", &World::busy(), |desk| {
         desk.keys(",");

@@ -3,6 +3,7 @@
 mod broker;
 mod daemon;
 mod events;
+mod history;
 mod postgres;
 mod prices;
 mod screen;
@@ -29,6 +30,9 @@ pub(crate) fn run(only: &[&str], report: &mut Report) -> Result<()> {
     }
     if wanted(&["calendar.", "prices.", "forensics."]) {
         runtime.block_on(prices::run(report))?;
+    }
+    if wanted(&["history."]) {
+        runtime.block_on(history::run(report))?;
     }
     if wanted(&["simulator."]) {
         simulator::run(report)?;

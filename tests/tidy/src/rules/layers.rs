@@ -93,7 +93,10 @@ const MODULES: &[(&str, &str)] = &[
     ("telemetry", "config"),
     ("auth", "clock config"),
     ("calendar", "clock"),
-    ("db", "auth clock"),
+    ("analytics", ""),
+    ("export", ""),
+    // The sums of closed trades are made by pure functions.
+    ("db", "analytics auth clock"),
     ("postgres", "db ours"),
     ("health", "clock db"),
     ("events", "auth calendar clock config db health telemetry"),
@@ -101,18 +104,17 @@ const MODULES: &[(&str, &str)] = &[
     ("broker", "clock config telemetry vault"),
     ("market", "broker calendar clock config db telemetry"),
     ("accounts", "auth broker clock db health market vault"),
-    ("trades", "accounts auth broker calendar clock config db events health market telemetry"),
+    ("trades", "accounts analytics auth broker calendar clock config db events health market telemetry"),
     ("prices", "accounts auth broker calendar clock config db events health market telemetry"),
     ("forensics", "accounts auth broker calendar clock db market prices"),
     ("context", "accounts auth broker calendar clock db market prices trades"),
-    ("analytics", "db trades"),
     (
         "schedule",
         "accounts analytics auth broker calendar clock config context db events forensics health market prices telemetry trades",
     ),
     (
         "api",
-        "accounts analytics auth broker calendar clock config context db events forensics health market prices schedule telemetry trades vault",
+        "accounts analytics auth broker calendar clock config context db events export forensics health market prices schedule telemetry trades vault",
     ),
 ];
 
