@@ -82,6 +82,11 @@ impl Stage {
         self.book.trades.values_mut().next().unwrap()
     }
 
+    /// The newest order of ours in the list.
+    pub(super) fn newest(&mut self) -> &mut BrokerOrder {
+        self.orders.last_mut().unwrap()
+    }
+
     pub(super) fn holds(&mut self, contracts: i64) {
         self.positions = BTreeMap::from([(Symbol::new(SYMBOL), contracts)]);
     }
