@@ -76,7 +76,7 @@ fn clears_itself(kind: AlarmKind) -> bool {
 /// Not positively verified for too long: whatever the reason, nobody knows that it is safe.
 fn unverified(trade: &Trade, session: &Session, now: DateTime<Utc>, timing: &Timing) -> Verdict {
     let sent = trade.intents.iter().filter_map(|intent| intent.sent_at).min();
-    let known = trade.marks.verified_at.or(sent).or((trade.marks.outside < 0).then_some(trade.spec.asked_at));
+    let known = trade.marks.verified_at.or(sent).or((trade.marks.adopted > 0).then_some(trade.spec.asked_at));
     let silent = known.map(|at| since(at.max(session.opens), now));
     let raise =
         silent.is_some_and(|seconds| session.open && !trade.is_ended() && seconds > timing.unverified.as_secs_f64());
@@ -112,11 +112,15 @@ fn naked(trade: &Trade, session: &Session, now: DateTime<Utc>, timing: &Timing) 
 }
 
 fn quarantined(trade: &Trade) -> Verdict {
-    let raise = trade
-        .marks
-        .quarantine
-        .as_ref()
-        .map(|quarantine| (Severity::Page, format!("{} waits for you: {}", trade.spec.symbol, quarantine.reason)));
+    let raise = trade.marks.quarantine.as_ref().map(|quarantine| {
+        (
+            Severity::Page,
+            format!(
+                "{} waits for you: {}; b takes what the broker shows for the truth",
+                trade.spec.symbol, quarantine.reason
+            ),
+        )
+    });
     Verdict { kind: AlarmKind::Quarantine, raise }
 }
 
@@ -142,10 +146,24 @@ fn refused(trade: &Trade, timing: &Timing) -> Verdict {
 }
 
 fn needs_person(book: &Book, trade: &Trade, session: &Session, now: DateTime<Utc>, timing: &Timing) -> Verdict {
-    let sentence = unclaimed(book, trade, now, timing)
+    let sentence = late_fill(book, trade)
+        .or_else(|| unclaimed(book, trade, now, timing))
         .or_else(|| below_zero(trade))
         .or_else(|| slow_close(trade, session, now, timing));
     Verdict { kind: AlarmKind::NeedsPerson, raise: sentence.map(|sentence| (Severity::Page, sentence)) }
+}
+
+/// A fill came for a trade at its end while another trade has the symbol.
+fn late_fill(book: &Book, trade: &Trade) -> Option<String> {
+    let held = Some(trade.marks.held).filter(|held| trade.is_ended() && *held > 0)?;
+    let taken = book.live_trades().any(|live| live.spec.symbol == trade.spec.symbol);
+    taken.then(|| {
+        format!(
+            "{held} more of {} were bought by an order that was over, and another trade has the symbol: \
+             they have no stop before that trade ends",
+            trade.spec.symbol
+        )
+    })
 }
 
 /// The last trade of a symbol has ended, and the account holds contracts of it.

@@ -251,11 +251,14 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
         let recently = Duration::from_secs(3);
         let wrote = self.wrote_at.is_some_and(|at| self.ports.clock.boot().saturating_sub(at) < recently);
         let mut live = book.live_trades().peekable();
+        let enough = self.settings.timing.mismatch_reads;
+        // Contracts under a trade that has ended: is it so, or does a list flap?
+        let unclaimed = |trade: &Trade| trade.is_ended() && trade.marks.mismatch.is_some_and(|m| m.reads < enough);
         let now = self.ports.clock.now();
         if wrote {
             Outlook::Wrote
-        } else if book.trades.values().any(|trade| waits_for_price(trade, now)) {
-            // The list of the next day does not show it any more.
+        } else if book.trades.values().any(|trade| waits_for_price(trade, now) || unclaimed(trade)) {
+            // The list of the next day does not show a price any more.
             Outlook::Flying
         } else if live.peek().is_none() {
             Outlook::Flat

@@ -16,7 +16,7 @@ use super::absence::since;
 use super::account::Book;
 use super::derive;
 use super::fold::{Context, Ground, is_ours};
-use super::trade::{Agreement, Mismatch, Quarantine, Trade};
+use super::trade::{Agreement, FlatCause, Mismatch, Quarantine, Trade};
 
 /// Clean reads after which an account that is as empty as on its first day was wiped.
 const WIPE_READS: u32 = 3;
@@ -79,34 +79,40 @@ pub(super) struct Shown {
     pub taken: bool,
 }
 
-/// The position of one trade.
-pub(super) fn position(trade: &mut Trade, snapshot: &Snapshot, shown: Shown, context: &Context<'_>) {
+/// The position of one trade: what of it is this trade's.
+pub(super) fn position(trade: &mut Trade, snapshot: &Snapshot, shown: Shown, context: &Context<'_>) -> i64 {
     let Shown { position, ground, taken } = shown;
+    let position = own_part(trade, position, ground);
     if ground.stable {
-        release(trade, position);
+        release(trade, position, context);
     }
+    let position = own_part(trade, shown.position, ground);
     let held = derive::held(trade);
+    if ground.stable && position == held && held > 0 && !expiry::is_over(trade, snapshot) {
+        trade.marks.shares = Some(expiry::shares(trade, snapshot));
+    }
     if position == held || (trade.is_ended() && taken) {
         trade.marks.mismatch = None;
         heal(trade, ground, context);
-        return;
+        return position;
     }
     // A cut that moved, or an order in doubt, explains any difference.
     if !ground.stable || trade.has_doubt() || (trade.is_ended() && position == 0) {
-        return;
+        return position;
     }
     if let Some(quarantine) = trade.marks.quarantine.as_mut() {
         quarantine.agreed = None;
     }
     let known = trade.marks.mismatch.filter(|mismatch| mismatch.position == position);
     let known = known.unwrap_or(Mismatch { position, reads: 0, since: context.now });
-    if trade.is_ended() && is_believed(&known, context) {
-        return;
+    if trade.is_ended() && is_enough(known.reads, known.since, context) {
+        return position;
     }
     trade.marks.mismatch = Some(Mismatch { reads: known.reads.saturating_add(1), ..known });
     if is_believed(&known, context) && !misses_a_live_order(trade) && !may_lag(trade, context) {
         judge(trade, snapshot, held - position, context);
     }
+    position
 }
 
 /// A fill of ours was seen a moment ago: the position may be behind it.
@@ -148,19 +154,45 @@ pub(super) fn give_back(trade: &mut Trade) {
     }
 }
 
-/// A person has accepted what this cut shows: the difference is booked, the quarantine ends.
-fn release(trade: &mut Trade, position: i64) {
-    let accepted = trade.wish.accepts == Some(position);
-    let since = trade.wish.since;
-    if accepted && trade.marks.quarantine.as_ref().is_some_and(|quarantine| quarantine.at < since) {
-        let missing = derive::held(trade) - position;
-        trade.marks.outside += missing;
-        trade.marks.outside_value = trade.marks.outside_value.filter(|_| missing == 0);
-        if missing > 0 {
-            trade.marks.outside_reason = Some(CloseReason::ExternalUnexplained);
-        }
-        trade.marks.quarantine = None;
+/// A person has accepted what this cut shows: the difference is booked, the quarantine ends. A close
+/// accepts nothing that is missing: a position that comes back is sold. What is left when the ledger
+/// has sold all that it knew is somebody else's.
+fn release(trade: &mut Trade, position: i64, context: &Context<'_>) {
+    let Some(quarantine) = trade.marks.quarantine.as_ref() else { return };
+    let held = derive::held(trade);
+    let known = trade.marks.mismatch.filter(|mismatch| mismatch.position == position);
+    let sold_out = trade.wish.flat == Some(FlatCause::User)
+        && held == 0
+        && position > 0
+        && !trade.has_doubt()
+        && known.is_some_and(|known| is_believed(&known, context));
+    let accepted = quarantine.at < trade.wish.since && trade.wish.accepts == Some(position);
+    if !(accepted || sold_out) {
+        return;
     }
+    let missing = held - position;
+    if missing > 0 {
+        trade.marks.outside += missing;
+        trade.marks.outside_value = None;
+        trade.marks.outside_reason = Some(CloseReason::ExternalUnexplained);
+    } else {
+        trade.marks.foreign += -missing;
+    }
+    trade.marks.quarantine = None;
+}
+
+/// What of a position is this trade's, when a person has said that so many contracts of the symbol
+/// are somebody else's: those leave first, because nobody can tell them apart.
+fn own_part(trade: &mut Trade, position: i64, ground: Ground) -> i64 {
+    if trade.is_ended() {
+        return position;
+    }
+    let held = derive::held(trade);
+    let foreign = (position - held).clamp(0, trade.marks.foreign);
+    if ground.stable && position - foreign == held {
+        trade.marks.foreign = foreign;
+    }
+    position - foreign
 }
 
 fn is_believed(known: &Mismatch, context: &Context<'_>) -> bool {
@@ -187,7 +219,9 @@ fn judge(trade: &mut Trade, snapshot: &Snapshot, gone: i64, context: &Context<'_
         trade.marks.quarantine = None;
         return;
     }
-    if trade.marks.quarantine.is_some() {
+    // Friday's contracts are settled by Monday: until then nothing is wrong.
+    let settles = whole && heir.is_none() && expiry::is_over(trade, snapshot) && !expiry::is_due(snapshot, trade);
+    if trade.marks.quarantine.is_some() || settles {
         return;
     }
     let position = held - gone;
@@ -206,11 +240,12 @@ fn explanation(
     gone: i64,
     context: &Context<'_>,
 ) -> Option<(CloseReason, Option<Decimal>)> {
-    if let Some(reason) = expiry::settled(trade, snapshot) {
-        return Some((reason, expiry::settlement_value(reason)));
-    }
+    // A sale on the last day is a sale, at its price.
     if let Some(value) = sold_by_others(trade, snapshot, gone, context) {
         return Some((CloseReason::External, Some(value)));
+    }
+    if let Some(reason) = expiry::settled(trade, snapshot) {
+        return Some((reason, expiry::settlement_value(reason)));
     }
     let guesses = !context.rules.has(Rule::EndNeedsExplanation);
     guesses.then_some((CloseReason::ExternalUnexplained, None))

@@ -54,6 +54,7 @@ pub struct View {
     pub strays: BTreeSet<OrderId>,
     pub quote: Option<Quote>,
     pub cover: u32,
+    pub wished: u32,
     /// The hours of this contract.
     pub session: Session,
 }
@@ -221,7 +222,7 @@ fn fold_trade(trade: &mut Trade, snapshot: &Snapshot, looked: Looked<'_>, contex
     }
     finish_cancels(trade);
     evidence::give_back(trade);
-    evidence::position(trade, snapshot, Shown { position: own, ground, taken: others.live }, context);
+    let own = evidence::position(trade, snapshot, Shown { position: own, ground, taken: others.live }, context);
     let ground = Ground { agrees: own == derive::held(trade), ..ground };
     let strays = strays(trade, snapshot, context);
     let foreign = snapshot.sold_by_others(&symbol, |order| is_ours(trade, order, context.installation));
@@ -229,8 +230,9 @@ fn fold_trade(trade: &mut Trade, snapshot: &Snapshot, looked: Looked<'_>, contex
     let cover = derive::cover(trade, &seen, &Context { session, ..context.clone() });
     let quote = snapshot.quotes.get(&symbol).copied();
     let available = own - i64::from(foreign);
-    let view = View { ground, position, available, seen, strays, quote, cover, session };
-    settle_marks(trade, &view, context);
+    let derive::Cover { any: cover, wished } = cover;
+    let view = View { ground, position, available, seen, strays, quote, cover, wished, session };
+    settle_marks(trade, &view, others, context);
     view
 }
 
@@ -453,17 +455,17 @@ fn strays(trade: &Trade, snapshot: &Snapshot, context: &Context<'_>) -> BTreeSet
 }
 
 /// Works out what is derived and stores it.
-fn settle_marks(trade: &mut Trade, view: &View, context: &Context<'_>) {
+fn settle_marks(trade: &mut Trade, view: &View, others: Others, context: &Context<'_>) {
     let held = derive::held(trade);
     trade.marks.held = held;
-    trade.marks.protection = derive::protection(trade, held, view.cover);
-    if let Some(good) = working_bracket(trade, view, context) {
-        trade.marks.good = Some(good);
+    trade.marks.protection = derive::protection(trade, held, derive::Cover { any: view.cover, wished: view.wished });
+    if let Some((good, version)) = working_bracket(trade, view, context) {
+        (trade.marks.good, trade.marks.good_version) = (Some(good), Some(version));
     }
     trade.marks.breaches = if is_breached(trade, view) { trade.marks.breaches.saturating_add(1) } else { 0 };
     let naked = held > 0 && i64::from(view.cover) < held && (trade.wish.stop.is_some() || trade.wish.is_flat());
     trade.marks.naked_since = naked.then(|| trade.marks.naked_since.unwrap_or(context.now));
-    if view.ground.stable && view.ground.agrees && !naked && !trade.has_doubt() {
+    if view.ground.stable && view.ground.agrees && !naked && !trade.has_doubt() && !trade.is_ended() {
         let fresh =
             trade.marks.verified_at.filter(|at| (0.0..VERIFIED_STEP).contains(&absence::since(*at, context.now)));
         trade.marks.verified_at = fresh.or(Some(context.now));
@@ -471,6 +473,9 @@ fn settle_marks(trade: &mut Trade, view: &View, context: &Context<'_>) {
     unsent_entry(trade, context);
     let ground = derive::Ground { stable: view.ground.stable, agrees: view.ground.agrees };
     let status = derive::status(trade, ground, context.rules);
+    // A fill that comes for a trade at its end, while another has the symbol, waits for that one's end.
+    let waits = trade.is_ended() && others.live;
+    let status = if waits { trade.marks.status } else { status };
     set_status(trade, status, context.now);
 }
 
@@ -482,8 +487,7 @@ fn is_breached(trade: &Trade, view: &View) -> bool {
 
 /// An entry that nobody wants any more, or not at this price any more, never becomes an order.
 fn unsent_entry(trade: &mut Trade, context: &Context<'_>) {
-    let unsent =
-        trade.marks.status == TradeStatus::Pending && trade.entries().next().is_none() && trade.marks.outside == 0;
+    let unsent = trade.marks.status == TradeStatus::Pending && trade.is_unbegun();
     let late = context.rules.has(Rule::EntryDeadline)
         && absence::since(trade.wish.since.min(trade.spec.asked_at), context.now)
             > context.timing.entry_valid.as_secs_f64();
@@ -505,21 +509,21 @@ fn set_status(trade: &mut Trade, status: TradeStatus, now: DateTime<Utc>) {
 
 /// The bracket that works. The cut that first shows it at the market proves too little for it to
 /// take the place of the last good one.
-fn working_bracket(trade: &Trade, view: &View, context: &Context<'_>) -> Option<Bracket> {
+fn working_bracket(trade: &Trade, view: &View, context: &Context<'_>) -> Option<(Bracket, i64)> {
     let proven = |intent: &&Intent| {
         let sound = view.seen.get(&intent.id) == Some(&Standing::Sound);
         let twice = intent.sound_at.is_some_and(|at| at != context.now);
         sound && twice || !context.rules.has(Rule::CoverIsSeen) && view.seen.contains_key(&intent.id)
     };
     let working = trade.live_exits().filter(|intent| intent.state == IntentState::Working).filter(proven);
-    let shape = working
-        .filter_map(Intent::order)
-        .map(|order| order.shape)
-        .find(|shape| !matches!(shape, super::Shape::SellMarket))?;
-    Some(match shape {
+    let (shape, version) = working
+        .filter_map(|intent| Some((intent.order()?.shape, intent.version)))
+        .find(|(shape, _)| !matches!(shape, super::Shape::SellMarket))?;
+    let good = match shape {
         super::Shape::Oco { stop, target } => Bracket { stop: Some(stop), target: Some(target) },
         super::Shape::Stop(stop) => Bracket { stop: Some(stop), target: None },
         super::Shape::Limit(target) => Bracket { stop: None, target: Some(target) },
         super::Shape::SellMarket | super::Shape::BuyMarket | super::Shape::BuyLimit(_) => return None,
-    })
+    };
+    Some((good, version))
 }

@@ -30,6 +30,23 @@ pub(super) fn next(trade: &Trade, view: &View, scene: &Scene) -> Option<Action> 
     }
 }
 
+/// The ledger and the account disagree, and a person wants out all the same: what both show is sold.
+/// What works is cancelled for nothing else.
+pub(super) fn in_quarantine(trade: &Trade, view: &View, scene: &Scene) -> Option<Action> {
+    let ordered = trade.wish.flat == Some(FlatCause::User) && scene.session.open && view.ground.stable;
+    if !ordered || view.available <= 0 {
+        return None;
+    }
+    let mut live = trade.live_exits();
+    match (live.next(), live.next()) {
+        (None, _) if !pauses(trade, scene) && !trade.has_doubt() => sell(trade, view, scene),
+        (Some(exit), None) if exit.role == IntentRole::Bracket && view.seen.contains_key(&exit.id) => {
+            super::cancel(trade, exit, CancelCause::ToClose, scene)
+        }
+        (_, _) => None,
+    }
+}
+
 /// Contracts that are to go: everything, or what is above the quantity that is kept.
 fn surplus(trade: &Trade) -> i64 {
     if trade.wish.is_flat() { trade.marks.held } else { (trade.marks.held - i64::from(trade.wish.keep)).max(0) }

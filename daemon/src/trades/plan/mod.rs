@@ -125,11 +125,11 @@ pub fn next(trade: &Trade, view: &View, scene: &Scene) -> Option<Action> {
     if trade.marks.held <= 0 || trade.is_ended() {
         return if trade.marks.held == 0 { orphan(trade, view, scene) } else { None };
     }
-    if trade.entries().next().is_none() && trade.marks.outside == 0 {
+    if trade.is_unbegun() {
         return None;
     }
     if trade.marks.quarantine.is_some() {
-        return None;
+        return exit::in_quarantine(trade, view, scene);
     }
     exit::next(trade, view, scene)
 }
@@ -137,8 +137,7 @@ pub fn next(trade: &Trade, view: &View, scene: &Scene) -> Option<Action> {
 /// The entry of a trade that has none yet.
 #[must_use]
 pub fn first(trade: &Trade, view: &View, scene: &Scene) -> Option<Action> {
-    let fresh =
-        trade.marks.status == TradeStatus::Pending && trade.entries().next().is_none() && trade.marks.outside == 0;
+    let fresh = trade.marks.status == TradeStatus::Pending && trade.is_unbegun();
     if scene.halted || !fresh { None } else { entry::send(trade, None, view, scene) }
 }
 

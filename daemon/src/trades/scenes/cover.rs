@@ -53,6 +53,18 @@ fn an_adjust_whose_bracket_is_taken_and_then_refused_goes_back_to_the_last_good_
 }
 
 #[test]
+fn an_old_bracket_under_a_new_wish_is_not_shown_as_the_new_one() {
+    let mut stage = Stage::protected(2);
+    let wish = &mut stage.trade_mut().wish;
+    (wish.version, wish.stop) = (2, Some(price("5.50")));
+    stage.passes(3, 2);
+    assert_eq!(stage.done, [], "the new stop lies above the bid: nothing is cancelled for it");
+    assert_eq!(stage.trade().marks.protection, Protection::Unknown);
+    assert_eq!(stage.trade().marks.good_version, Some(1));
+    assert!(stage.alarm(AlarmKind::Naked).is_none(), "the old stop works");
+}
+
+#[test]
 fn a_cut_that_first_shows_a_bracket_does_not_make_it_the_good_one() {
     let mut stage = Stage::holding(2);
     stage.passes(2, 2);

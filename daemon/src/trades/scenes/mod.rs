@@ -2,8 +2,11 @@
 //! What the engine decides is carried out on the spot, so that a scene goes on as the real one would.
 
 mod cover;
+mod expired;
 mod gone;
+mod late;
 mod night;
+mod quarantine;
 mod refused;
 
 use std::collections::BTreeMap;
@@ -14,7 +17,8 @@ use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::alarms;
-use super::facts::apply::apply_alarm;
+use super::commands::{self, Command, Desk, RefusalCode};
+use super::facts::apply::{apply, apply_alarm};
 use super::facts::fold::{Context, View, fold};
 use super::facts::{AlarmState, Book, Op, Shape, Trade};
 use super::plan::{Action, Cancel, Place, Scene, account};
@@ -97,6 +101,30 @@ impl Stage {
 
     pub(super) fn is_paged(&self) -> bool {
         self.book.alarms.iter().any(|alarm| alarm.severity == Severity::Page)
+    }
+
+    /// What a device asks for.
+    pub(super) fn command(&mut self, command: &Command) -> Result<(), RefusalCode> {
+        let quotes = self.snapshot().quotes;
+        let positions = self.snapshot().positions;
+        let book = self.book.clone();
+        let (now, session, timing) = (self.now, self.session, Timing::PRODUCTION);
+        let desk = Desk { book: &book, now, session, timing, quotes: &quotes, positions: &positions };
+        let accepted = commands::judge(command, &desk).map_err(|refused| refused.code)?;
+        for change in &accepted.changes {
+            apply(&mut self.book, change, Rules::ALL).unwrap();
+        }
+        Ok(())
+    }
+
+    /// The newest order sells everything that it was to sell.
+    pub(super) fn sold(&mut self, at_price: &str, left: i64) {
+        let order = self.newest();
+        let quantity = order.quantity;
+        let leg = order.legs.first_mut().unwrap();
+        (leg.executed, leg.average, leg.state) = (quantity, Some(at_price.parse().unwrap()), OrderState::Filled);
+        end(order, OrderState::Filled);
+        self.holds(left);
     }
 
     /// So many passes, so many seconds apart.
