@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use blotter_daemon::trades::facts::{FlatCause, Intent, Trade};
+use blotter_daemon::trades::facts::{FlatCause, Intent, Shape, Trade};
 use blotter_daemon::trades::pnl;
 use blotter_daemon::trades::ports::{LeaseAnswer, Placement};
 use blotter_shared::domain::{AlarmKind, CloseReason, IntentRole, IntentState, TradeStatus};
@@ -421,11 +421,15 @@ fn at_hold(world: &mut World, trade: &Trade, position: i64, own: &[crate::broker
     }
 }
 
-fn has_shape(own: &[crate::broker::SimOrder], shape: blotter_daemon::trades::facts::Shape) -> bool {
+fn has_shape(own: &[crate::broker::SimOrder], shape: Shape) -> bool {
     let alive = own.iter().flat_map(|order| &order.legs).filter(|leg| !leg.state.is_final());
     let kinds: Vec<crate::broker::Kind> = alive.map(|leg| leg.kind).collect();
-    let stop = shape.stop().map(|price| crate::broker::Kind::Stop(crate::broker::cents(price)));
-    stop.is_none_or(|stop| kinds.contains(&stop))
+    // After refusals the bracket stands on the coarser grid.
+    let is_there = |stop: crate::broker::Kind| kinds.contains(&stop);
+    let has = |shape: Shape| {
+        shape.stop().is_none_or(|price| is_there(crate::broker::Kind::Stop(crate::broker::cents(price))))
+    };
+    has(shape) || has(blotter_daemon::trades::pricing::coarse(shape))
 }
 
 /// I17: the result is what the broker's ledger says, to the cent.
