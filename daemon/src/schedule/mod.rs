@@ -34,7 +34,7 @@ use crate::db::installation::installation_ensure;
 use crate::db::tasks::{
     TaskBegin, TaskEnd, TaskRow, task_begin, task_end, task_forget, task_lock, task_renew, tasks_all,
 };
-use crate::db::{Db, DbError};
+use crate::db::{Db, DbError, DbState};
 use crate::health::HealthBoard;
 use crate::telemetry::Metrics;
 use timetable::{Spread, Timetable, Turn};
@@ -185,8 +185,16 @@ impl<J: Jobs> Scheduler<J> {
 
     /// Reads what was done before, once the database is there.
     async fn remember(&mut self) {
-        while let Err(error) = self.read_all().await {
-            tracing::debug!("the tasks' last runs cannot be read: {error}");
+        let mut status = self.parts.db.status();
+        loop {
+            // A closed channel means that the daemon is ending: the token ends this, too.
+            if status.wait_for(|status| status.state == DbState::Ready).await.is_err() {
+                return std::future::pending().await;
+            }
+            match self.read_all().await {
+                Ok(()) => return self.report(None),
+                Err(error) => tracing::debug!("the tasks' last runs cannot be read: {error}"),
+            }
             sleep(AGAIN).await;
         }
     }

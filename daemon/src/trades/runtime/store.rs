@@ -127,7 +127,11 @@ impl Ledger {
     /// # Errors
     /// What was overtaken, or why the database did not take it.
     pub async fn write(&self, tx: &UserTx, changes: &[Change]) -> Result<(), CommitError> {
-        self.write_all(tx, changes).await.map_err(not_committed)
+        self.write_all(tx, changes).await.map_err(|stop| match stop {
+            // The loop was in the way: judge it again.
+            Stop::Db(DbError::Busy { what }) => CommitError::Overtaken(what),
+            stop @ (Stop::Overtaken(_) | Stop::Db(_)) => not_committed(stop),
+        })
     }
 
     /// Everything that one pass, or the judge of a command, decides by.

@@ -83,7 +83,7 @@ async fn a_wish_that_changes_without_a_command_is_on_record() {
     set(&raw, FILL).await;
     let policy = "SELECT count(*) FROM trade_events WHERE kind = 'POLICY'";
     set(&raw, "version = version + 1, sl_price = 2").await;
-    set(&raw, "current_price = 5").await;
+    set(&raw, "current_price = 5, last_updated = now()").await;
     assert_eq!(raw.count(policy).await, 0, "a person's own command, and a price");
     set(&raw, "sl_price = 1").await;
     set(&raw, "desired = 'FLAT', desired_qty = 0").await;
