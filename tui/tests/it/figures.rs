@@ -1,6 +1,7 @@
 //! A quarter of trading as the daemon would report it: every figure made from the same list of days.
 
-use blotter_shared::domain::{BrokerMode, Cash};
+use blotter_shared::domain::{AlarmId, AlarmKind, BrokerMode, Cash, Severity, TradeNumber};
+use blotter_shared::protocol::alarms::Alarm;
 use blotter_shared::protocol::performance::{
     BestStrategy, Breakdown, BreakdownRow, DayResult, Drawdown, EquityPoint, Figures, Performance, PerformanceQuery,
     Period, Ratios, Streaks,
@@ -8,6 +9,9 @@ use blotter_shared::protocol::performance::{
 use blotter_shared::protocol::trades::{TotalsQuery, Trade, TradeTotals};
 use chrono::{Datelike, Days, NaiveDate, Weekday};
 use rust_decimal::Decimal;
+use uuid::Uuid;
+
+use crate::fixture::noon;
 
 fn today() -> NaiveDate {
     "2026-02-20".parse().unwrap()
@@ -175,5 +179,20 @@ pub(crate) fn totals(query: &TotalsQuery, closed: &[Trade], rows: Option<u64>) -
         wins: count(|cash| cash.0 > Decimal::ZERO),
         losses: count(|cash| cash.0 < Decimal::ZERO),
         net: results.iter().fold(Cash::ZERO, |sum, cash| sum + *cash),
+    }
+}
+
+/// Positions that are held without a stop call for a person.
+pub(crate) fn alarm() -> Alarm {
+    Alarm {
+        id: AlarmId(Uuid::from_u128(77)),
+        kind: AlarmKind::Naked,
+        severity: Severity::Page,
+        trade_id: None,
+        trade_number: Some(TradeNumber(11)),
+        message: "#11 SPY 600 C is held without a stop for 41 s. Set a stop below the bid.".to_owned(),
+        raised_at: noon(),
+        acked_at: None,
+        cleared_at: None,
     }
 }

@@ -5,8 +5,7 @@ mod orders;
 use std::time::Duration;
 
 use blotter_shared::domain::{
-    AlarmId, AlarmKind, BrokerMode, Cash, CloseReason, Desired, Multiplier, Price, Protection, Severity, TradeId,
-    TradeNumber, TradeStatus,
+    BrokerMode, Cash, CloseReason, Desired, Multiplier, Price, Protection, TradeId, TradeNumber, TradeStatus,
 };
 use blotter_shared::protocol::PROTOCOL_VERSION;
 use blotter_shared::protocol::accounts::{AccountList, AccountReport, AccountState};
@@ -33,6 +32,7 @@ use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
+pub(crate) use crate::figures::alarm;
 use crate::figures::{performance, totals};
 
 pub(crate) fn utc(text: &str) -> DateTime<Utc> {
@@ -354,20 +354,6 @@ pub(crate) fn market(phase: SessionPhase) -> Market {
 
 pub(crate) fn version() -> Version {
     Version { daemon: "0.1.0".to_owned(), protocol: PROTOCOL_VERSION, schema: 1, username: "sam".to_owned() }
-}
-
-pub(crate) fn alarm() -> Alarm {
-    Alarm {
-        id: AlarmId(Uuid::from_u128(77)),
-        kind: AlarmKind::Naked,
-        severity: Severity::Page,
-        trade_id: None,
-        trade_number: Some(TradeNumber(11)),
-        message: "#11 SPY 600 C is held without a stop for 41 s. Set a stop below the bid.".to_owned(),
-        raised_at: noon(),
-        acked_at: None,
-        cleared_at: None,
-    }
 }
 
 /// What a daemon answers.
