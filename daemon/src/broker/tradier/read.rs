@@ -42,7 +42,10 @@ fn ask(what: &'static str, path: String, priority: Priority) -> Ask {
 
 /// Reads JSON. The error names the place, not the content.
 pub(super) fn decode<'a, T: Deserialize<'a>>(what: &'static str, body: &'a Bytes) -> Result<T, ReadError> {
-    serde_json::from_slice(body).map_err(|error| {
+    // As text, checked once: each number keeps its own, which would otherwise be checked again.
+    let text = std::str::from_utf8(body)
+        .map_err(|_| ReadError::Undecodable { what, why: "it is not written in UTF-8".to_owned() })?;
+    serde_json::from_str(text).map_err(|error| {
         let why: String = error.to_string().chars().take(120).collect();
         if why.starts_with(TOO_MANY) { ReadError::TooMuch { what } } else { ReadError::Undecodable { what, why } }
     })
