@@ -32,7 +32,6 @@ use crate::shutdown::{Ended, Stop};
 use crate::telemetry::Metrics;
 use crate::trades::runtime;
 use crate::trades::runtime::bells::Bells;
-use crate::trades::runtime::desk::Counter;
 use crate::vault::{KeyError, KeySource, Vault};
 use upkeep::Ground;
 pub use upkeep::timetable;
@@ -142,8 +141,7 @@ impl Parts {
         let health = HealthBoard::new(clock.clone(), db.status());
         let force = if config.market.force_open { Force::Open } else { Force::No };
         let calendar = Arc::new(Calendar::new());
-        let market = MarketClock::new(Arc::clone(&calendar), clock.clone(), force);
-        let events = TaskTracker::new();
+        let (market, events) = (MarketClock::new(Arc::clone(&calendar), clock.clone(), force), TaskTracker::new());
         let hub = Hub::start(HubParts {
             db: db.clone(),
             clock: clock.clone(),
@@ -172,18 +170,10 @@ impl Parts {
         let limiters = accounts.limiters();
         health.show_rates(move || accounts::rates(&limiters));
         let bells = Bells::default();
-        let counter = Counter {
-            db: db.clone(),
-            accounts: accounts.clone(),
-            clock: clock.clone(),
-            calendar: Arc::clone(&calendar),
-            force,
-            bells: bells.clone(),
-        };
+        let counter = ground.counter(&bells);
         let (upkeep, engines) = (ground.start(&stop), ground.engines(bells, &stop));
-        let live = if config.broker.allow_live { LiveTrading::Allowed } else { LiveTrading::Locked };
+        let policy = policy(&config);
         let admission = Admission::new(Uid::effective().as_raw(), config.auth, SystemDirectory, clock.clone());
-        let policy = Policy { live };
         let api = Api {
             db,
             accounts,
@@ -259,6 +249,10 @@ impl Parts {
         failures.extend(stop.finish().err().map(|failures| failures.0).unwrap_or_default());
         if failures.is_empty() { Ok(()) } else { Err(crate::shutdown::StopFailures(failures).into()) }
     }
+}
+
+fn policy(config: &Config) -> Policy {
+    Policy { live: if config.broker.allow_live { LiveTrading::Allowed } else { LiveTrading::Locked } }
 }
 
 /// Everybody's accounts, with the keys and the addresses of the configuration.

@@ -122,7 +122,6 @@ fn code_of(code: RefusalCode) -> ProblemCode {
         RefusalCode::EntriesStopped => ProblemCode::EntriesStopped,
         RefusalCode::Halted => ProblemCode::Halted,
         RefusalCode::Limit => ProblemCode::LimitBroken,
-        RefusalCode::PositionLarger => ProblemCode::PositionLarger,
         RefusalCode::NoPosition => ProblemCode::NoPosition,
     }
 }

@@ -105,7 +105,6 @@ const CHANGE: &[ProblemCode] = &[
     ProblemCode::LegsTooNear,
     ProblemCode::NothingToChange,
     ProblemCode::AlreadyBegun,
-    ProblemCode::PositionLarger,
     ProblemCode::BrokerUnavailable,
 ];
 

@@ -26,6 +26,7 @@ use crate::schedule::{self, Scheduler, TaskBoard};
 use crate::telemetry::Metrics;
 use crate::trades::ports::Holder;
 use crate::trades::runtime::bells::Bells;
+use crate::trades::runtime::desk::Counter;
 use crate::trades::runtime::{self, Engines};
 
 /// What it stands on.
@@ -85,6 +86,18 @@ impl Ground<'_> {
         tasks.spawn(collector.clone().run(stop.clone()));
         tasks.spawn(self.accounts.clone().watch(self.health.clone(), stop.clone()));
         Upkeep { recorder, collector, board, tasks }
+    }
+
+    /// Where commands are judged.
+    pub(super) fn counter(&self, bells: &Bells) -> Counter {
+        Counter {
+            db: self.db.clone(),
+            accounts: self.accounts.clone(),
+            clock: self.clock.clone(),
+            calendar: Arc::clone(self.calendar),
+            force: self.force,
+            bells: bells.clone(),
+        }
     }
 
     /// Starts the trade engine's loops.

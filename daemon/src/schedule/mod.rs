@@ -192,7 +192,7 @@ impl<J: Jobs> Scheduler<J> {
                 return std::future::pending().await;
             }
             match self.read_all().await {
-                Ok(()) => return self.report(None),
+                Ok(()) => return self.report_once_settled(),
                 Err(error) => tracing::debug!("the tasks' last runs cannot be read: {error}"),
             }
             sleep(AGAIN).await;
@@ -289,7 +289,15 @@ impl<J: Jobs> Scheduler<J> {
                 }
             }
         }
-        self.report(None);
+        self.report_once_settled();
+    }
+
+    /// Nothing is said to be well before there is room for prices.
+    fn report_once_settled(&self) {
+        let room = self.board.row(TaskName::Partitions);
+        if room.is_some_and(|row| row.done_slot.is_some() || row.failures > 0) {
+            self.report(None);
+        }
     }
 
     /// The scheduler is as well as its tasks are.

@@ -190,30 +190,33 @@ fn draw(mut streams: Streams, plan: &Plan) -> World {
     world
 }
 
+/// A little of everything.
+const SWARM: &[(Class, &[u32])] = &[
+    (Class::RequestLost, &[0, 0, 60, 200]),
+    (Class::AnswerLost, &[0, 0, 100, 300]),
+    (Class::RequestLate, &[0, 0, 150]),
+    (Class::Gateway, &[0, 0, 100]),
+    (Class::NoConnection, &[0, 0, 100]),
+    (Class::StaleRead, &[0, 0, 250]),
+    (Class::EmptyList, &[0, 0, 60]),
+    (Class::MissingOrder, &[0, 0, 60]),
+    (Class::MissingTag, &[0, 0, 60]),
+    (Class::AsyncReject, &[0, 0, 0, 250]),
+    (Class::LatePrice, &[0, 300]),
+    (Class::CrashBefore, &[0, 0, 3, 12]),
+    (Class::CrashAfter, &[0, 0, 3, 12]),
+    (Class::Pause, &[0, 0, 8]),
+    (Class::CommitLost, &[0, 0, 40]),
+    (Class::StoreDown, &[0, 0, 40]),
+    (Class::StoreSlow, &[0, 0, 60]),
+    (Class::ClockJump, &[0, 0, 0, 8]),
+    (Class::RequestVeryLate, &[0, 0, 0, 0, 0, 40]),
+];
+
 /// The rates at which each class of fault strikes.
 fn rates(streams: &mut Streams, family: Family) {
     let table: &[(Class, &[u32])] = match family {
-        Family::Swarm => &[
-            (Class::RequestLost, &[0, 0, 60, 200]),
-            (Class::AnswerLost, &[0, 0, 100, 300]),
-            (Class::RequestLate, &[0, 0, 150]),
-            (Class::Gateway, &[0, 0, 100]),
-            (Class::NoConnection, &[0, 0, 100]),
-            (Class::StaleRead, &[0, 0, 250]),
-            (Class::EmptyList, &[0, 0, 60]),
-            (Class::MissingOrder, &[0, 0, 60]),
-            (Class::MissingTag, &[0, 0, 60]),
-            (Class::AsyncReject, &[0, 0, 0, 250]),
-            (Class::LatePrice, &[0, 300]),
-            (Class::CrashBefore, &[0, 0, 3, 12]),
-            (Class::CrashAfter, &[0, 0, 3, 12]),
-            (Class::Pause, &[0, 0, 8]),
-            (Class::CommitLost, &[0, 0, 40]),
-            (Class::StoreDown, &[0, 0, 40]),
-            (Class::StoreSlow, &[0, 0, 60]),
-            (Class::ClockJump, &[0, 0, 0, 8]),
-            (Class::RequestVeryLate, &[0, 0, 0, 0, 0, 40]),
-        ],
+        Family::Swarm => SWARM,
         Family::Zombies => &[
             (Class::Pause, &[25, 50]),
             (Class::RequestLate, &[250, 350]),

@@ -92,7 +92,7 @@ fn code_of(code: ProblemCode) -> u8 {
         }
         P::NoQuote | P::Expired | P::OffGrid | P::StopNotBelowBid | P::TargetNotAboveBid | P::LegsTooNear => REFUSED,
         P::NothingToChange | P::AlreadyBegun | P::SymbolTaken | P::EntriesStopped | P::Halted => REFUSED,
-        P::LimitBroken | P::PositionLarger | P::NoPosition => REFUSED,
+        P::LimitBroken | P::NoPosition => REFUSED,
         P::Internal => FAULT,
     }
 }

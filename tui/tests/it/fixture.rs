@@ -1,5 +1,6 @@
 //! A trader's afternoon as data: the same trades, settings and moments in every test and picture.
 
+mod hands;
 mod orders;
 
 use std::time::Duration;
@@ -20,14 +21,12 @@ use blotter_tui::client::calls::{Answer, Call, CallError};
 use blotter_tui::client::events::StreamItem;
 use blotter_tui::clock::Now;
 use blotter_tui::effect::Effect;
-use blotter_tui::input::chord::Chord;
-use blotter_tui::input::decode::TerminalEvent;
 use blotter_tui::input::keymap::Keymap;
 use blotter_tui::model::{Access, Model, Motion, Parts, Surroundings};
 use blotter_tui::msg::{Msg, StreamSaid};
 use blotter_tui::theme::glyphs::Glyphs;
 use blotter_tui::theme::{ColorDepth, Theme};
-use blotter_tui::{picture, update, view};
+use blotter_tui::update;
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use uuid::Uuid;
@@ -578,38 +577,5 @@ impl Desk {
         self.is_gone = true;
         let generation = self.model.generation;
         self.tell(Msg::Stream { generation, said: StreamSaid::Ended(None) });
-    }
-
-    /// Presses keys, written as in the configuration, with spaces between them.
-    pub(crate) fn keys(&mut self, script: &str) -> &mut Self {
-        for key in script.split_whitespace() {
-            let chord: Chord = key.parse().unwrap();
-            self.tell(Msg::Terminal(TerminalEvent::Key(chord)));
-        }
-        self
-    }
-
-    /// Types text.
-    pub(crate) fn types(&mut self, text: &str) -> &mut Self {
-        for c in text.chars() {
-            self.tell(Msg::Terminal(TerminalEvent::Key(Chord::char(c))));
-        }
-        self
-    }
-
-    pub(crate) fn pass(&mut self, seconds: f64) -> &mut Self {
-        let passed = Duration::from_secs_f64(seconds);
-        self.now = Now { wall: self.now.wall + passed, since_start: self.now.since_start + passed };
-        self.tell(Msg::Wake);
-        self
-    }
-
-    /// The screen as text.
-    pub(crate) fn screen(&self) -> String {
-        picture::text(&view::draw(&self.model).buffer)
-    }
-
-    pub(crate) fn has_done(&self, deed: impl Fn(&Effect) -> bool) -> bool {
-        self.deeds.iter().any(deed)
     }
 }
