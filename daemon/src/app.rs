@@ -1,6 +1,8 @@
 //! The composition root: the only place that puts the parts together. It starts them in order and
 //! ends them in reverse.
 
+mod upkeep;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::accounts::Accounts;
+use crate::accounts::{self, Accounts, OratsPlace};
 use crate::api::{Accept, Api, BoundSocket, LiveTrading, Policy, SocketFile, serve};
 use crate::auth::{Admission, SystemDirectory};
 use crate::broker::factory::{Addresses, BrokerFactory, LiveLock, TradingTime};
@@ -23,14 +25,16 @@ use crate::db::{DatabaseConfig, Db};
 use crate::events::{Hub, HubParts};
 use crate::health::HealthBoard;
 use crate::market::sim_time::SimTime;
+use crate::ours::Folder;
 use crate::postgres::{Private, PrivateOptions};
-use crate::schedule::Upkeep;
+use crate::prices::Chains;
 use crate::shutdown::{Ended, Stop};
 use crate::telemetry::Metrics;
+use crate::trades::runtime;
 use crate::trades::runtime::bells::Bells;
-use crate::trades::runtime::desk::Counter;
-use crate::trades::runtime::{self, Engines};
 use crate::vault::{KeyError, KeySource, Vault};
+use upkeep::Ground;
+pub use upkeep::timetable;
 
 /// Time that is kept back for what must end after the connections: the database.
 const RESERVE: Duration = Duration::from_secs(5);
@@ -121,6 +125,7 @@ struct Parts {
     events: TaskTracker,
     connections: TaskTracker,
     kill: CancellationToken,
+    recheck: Duration,
     stop_within: Duration,
 }
 
@@ -136,8 +141,7 @@ impl Parts {
         let health = HealthBoard::new(clock.clone(), db.status());
         let force = if config.market.force_open { Force::Open } else { Force::No };
         let calendar = Arc::new(Calendar::new());
-        let market = MarketClock::new(Arc::clone(&calendar), clock.clone(), force);
-        let events = TaskTracker::new();
+        let (market, events) = (MarketClock::new(Arc::clone(&calendar), clock.clone(), force), TaskTracker::new());
         let hub = Hub::start(HubParts {
             db: db.clone(),
             clock: clock.clone(),
@@ -148,55 +152,57 @@ impl Parts {
             tasks: events.clone(),
             stop: stop.clone(),
         });
-        let upkeep = Upkeep {
-            db: db.clone(),
-            clock: clock.clone(),
-            health: health.clone(),
-            metrics: metrics.clone(),
-            stop: stop.clone(),
+        let (accounts, holder) = (accounts(&config, &db, &clock)?, runtime::holder(&clock));
+        let ground = Ground {
+            market_config: &config.market,
+            broker_config: &config.broker,
+            db: &db,
+            clock: &clock,
+            accounts: &accounts,
+            hub: &hub,
+            health: &health,
+            metrics: &metrics,
+            market: &market,
+            calendar: &calendar,
+            force,
+            holder,
         };
-        let accounts = accounts(&config, &db, &clock)?;
-        let live = if config.broker.allow_live { LiveTrading::Allowed } else { LiveTrading::Locked };
-        let admission = Admission::new(Uid::effective().as_raw(), config.auth, SystemDirectory, clock.clone());
-        let policy = Policy { live };
-        let mut upkeep_tasks = JoinSet::new();
-        upkeep_tasks.spawn(upkeep.run());
-        upkeep_tasks.spawn(accounts.clone().watch(health.clone(), stop.clone()));
-        let mut engines = JoinSet::new();
+        let limiters = accounts.limiters();
+        health.show_rates(move || accounts::rates(&limiters));
         let bells = Bells::default();
-        let counter = Counter {
-            db: db.clone(),
-            accounts: accounts.clone(),
-            clock: clock.clone(),
-            calendar: Arc::clone(&calendar),
-            force,
-            kill_file: config.broker.kill_file.clone(),
-            bells: bells.clone(),
+        let counter = ground.counter(&bells);
+        let (upkeep, engines) = (ground.start(&stop), ground.engines(bells, &stop));
+        let policy = policy(&config);
+        let admission = Admission::new(Uid::effective().as_raw(), config.auth, SystemDirectory, clock.clone());
+        let api = Api {
+            db,
+            accounts,
+            counter,
+            orats: upkeep.recorder.orats.clone(),
+            board: upkeep.recorder.board.clone(),
+            chains: Chains::new(upkeep.recorder),
+            collector: upkeep.collector,
+            hub,
+            health,
+            market,
+            metrics,
+            tasks: upkeep.board,
+            clock,
+            limits: config.limits,
+            policy,
+            stop,
         };
-        let parts = runtime::Parts {
-            db: db.clone(),
-            accounts: accounts.clone(),
-            hub: hub.clone(),
-            clock: clock.clone(),
-            calendar,
-            force,
-            kill_file: config.broker.kill_file.clone(),
-            bells,
-            holder: runtime::holder(&clock),
-        };
-        engines.spawn(Engines::new(parts).run(stop.clone()));
-        let api =
-            Api { db, accounts, counter, hub, health, market, metrics, clock, limits: config.limits, policy, stop };
         Ok(Self {
             api: Arc::new(api),
             admission,
             private,
             socket_file,
-            upkeep: upkeep_tasks,
+            upkeep: upkeep.tasks,
             engines,
             events,
             connections: TaskTracker::new(),
             kill: CancellationToken::new(),
+            recheck: config.events.heartbeat_s,
             stop_within: config.daemon.stop_timeout_s,
         })
     }
@@ -207,6 +213,7 @@ impl Parts {
             admission: self.admission.clone(),
             tasks: self.connections.clone(),
             kill: self.kill.clone(),
+            recheck: self.recheck,
         };
         self.connections.spawn(serve(listener, accept))
     }
@@ -244,6 +251,10 @@ impl Parts {
     }
 }
 
+fn policy(config: &Config) -> Policy {
+    Policy { live: if config.broker.allow_live { LiveTrading::Allowed } else { LiveTrading::Locked } }
+}
+
 /// Everybody's accounts, with the keys and the addresses of the configuration.
 ///
 /// # Errors
@@ -257,8 +268,9 @@ pub fn accounts(config: &Config, db: &Db, clock: &Clock) -> anyhow::Result<Accou
     };
     let store: Arc<dyn BudgetStore> = match &config.daemon.data_dir {
         Some(folder) => {
+            std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
             let folder = folder.join("rates");
-            std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+            Folder::make_private(&folder).with_context(|| format!("cannot use {}", folder.display()))?;
             Arc::new(FileStore::new(folder))
         }
         None => Arc::new(MemoryStore::default()),
@@ -268,7 +280,8 @@ pub fn accounts(config: &Config, db: &Db, clock: &Clock) -> anyhow::Result<Accou
     let addresses = Addresses { sim: config.broker.sim_url.clone(), ..Addresses::default() };
     let time = if config.broker.sim_time { TradingTime::Simulated } else { TradingTime::Real };
     let factory = BrokerFactory::new(lock, addresses, limiters, clock.clone()).in_time(time);
-    Ok(Accounts::new(db.clone(), factory, vault, clock.clone()))
+    let orats = OratsPlace { address: config.broker.orats_url.clone(), clock: clock.clone() };
+    Ok(Accounts::new(db.clone(), factory, orats, vault))
 }
 
 async fn drain(tasks: &mut JoinSet<()>) {

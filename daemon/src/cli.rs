@@ -2,8 +2,10 @@
 
 mod calendar;
 mod doctor;
+mod forensics;
 mod process;
 mod serve;
+mod tasks;
 mod vault;
 
 use std::io::Write;
@@ -21,7 +23,7 @@ use crate::app::Database;
 use crate::clock::Clock;
 use crate::config::{CLIENT_SECTIONS, Config, Environment, Faults, Places, example};
 use crate::db::{DatabaseConfig, Db, DbState, Endpoint, Setup, schema_version};
-use crate::postgres::{Leftover, Private, PrivateOptions};
+use crate::postgres::{Leftover, Private, PrivateError, PrivateOptions, beside};
 
 pub use process::protect;
 
@@ -56,6 +58,14 @@ enum Command {
     Doctor,
     /// Prints the exchange's sessions.
     Calendar(CalendarOptions),
+    /// Shows what the daemon does by itself: each task, its last run, when it comes again.
+    Tasks {
+        /// One JSON object a task, each on its line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Works out what closed trades might have brought; may be stopped and run again.
+    Forensics(ForensicsOptions),
     /// The private PostgreSQL server.
     #[command(subcommand)]
     Postgres(PostgresCommand),
@@ -83,6 +93,9 @@ struct RunOptions {
     /// Removes the data directory after an orderly stop.
     #[arg(long, hide = true)]
     ephemeral: bool,
+    /// The folder around the data directory, of whoever holds the lifeline: removed when that is cut.
+    #[arg(long, hide = true, value_name = "FOLDER", requires_all = ["lifeline", "ephemeral"])]
+    around: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -96,6 +109,16 @@ struct CalendarOptions {
     /// One JSON object a session, each on its line.
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Debug, Args)]
+struct ForensicsOptions {
+    /// The first day on which a trade was closed, in New York.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    from: NaiveDate,
+    /// The last day.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    to: NaiveDate,
 }
 
 #[derive(Debug, Subcommand)]
@@ -127,6 +150,8 @@ impl Cli {
             Command::CheckConfig { example: false } => check_config(&load()?, environment),
             Command::Doctor => doctor::run(load(), environment),
             Command::Calendar(options) => calendar::run(&options),
+            Command::Tasks { json } => tasks::run(json, &load()?, environment),
+            Command::Forensics(options) => forensics::run(&options, &load()?, environment),
             Command::Postgres(PostgresCommand::Stop) => stop_postgres(&load()?, environment),
             Command::Vault(command) => vault::run(&command, &load()?, environment),
             Command::Openapi => print(&openapi_document()),
@@ -159,9 +184,15 @@ fn connected(
         let (private, database) = match database(config, &places(config, environment), environment)? {
             Database::External(database) => (None, *database),
             Database::Private(options) => {
-                let private = Private::start(&options).await?;
-                let database = private.connect_config();
-                (Some(private), database)
+                match Private::start(&options).await {
+                    Ok(private) => {
+                        let database = private.connect_config();
+                        (Some(private), database)
+                    }
+                    // A daemon runs it: we are a guest beside it.
+                    Err(PrivateError::InUse { .. }) => (None, beside(&options.data_dir)),
+                    Err(error) => return Err(error.into()),
+                }
             }
         };
         let db = Db::connect(database, &Clock::system());

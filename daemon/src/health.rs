@@ -1,8 +1,8 @@
 //! How the daemon and what it depends on are, from whoever knows it first hand.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use blotter_shared::protocol::health::{Component, ComponentState, Health};
+use blotter_shared::protocol::health::{BucketRate, Component, ComponentState, Health};
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
@@ -17,6 +17,8 @@ pub struct HealthBoard {
     database: watch::Receiver<DbStatus>,
     scheduler: Arc<watch::Sender<Report>>,
     broker: Arc<watch::Sender<Report>>,
+    events: Arc<watch::Sender<Report>>,
+    rates: Arc<OnceLock<Rates>>,
 }
 
 /// What a part says of itself.
@@ -29,6 +31,28 @@ pub struct Report {
     pub next_try: Option<DateTime<Utc>>,
 }
 
+/// Tells how full the broker's limits are.
+struct Rates(Box<dyn Fn() -> Vec<BucketRate> + Send + Sync>);
+
+impl std::fmt::Debug for Rates {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Rates")
+    }
+}
+
+/// States and reasons, without ages.
+type Essence = [(ComponentState, Option<String>); 4];
+
+/// What a user is told who does not look after the daemon: that the database is away, and neither
+/// where it is nor as whom it is spoken to.
+#[must_use]
+pub fn for_others(mut health: Health) -> Health {
+    if let Some(detail) = &mut health.database.detail {
+        *detail = "the daemon's log has the reason".to_owned();
+    }
+    health
+}
+
 /// Tells when something worth pushing has changed.
 #[derive(Debug)]
 pub struct HealthWatch {
@@ -36,7 +60,8 @@ pub struct HealthWatch {
     database: watch::Receiver<DbStatus>,
     scheduler: watch::Receiver<Report>,
     broker: watch::Receiver<Report>,
-    seen: [(ComponentState, Option<String>); 3],
+    events: watch::Receiver<Report>,
+    seen: Essence,
 }
 
 impl HealthBoard {
@@ -47,7 +72,13 @@ impl HealthBoard {
             |state| watch::Sender::new(Report { state, since: now, checked_at: now, detail: None, next_try: None });
         let scheduler = Arc::new(first(ComponentState::Starting));
         let broker = Arc::new(first(ComponentState::NotConfigured));
-        Self { clock, started_at: now, database, scheduler, broker }
+        let events = Arc::new(first(ComponentState::NotConfigured));
+        Self { clock, started_at: now, database, scheduler, broker, events, rates: Arc::default() }
+    }
+
+    /// Who tells how full the broker's limits are. The first word counts.
+    pub fn show_rates(&self, rates: impl Fn() -> Vec<BucketRate> + Send + Sync + 'static) {
+        let _ = self.rates.set(Rates(Box::new(rates)));
     }
 
     /// The scheduler's word; `since` is kept while the state stays the same.
@@ -61,6 +92,12 @@ impl HealthBoard {
     /// How the accounts at the broker are, all together.
     pub fn report_broker(&self, state: ComponentState, detail: Option<String>, next_try: Option<DateTime<Utc>>) {
         update(&self.broker, Report { state, since: self.clock.now(), checked_at: self.clock.now(), detail, next_try });
+    }
+
+    /// How the accounts' event streams are, all together.
+    pub fn report_events(&self, state: ComponentState, detail: Option<String>) {
+        let now = self.clock.now();
+        update(&self.events, Report { state, since: now, checked_at: now, detail, next_try: None });
     }
 
     /// Everything, now. Answers whatever is broken.
@@ -78,23 +115,35 @@ impl HealthBoard {
             database,
             broker,
             scheduler,
+            account_events: Some(self.events.borrow().component(now)),
+            rates: self.rates(),
         }
+    }
+
+    fn rates(&self) -> Vec<BucketRate> {
+        self.rates.get().map(|Rates(rates)| rates()).unwrap_or_default()
     }
 
     #[must_use]
     pub fn watch(&self) -> HealthWatch {
         let (database, scheduler) = (self.database.clone(), self.scheduler.subscribe());
         let seen = self.essence();
-        let broker = self.broker.subscribe();
-        HealthWatch { board: self.clone(), database, scheduler, broker, seen }
+        let (broker, events) = (self.broker.subscribe(), self.events.subscribe());
+        HealthWatch { board: self.clone(), database, scheduler, broker, events, seen }
     }
 
     /// What a change is judged by: ages alone are no news.
-    fn essence(&self) -> [(ComponentState, Option<String>); 3] {
+    fn essence(&self) -> Essence {
         let database = of_database(&self.database.borrow());
         let scheduler = self.scheduler.borrow().clone();
         let broker = self.broker.borrow().clone();
-        [(database.state, database.detail), (scheduler.state, scheduler.detail), (broker.state, broker.detail)]
+        let events = self.events.borrow().clone();
+        [
+            (database.state, database.detail),
+            (scheduler.state, scheduler.detail),
+            (broker.state, broker.detail),
+            (events.state, events.detail),
+        ]
     }
 }
 
@@ -107,6 +156,7 @@ impl HealthWatch {
                 database = self.database.changed() => database.is_ok(),
                 scheduler = self.scheduler.changed() => scheduler.is_ok(),
                 broker = self.broker.changed() => broker.is_ok(),
+                events = self.events.changed() => events.is_ok(),
             };
             if !alive {
                 return std::future::pending().await;

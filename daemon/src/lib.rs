@@ -11,6 +11,7 @@
 //! * Every task has an owner, a name and an end.
 
 pub mod accounts;
+pub mod analytics;
 pub mod api;
 pub mod app;
 pub mod auth;
@@ -19,11 +20,16 @@ pub mod calendar;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod context;
 pub mod db;
 pub mod events;
+pub mod export;
+pub mod forensics;
 pub mod health;
 pub mod market;
+pub mod ours;
 pub mod postgres;
+pub mod prices;
 pub mod schedule;
 pub mod shutdown;
 pub mod telemetry;

@@ -143,8 +143,10 @@ async fn connection(socket: TcpStream, router: Router, stop: CancellationToken) 
             }
         }
     });
-    let serving =
-        hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(socket), service).with_upgrades();
+    let serving = hyper::server::conn::http1::Builder::new()
+        .title_case_headers(true)
+        .serve_connection(TokioIo::new(socket), service)
+        .with_upgrades();
     tokio::pin!(serving);
     tokio::select! {
         _ = serving.as_mut() => {}

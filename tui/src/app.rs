@@ -170,6 +170,10 @@ impl<'a> App<'a> {
                 Effect::Load(calls) => self.courier.load(calls),
                 Effect::Call(call) => self.courier.call(call),
                 Effect::OpenStream { generation, last_event_id } => self.courier.open_stream(generation, last_event_id),
+                Effect::Export { query, name } => {
+                    let home = self.options.environment.home.clone().unwrap_or_default();
+                    self.courier.export(query, home.join(name));
+                }
                 Effect::CloseStream => self.courier.close_stream(),
                 Effect::Copy(text) => self.terminal.add(&clipboard(&text, self.options.environment.tmux.is_some())),
                 Effect::Ring { sound, text } => self.ring(sound, text),

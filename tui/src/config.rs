@@ -14,6 +14,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::environment::Environment;
 use crate::input::keymap::{Keymap, UserKeys};
+use crate::sound::QuietHours;
 
 /// When something follows what the surroundings say, and when not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,6 +44,8 @@ pub struct Config {
     pub theme: String,
     pub mouse: Switch,
     pub sound: SoundWay,
+    /// When only money at risk is heard.
+    pub quiet: Option<QuietHours>,
     /// `on` shows box characters whatever the locale says, `off` shows ASCII.
     pub unicode: Switch,
     /// `off` stops the spinner and every flash.
@@ -63,6 +66,7 @@ impl Default for Config {
             theme: "auto".to_owned(),
             mouse: Switch::Auto,
             sound: SoundWay::Auto,
+            quiet: None,
             unicode: Switch::Auto,
             motion: Switch::Auto,
             refresh: Duration::from_secs(15),
@@ -107,7 +111,17 @@ pub fn places(environment: &Environment, only: Option<&Path>) -> Vec<PathBuf> {
         return vec![only.to_owned()];
     }
     let user = environment.config_home().map(|home| home.join("blotter/config.toml"));
-    std::iter::once(PathBuf::from("/etc/blotter/config.toml")).chain(user).collect()
+    std::iter::once(PathBuf::from(SYSTEM_FILE)).chain(user).collect()
+}
+
+/// For all users of this machine, and for the daemon. It may be closed to everybody but the daemon,
+/// whose secrets it may hold.
+const SYSTEM_FILE: &str = "/etc/blotter/config.toml";
+
+/// Whether a file that cannot be read is one that need not be.
+fn may_be_absent(file: &Path, why: std::io::ErrorKind) -> bool {
+    let is_closed = why == std::io::ErrorKind::PermissionDenied && file == Path::new(SYSTEM_FILE);
+    why == std::io::ErrorKind::NotFound || is_closed
 }
 
 /// Reads the files that are there.
@@ -119,7 +133,7 @@ pub fn load(environment: &Environment, only: Option<&Path>) -> Result<Config, Co
     for file in places(environment, only) {
         match std::fs::read_to_string(&file) {
             Ok(text) => reading.read(&file, &text),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && only.is_none() => {}
+            Err(error) if only.is_none() && may_be_absent(&file, error.kind()) => {}
             Err(error) => reading.mistake(&file, 1, format!("cannot be read: {error}")),
         }
     }
@@ -237,7 +251,7 @@ impl Reading {
 }
 
 const CLIENT_KEYS: &[&str] =
-    &["socket", "theme", "mouse", "sound", "unicode", "motion", "refresh_s", "device", "title"];
+    &["socket", "theme", "mouse", "sound", "quiet_hours", "unicode", "motion", "refresh_s", "device", "title"];
 
 /// Refresh intervals that are neither a flood nor a museum.
 const REFRESH_S: std::ops::RangeInclusive<u64> = 2..=3600;
@@ -250,6 +264,7 @@ fn set_client_key(config: &mut Config, name: &str, value: &DeValue<'_>) -> Resul
         "unicode" => config.unicode = switch(value)?,
         "motion" => config.motion = switch(value)?,
         "sound" => config.sound = sound_way(value)?,
+        "quiet_hours" => config.quiet = Some(quiet_hours(value)?),
         "device" => config.device = Some(device(value)?),
         "title" => config.title = value.as_bool().ok_or("true or false")?,
         "refresh_s" => {
@@ -285,6 +300,14 @@ fn sound_way(value: &DeValue<'_>) -> Result<SoundWay, String> {
         Some("off") => Ok(SoundWay::Off),
         _ => Err("\"auto\", \"bell\", \"device\" or \"off\"".to_owned()),
     }
+}
+
+fn quiet_hours(value: &DeValue<'_>) -> Result<QuietHours, String> {
+    let time = |text: &str| chrono::NaiveTime::parse_from_str(text.trim(), "%H:%M").ok();
+    let hours =
+        value.as_str().and_then(|text| text.split_once('-')).and_then(|(from, to)| Some((time(from)?, time(to)?)));
+    let (from, to) = hours.ok_or("two times in New York, as in \"22:00-07:00\"")?;
+    Ok(QuietHours { from, to })
 }
 
 fn device(value: &DeValue<'_>) -> Result<String, String> {
@@ -335,11 +358,14 @@ pub fn dump(config: &Config) -> String {
         Some(value) => format!("{key} = {}", quoted(&value)),
         None => format!("# {key} ="),
     };
+    let clock = |time: chrono::NaiveTime| time.format("%H:%M").to_string();
+    let quiet = optional("quiet_hours", config.quiet.map(|quiet| format!("{}-{}", clock(quiet.from), clock(quiet.to))));
     let mut out = format!(
         "[client]\n# Where blotterd listens; by default found in its usual places.\n{}\n\
          # auto, dark, light, high-contrast, colour-blind, mono, or a theme file.\ntheme = {}\n\
          # auto is off over SSH, so that the terminal's own selection works.\nmouse = \"{}\"\n\
          # auto, bell, device or off.\nsound = \"{sound}\"\n\
+         # Hours in New York in which only positions at risk are heard, as in \"22:00-07:00\".\n{quiet}\n\
          # auto follows the locale; off draws with ASCII.\nunicode = \"{}\"\n\
          # off (or NO_MOTION) stops spinners and flashes.\nmotion = \"{}\"\n\
          # Seconds between two questions whether anything was missed.\nrefresh_s = {}\n\
@@ -409,6 +435,20 @@ mod tests {
     #[test]
     fn a_file_that_is_not_toml_names_the_line() {
         assert!(errors("[client]\ntheme = \n")[0].starts_with("c.toml:2: "), "{:?}", errors("[client]\ntheme = \n"));
+    }
+
+    #[test]
+    fn the_systems_file_may_be_closed_to_us_and_our_own_may_not() {
+        use std::io::ErrorKind;
+        let ours = Path::new("/home/ann/.config/blotter/config.toml");
+        for (file, why, expected) in [
+            (Path::new(SYSTEM_FILE), ErrorKind::PermissionDenied, true),
+            (ours, ErrorKind::PermissionDenied, false),
+            (ours, ErrorKind::NotFound, true),
+            (Path::new(SYSTEM_FILE), ErrorKind::InvalidData, false),
+        ] {
+            assert_eq!(may_be_absent(file, why), expected, "{} {why}", file.display());
+        }
     }
 
     #[test]

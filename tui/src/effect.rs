@@ -1,5 +1,6 @@
 //! Every deed, as data: [`crate::update`] decides, [`crate::app`] does.
 
+use blotter_shared::protocol::trades::ExportQuery;
 use serde::{Deserialize, Serialize};
 
 use crate::client::calls::Call;
@@ -18,6 +19,11 @@ pub enum Effect {
         last_event_id: Option<i64>,
     },
     CloseStream,
+    /// Write what a filter finds into a new file of this name in the user's home.
+    Export {
+        query: ExportQuery,
+        name: String,
+    },
     /// Put text on the clipboard of the user's own machine.
     Copy(String),
     /// Sound, bell or notification; the sentence is its visible twin.

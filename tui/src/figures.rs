@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
 use crate::format::trading_date;
+use crate::model::Recent;
 
 /// How a trade's protection must be shown. Only a bracket that was seen working counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,8 +76,13 @@ pub fn heat_pct(open: &[Trade], settings: &Settings) -> Option<Decimal> {
 /// Profit and loss of this trading session. It is only known here while every trade that counts was
 /// entered in this session; for one held overnight it needs the daemon's bookend of the evening before.
 #[must_use]
-pub fn day_pnl(open: &[Trade], closed: &[Trade], now: DateTime<Utc>) -> Option<Cash> {
+pub fn day_pnl(open: &[Trade], recent: &Recent, now: DateTime<Utc>) -> Option<Cash> {
     let today = trading_date(now);
+    let ended_today = |trade: &&Trade| trade.close.as_ref().is_some_and(|close| trading_date(close.at) == today);
+    let closed = &recent.trades;
+    if recent.has_more && closed.iter().all(|trade| ended_today(&trade)) {
+        return None;
+    }
     let entered_today = |trade: &Trade| trading_date(trade.entry_date) == today;
     let mut sum = Cash::ZERO;
     for trade in open.iter().filter(|trade| trade.held_qty > 0) {

@@ -69,6 +69,17 @@ pub fn plain(value: Decimal, decimals: u32) -> String {
     round(value, decimals).normalize().to_string()
 }
 
+/// How large a file is: `812 B`, `1.2 MB`.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    let in_units = |unit: u64| format!("{:.1}", (Decimal::from(bytes) / Decimal::from(unit)).round_dp(1));
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{} kB", in_units(1_000)),
+        _ => format!("{} MB", in_units(1_000_000)),
+    }
+}
+
 fn with_plus(text: String, value: Decimal) -> String {
     if value > Decimal::ZERO { format!("+{text}") } else { text }
 }
@@ -261,6 +272,13 @@ mod tests {
     fn a_price_keeps_its_fourth_decimal_and_no_more() {
         for (value, shown) in [("4.5", "4.50"), ("0.0125", "0.0125"), ("12.300", "12.30"), ("0.12345", "0.1235")] {
             assert_eq!(price(value.parse().unwrap()), shown);
+        }
+    }
+
+    #[test]
+    fn a_size_has_one_decimal() {
+        for (bytes, shown) in [(0, "0 B"), (999, "999 B"), (1_234, "1.2 kB"), (12_345_678, "12.3 MB")] {
+            assert_eq!(size(bytes), shown);
         }
     }
 

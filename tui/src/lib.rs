@@ -18,6 +18,7 @@
 //! daemon that does not answer.
 
 pub mod app;
+pub mod charts;
 pub mod cli;
 pub mod client;
 pub mod clock;

@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use blotter_shared::domain::{Desired, Step, TradeStatus};
+use blotter_shared::protocol::accounts::AccountReport;
 use blotter_shared::protocol::alarms::Alarm;
 use blotter_shared::protocol::health::{Health, Version};
 use blotter_shared::protocol::market::Market;
 use blotter_shared::protocol::settings::Settings;
 use blotter_shared::protocol::sync::SyncStatus;
-use blotter_shared::protocol::trades::Trade;
+use blotter_shared::protocol::trades::{Trade, TradeList};
 use chrono::{DateTime, Utc};
 
+use crate::client::calls::HistoryQuery;
 use crate::client::session::{Link, Session, TimedRefresh, split_mix};
 use crate::clock::Now;
 use crate::input::keymap::Keymap;
@@ -19,8 +21,11 @@ use crate::overlays::notices::Notices;
 use crate::panes::Pane;
 use crate::panes::history::model::HistoryPane;
 use crate::panes::open::model::OpenPane;
+use crate::panes::performance::model::PerformancePane;
+use crate::sound::QuietHours;
 use crate::theme::glyphs::Glyphs;
 use crate::theme::{Background, ColorDepth, Theme};
+use crate::update::attention;
 
 /// What does not change while the client runs.
 #[derive(Clone, Debug)]
@@ -28,6 +33,7 @@ pub struct Surroundings {
     pub depth: ColorDepth,
     pub glyphs: Glyphs,
     pub motion: Motion,
+    pub quiet: Option<QuietHours>,
     /// The theme follows the terminal's background.
     pub theme_follows: bool,
     pub access: Access,
@@ -57,10 +63,40 @@ pub struct Data {
     pub market: Option<Heard<Market>>,
     pub settings: Option<Settings>,
     pub open: Option<Vec<Trade>>,
+    pub recent: Recent,
     pub alarms: Vec<Alarm>,
+    /// The accounts that a token is stored for.
+    pub accounts: Vec<AccountReport>,
     pub sync: Option<SyncStatus>,
     /// The change-feed sequence that all of this is at least as new as.
     pub seq: Option<i64>,
+}
+
+/// The newest closed trades, whatever the History pane shows: the day's result is made of them.
+#[derive(Clone, Debug, Default)]
+pub struct Recent {
+    pub trades: Vec<Trade>,
+    /// The daemon has older ones.
+    pub has_more: bool,
+}
+
+impl Recent {
+    /// Takes the first page of everything; another page says nothing about the newest.
+    pub fn take(&mut self, query: &HistoryQuery, page: &TradeList) {
+        let filter = HistoryQuery { mode: None, ..query.clone() };
+        if filter == HistoryQuery::default() {
+            self.trades.clone_from(&page.items);
+            self.has_more = page.next_cursor.is_some();
+        }
+    }
+
+    /// A trade was pushed.
+    pub fn note(&mut self, trade: &Trade) {
+        self.trades.retain(|known| known.id != trade.id);
+        if trade.status.is_terminal() {
+            self.trades.insert(0, trade.clone());
+        }
+    }
 }
 
 /// An answer with the moment it came.
@@ -86,11 +122,15 @@ pub struct Model {
     pub pane: Pane,
     pub open: OpenPane,
     pub history: HistoryPane,
+    pub performance: PerformancePane,
     pub overlays: Vec<Overlay>,
     pub notices: Notices,
     pub timed_refresh: TimedRefresh,
     /// Actions of this client that have not been answered.
     pub in_flight: u32,
+    pub heard: attention::Heard,
+    /// Bytes of an export that is under way.
+    pub exporting: Option<u64>,
     /// A load of everything is under way.
     pub is_loading: bool,
     /// Everything is to be loaded again then: a conflict was met a moment ago.
@@ -117,10 +157,13 @@ impl Model {
             pane: Pane::Open,
             open: OpenPane::default(),
             history: HistoryPane::default(),
+            performance: PerformancePane::default(),
             overlays: Vec::new(),
             notices: Notices::default(),
             timed_refresh: TimedRefresh::On,
             in_flight: 0,
+            heard: attention::Heard::default(),
+            exporting: None,
             is_loading: false,
             reload_at: None,
             random: seed ^ 0x5bd1_e995,
@@ -222,6 +265,7 @@ pub fn next_wake(model: &Model) -> Option<Duration> {
     let candidates = [
         model.session.next_wake(),
         model.reload_at,
+        model.heard.repeat_at,
         model.notices.next_end(),
         spinner,
         Some(model.now.since_start + until_next_minute(model.trading_now())),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::client::calls::{Answer, Call, CallError};
 use crate::client::events::StreamItem;
+use crate::client::export::ExportSaid;
 use crate::input::decode::TerminalEvent;
 
 /// One thing that happened.
@@ -29,6 +30,8 @@ pub enum Msg {
     },
     /// A load is through; the first thing that went wrong, if anything did.
     Loaded(Result<(), CallError>),
+    /// An export goes on, or is over.
+    Export(ExportSaid),
     Stream {
         generation: u64,
         said: StreamSaid,

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
+use chrono::{DateTime, NaiveTime, Utc};
+use chrono_tz::America::New_York;
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
@@ -33,6 +35,21 @@ impl Sound {
             Self::Profit => "profit",
             Self::Loss => "loss",
         }
+    }
+}
+
+/// Hours in which only money at risk is heard, in New York. They may go over midnight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuietHours {
+    pub from: NaiveTime,
+    pub to: NaiveTime,
+}
+
+impl QuietHours {
+    #[must_use]
+    pub fn holds(self, at: DateTime<Utc>) -> bool {
+        let time = at.with_timezone(&New_York).time();
+        if self.from <= self.to { self.from <= time && time < self.to } else { time >= self.from || time < self.to }
     }
 }
 
@@ -171,6 +188,23 @@ mod tests {
 
     fn chime(way: SoundWay, environment: &Environment) -> Chime {
         Chime::new(way, environment, PathBuf::from("/nonexistent/blotter-chime"))
+    }
+
+    #[test]
+    fn quiet_hours_may_go_over_midnight() {
+        let hours = |from: &str, to: &str| QuietHours { from: from.parse().unwrap(), to: to.parse().unwrap() };
+        let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+        let night = hours("22:00:00", "07:00:00");
+        for (moment, quiet) in [
+            ("2026-02-20T02:59:00Z", false),
+            ("2026-02-20T03:00:00Z", true),
+            ("2026-02-20T11:59:00Z", true),
+            ("2026-02-20T12:00:00Z", false),
+        ] {
+            assert_eq!(night.holds(at(moment)), quiet, "{moment}");
+        }
+        assert!(hours("12:00:00", "13:00:00").holds(at("2026-07-20T16:30:00Z")), "New York's clock in summer");
+        assert!(!hours("12:00:00", "12:00:00").holds(at("2026-07-20T16:00:00Z")), "no length, no quiet");
     }
 
     #[test]

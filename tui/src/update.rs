@@ -2,12 +2,15 @@
 //! input or output: the same messages at the same times always end in the same model.
 
 mod answers;
+pub mod attention;
 pub mod keys;
 mod orders;
 pub use orders::contract as contract_of;
 mod settings_form;
+mod tools;
 
-use crate::client::calls::{Call, CallError};
+use crate::client::calls::{Call, CallError, HistoryQuery};
+use crate::client::export::ExportSaid;
 use crate::client::session::{Input, Order};
 use crate::clock::Now;
 use crate::effect::Effect;
@@ -16,7 +19,7 @@ use crate::model::Model;
 use crate::msg::{Msg, StreamSaid};
 use crate::overlays::notices::Level;
 use crate::panes::list::Step;
-use crate::panes::{Pane, history, open};
+use crate::panes::{Pane, history, open, performance};
 use crate::theme::Background;
 use crate::view::layout;
 use crate::widgets::canvas::Target;
@@ -66,6 +69,10 @@ fn handle(model: &mut Model, msg: Msg) -> Vec<Effect> {
             model.is_loading = false;
             let orders = model.session.step(model.now, Input::Loaded(result));
             carry_out(model, orders)
+        }
+        Msg::Export(said) => {
+            exported(model, said);
+            vec![]
         }
         Msg::Stream { generation, said } if generation == model.generation => stream(model, said),
         Msg::Stream { .. } => vec![],
@@ -117,6 +124,21 @@ fn greeted(model: &mut Model, result: Result<blotter_shared::protocol::health::V
     carry_out(model, orders)
 }
 
+fn exported(model: &mut Model, said: ExportSaid) {
+    match said {
+        ExportSaid::Progress { bytes } => model.exporting = Some(bytes),
+        ExportSaid::Done { path, bytes } => {
+            model.exporting = None;
+            let words = format!("Exported {} to {}", crate::format::size(bytes), crate::widgets::text::clean(&path));
+            model.notices.say(model.now, Level::Info, words);
+        }
+        ExportSaid::Failed(reason) => {
+            model.exporting = None;
+            model.notices.say(model.now, Level::Warn, format!("Not exported: {reason}"));
+        }
+    }
+}
+
 fn stream(model: &mut Model, said: StreamSaid) -> Vec<Effect> {
     match said {
         StreamSaid::Item(item) => answers::streamed(model, item),
@@ -131,6 +153,7 @@ fn stream(model: &mut Model, said: StreamSaid) -> Vec<Effect> {
 fn on_time(model: &mut Model) -> Vec<Effect> {
     let orders = model.session.step(model.now, Input::Wake);
     let mut effects = carry_out(model, orders);
+    effects.extend(attention::on_time(model));
     if model.reload_at.is_some_and(|at| model.now.since_start >= at) {
         model.reload_at = None;
         let orders = model.session.step(model.now, Input::MustReload);
@@ -165,15 +188,20 @@ fn effect_of(model: &mut Model, order: Order) -> Effect {
 
 /// What a screen is made of, the rows first.
 fn everything(model: &Model) -> Vec<Call> {
-    vec![
-        Call::OpenTrades,
-        Call::Settings,
-        Call::Health,
-        Call::Market,
-        Call::History(model.history.query()),
-        Call::Alarms,
-        Call::SyncStatus { version: model.data.seq.unwrap_or(0) },
-    ]
+    let history = model.history.refresh();
+    let newest = HistoryQuery { mode: model.history.mode, ..HistoryQuery::default() };
+    let mut calls = vec![Call::OpenTrades, Call::Settings, Call::Health, Call::Accounts, Call::Market];
+    // The day's result is made of the newest, whatever the pane shows.
+    if history != newest {
+        calls.push(Call::History(newest));
+    }
+    calls.push(Call::History(history));
+    calls.push(Call::Totals(model.history.query().totals()));
+    if model.pane == Pane::Performance || model.performance.data.is_some() {
+        calls.push(Call::Performance(model.performance.query()));
+    }
+    calls.extend([Call::Alarms, Call::SyncStatus { version: model.data.seq.unwrap_or(0) }]);
+    calls
 }
 
 /// Keeps selection and scrolling where they belong after any change.
@@ -194,7 +222,10 @@ fn settle(model: &mut Model) {
             list.settle(&model.history.rows(), viewport, height);
             model.history.list = list;
         }
-        Pane::Performance => {}
+        Pane::Performance => {
+            let hidden = performance::view::hidden_rows(model);
+            model.performance.top = model.performance.top.min(hidden);
+        }
     }
 }
 

@@ -92,6 +92,8 @@ fn draw_overlay(canvas: &mut Canvas<'_>, area: Rect, model: &Model, overlay: &Ov
         Overlay::Messages { top } => messages::draw(canvas, area, model, *top),
         Overlay::Settings(form) => settings::view::draw(canvas, area, model, form),
         Overlay::Confirm(dialog) => dialog.draw(canvas, area),
+        Overlay::Export(dialog) => dialog.draw(canvas, area),
+        Overlay::Palette(palette) => palette.draw(canvas, area, model),
         Overlay::Form(form) => form.draw(canvas, area),
         Overlay::Story(told) => story::draw(canvas, area, model, told),
     }

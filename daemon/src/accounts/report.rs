@@ -2,12 +2,14 @@
 
 use blotter_shared::domain::BrokerMode;
 use blotter_shared::protocol::accounts::{AccountReport, AccountState};
+use blotter_shared::protocol::health::{BucketRate, CallPriority, RateBucket, Room};
 
 use super::{AccountError, Accounts};
 use crate::auth::Username;
-use crate::broker::AccountStatus;
+use crate::broker::rate_limit::{BucketKind, BucketSnapshot, Limiters};
+use crate::broker::{AccountStatus, Priority};
 use crate::db::DbError;
-use crate::db::secrets::TokenColumn;
+use crate::db::secrets::{SealedToken, TokenColumn};
 
 impl Accounts {
     /// The accounts for which a token is stored. Nothing is asked of the broker.
@@ -15,8 +17,13 @@ impl Accounts {
     /// # Errors
     /// When the database does not answer.
     pub async fn reports(&self, who: &Username) -> Result<Vec<AccountReport>, DbError> {
+        let tokens = Self::tokens(self.inner.db.user_tx(who).await?).await?;
+        Ok(self.reports_of(who, tokens).await)
+    }
+
+    pub(super) async fn reports_of(&self, who: &Username, tokens: Vec<SealedToken>) -> Vec<AccountReport> {
         let mut reports = Vec::new();
-        for token in self.stored(who).await? {
+        for token in tokens {
             let TokenColumn::Broker(mode) = token.column else { continue };
             let number = token.account_id.clone();
             let report = match self.opened(who, mode, token).await {
@@ -28,20 +35,61 @@ impl Accounts {
             };
             reports.push(report);
         }
-        Ok(reports)
+        reports
+    }
+}
+
+/// How full the broker's limits are, over all tokens.
+#[must_use]
+pub fn rates(limiters: &Limiters) -> Vec<BucketRate> {
+    let tokens = u32::try_from(limiters.all().len()).unwrap_or(u32::MAX);
+    limiters.together().iter().map(|bucket| rate(bucket, tokens)).collect()
+}
+
+/// A bucket in the protocol's words.
+fn rate(bucket: &BucketSnapshot, tokens: u32) -> BucketRate {
+    let room = bucket.room.iter().map(|(priority, calls)| Room { priority: priority_word(*priority), calls: *calls });
+    BucketRate {
+        bucket: match bucket.kind {
+            BucketKind::Accounts => RateBucket::Accounts,
+            BucketKind::MarketData => RateBucket::MarketData,
+            BucketKind::Trading => RateBucket::Trading,
+        },
+        tokens,
+        limit: bucket.limit,
+        used: bucket.used,
+        waiting: u32::try_from(bucket.waiting).unwrap_or(u32::MAX),
+        paused_until: bucket.paused_until,
+        room: room.collect(),
+    }
+}
+
+fn priority_word(priority: Priority) -> CallPriority {
+    match priority {
+        Priority::Emergency => CallPriority::Emergency,
+        Priority::Cancel => CallPriority::Cancel,
+        Priority::Close => CallPriority::Close,
+        Priority::Bracket => CallPriority::Bracket,
+        Priority::Entry => CallPriority::Entry,
+        Priority::Read => CallPriority::Read,
     }
 }
 
 fn of_status(mode: BrokerMode, account_id: Option<String>, status: &AccountStatus) -> AccountReport {
-    let (state, since, until) = match status {
-        AccountStatus::Untried => (AccountState::NotTried, None, None),
-        AccountStatus::Ok => (AccountState::Ok, None, None),
-        AccountStatus::Reauthenticate { since, .. } => (AccountState::Reauthenticate, Some(*since), None),
-        AccountStatus::Blocked { since, .. } => (AccountState::Blocked, Some(*since), None),
-        AccountStatus::Unavailable { since, .. } => (AccountState::Unavailable, Some(*since), None),
-        AccountStatus::RateLimited { until } => (AccountState::RateLimited, None, Some(*until)),
+    let (state, reason, since, until) = match status {
+        AccountStatus::Untried => (AccountState::NotTried, None, None, None),
+        AccountStatus::Ok => (AccountState::Ok, None, None, None),
+        AccountStatus::Reauthenticate { why, since } => {
+            (AccountState::Reauthenticate, Some(why.to_string()), Some(*since), None)
+        }
+        AccountStatus::Blocked { reason, since } => (AccountState::Blocked, Some(reason.clone()), Some(*since), None),
+        AccountStatus::Unavailable { reason, since } => {
+            (AccountState::Unavailable, Some(reason.clone()), Some(*since), None)
+        }
+        AccountStatus::RateLimited { until } => (AccountState::RateLimited, None, None, Some(*until)),
     };
-    AccountReport { mode, account_id, state, may_send: status.may_send(), detail: status.banner(), since, until }
+    let (may_send, detail) = (status.may_send(), status.banner());
+    AccountReport { mode, account_id, state, may_send, detail, reason, since, until }
 }
 
 fn not_opened(mode: BrokerMode, account_id: Option<String>, error: &AccountError) -> AccountReport {
@@ -51,6 +99,7 @@ fn not_opened(mode: BrokerMode, account_id: Option<String>, error: &AccountError
         state: AccountState::NotOpened,
         may_send: false,
         detail: Some(error.to_string()),
+        reason: Some(error.to_string()),
         since: None,
         until: None,
     }

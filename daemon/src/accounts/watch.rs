@@ -59,14 +59,15 @@ impl Accounts {
 
     /// Asks every account of one user; how each one is then.
     async fn look_at(&self, who: &Username) -> Result<Vec<AccountState>, DbError> {
-        for token in self.stored(who).await? {
+        let tokens = self.stored(who).await?;
+        for token in tokens.iter().cloned() {
             let TokenColumn::Broker(mode) = token.column else { continue };
             if let Ok(account) = self.opened(who, mode, token).await {
                 // Whatever it says is in the account's status.
                 let _ = account.broker.profile(Priority::Read).await;
             }
         }
-        Ok(self.reports(who).await?.into_iter().map(|report| report.state).collect())
+        Ok(self.reports_of(who, tokens).await.into_iter().map(|report| report.state).collect())
     }
 
     fn report(&self, health: &HealthBoard, states: &[AccountState]) {

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use blotter_shared::protocol::headers::VERSION;
 use blotter_shared::protocol::problem::{Problem, ProblemCode};
 use futures_util::FutureExt;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -17,14 +18,14 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
 use super::extract::Peer;
 use super::gate::{Full, Gate, Place};
-use super::problem::raw_response;
+use super::problem::{raw_response, write_document};
 use super::wire::{Turn, TurnBody, Wire};
 use super::{Api, routes};
 use crate::auth::{Admission, Decision, Principal};
@@ -50,6 +51,8 @@ pub struct Accept {
     pub tasks: TaskTracker,
     /// Cuts every connection, at the end of the deadline.
     pub kill: CancellationToken,
+    /// Between two looks whether whoever holds a connection is still admitted.
+    pub recheck: Duration,
 }
 
 struct Server {
@@ -120,7 +123,7 @@ impl Server {
                 drop(place);
                 self.accept.api.metrics.connections(&user, self.gate.of_uid(uid));
             }
-            Decision::Refused(reason) => {
+            Decision::Refused(reason) | Decision::Unknown(reason) => {
                 self.accept.admission.log_refusal(uid, &reason);
                 self.turn_away(stream, &Problem::new(ProblemCode::NotAdmitted, reason), "not_admitted");
             }
@@ -129,7 +132,7 @@ impl Server {
 
     async fn serve(&self, stream: UnixStream, principal: Arc<Principal>) {
         let (turn, kill) = (Turn::default(), self.accept.kill.child_token());
-        let peer = Peer { principal, kill: kill.clone() };
+        let peer = Peer { principal: Arc::clone(&principal), kill: kill.clone() };
         let limits = &self.accept.api.limits;
         let wire = Wire::new(stream, turn.clone(), limits.header_timeout_s, limits.header_bytes);
         let answer = service_fn(|request: Request<Incoming>| self.answer(request, peer.clone(), turn.clone()));
@@ -141,6 +144,7 @@ impl Server {
         let ended = tokio::select! {
             ended = &mut connection => ended,
             () = kill.cancelled() => return,
+            () = self.no_longer_admitted(&principal) => return,
             () = stop => {
                 Pin::new(&mut connection).graceful_shutdown();
                 tokio::select! {
@@ -159,6 +163,22 @@ impl Server {
         }
     }
 
+    /// Until the holder of a connection is no longer let in, or is somebody else by now. What a stream
+    /// tells is theirs to hear only as long as they are.
+    async fn no_longer_admitted(&self, principal: &Arc<Principal>) {
+        let mut looks = tokio::time::interval(self.accept.recheck);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            looks.tick().await;
+            if let Err(reason) = readmitted(&self.accept.admission, principal).await {
+                self.accept.admission.log_refusal(principal.uid, &reason);
+                self.accept.api.metrics.refused("no_longer_admitted");
+                return;
+            }
+        }
+    }
+
+    /// Rights are looked up for each request: they may have been taken away since the connection was made.
     fn answer(
         &self,
         request: Request<Incoming>,
@@ -167,10 +187,18 @@ impl Server {
     ) -> impl Future<Output = Result<Response<TurnBody>, Infallible>> + use<> {
         turn.request_came();
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(peer);
         // A router is always ready; the clone shares everything.
-        let answered = self.router.clone().call(request);
-        async move { answered.await.map(|response| response.map(|body| TurnBody::new(body, turn))) }
+        let (mut router, admission) = (self.router.clone(), self.accept.admission.clone());
+        async move {
+            let response = match readmitted(&admission, &peer.principal).await {
+                Ok(principal) => {
+                    request.extensions_mut().insert(Peer { principal, ..peer });
+                    router.call(request).await?
+                }
+                Err(reason) => turned_away(reason),
+            };
+            Ok(response.map(|body| TurnBody::new(body, turn)))
+        }
     }
 
     /// Hears the question, says why not, lets go. Reading what the client still sends keeps the reason from being lost.
@@ -183,6 +211,28 @@ impl Server {
             drop(permit);
         });
     }
+}
+
+/// Who this is now, with the rights of now.
+async fn readmitted(admission: &Admission, before: &Arc<Principal>) -> Result<Arc<Principal>, String> {
+    match admission.decide(before.uid).await {
+        Decision::Admitted(now) if now.username == before.username => Ok(now),
+        // While the user directory is away, whoever was let in stays.
+        Decision::Unknown(_) => Ok(Arc::clone(before)),
+        Decision::Admitted(_) => Err(format!("uid {} has another name than when it connected", before.uid)),
+        Decision::Refused(reason) => Err(reason),
+    }
+}
+
+/// A refusal that ends the connection.
+fn turned_away(reason: String) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::FORBIDDEN;
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    headers.insert(VERSION, HeaderValue::from_static(env!("CARGO_PKG_VERSION")));
+    write_document(&mut response, &Problem::new(ProblemCode::NotAdmitted, reason));
+    response
 }
 
 /// The buffer of a fresh socket is empty: this is taken whole, without waiting.

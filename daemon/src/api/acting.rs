@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use super::extract::{Device, RawBody, Who, parse_json};
 use super::problem::ApiError;
 use super::{Api, ApiState};
-use crate::db::commands::{Answer, Begin, Command, command_begin, command_finish};
+use crate::db::commands::{Answer, Begin, Command, command_begin, command_finish, command_look};
 use crate::db::{DbError, UserTx};
 
 /// A request that acts: who, from where, under which key, and with which body.
@@ -58,6 +58,23 @@ impl<T: DeserializeOwned> FromRequest<ApiState> for Act<T> {
 }
 
 impl Call {
+    /// The first answer, when the key was used. For a deed that costs something before its
+    /// transaction begins.
+    pub(super) async fn known(&self, api: &Api) -> Result<Option<Response>, ApiError> {
+        let tx = api.db.user_tx(&self.who.0.username).await?;
+        let known = command_look(&tx, self.command()).await?;
+        tx.commit().await?;
+        match known {
+            None | Some(Begin::New(_)) => Ok(None),
+            Some(Begin::Replay(answer)) => Ok(Some(replayed(answer))),
+            Some(Begin::Reused) => Err(reused()),
+        }
+    }
+
+    fn command(&self) -> Command<'_> {
+        Command { key: &self.key, kind: &self.kind, body_hash: self.body_hash, device: &self.device.0 }
+    }
+
     /// Does `deed` in one transaction with the key, unless the key was used: then the first answer
     /// is given again.
     pub(super) async fn once<T, F>(self, api: &Api, deed: F) -> Result<Response, ApiError>
@@ -75,27 +92,12 @@ impl Call {
         }
     }
 
-    /// The answer that this key got before, without doing anything: for a deed that has to look at
-    /// the world outside of its transaction first.
-    pub(super) async fn answered(&self, api: &Api) -> Result<Option<Response>, ApiError> {
-        let tx = api.db.user_tx(&self.who.0.username).await?;
-        match self.claim(&tx).await? {
-            Claim::Answered(answer) => Ok(Some(answer)),
-            // Dropped with its transaction: the key stays free.
-            Claim::New(_) => Ok(None),
-        }
-    }
-
     /// Takes the key for this transaction.
     pub(super) async fn claim(&self, tx: &UserTx) -> Result<Claim, ApiError> {
-        let command = Command { key: &self.key, kind: &self.kind, body_hash: self.body_hash, device: &self.device.0 };
-        match command_begin(tx, command).await? {
+        match command_begin(tx, self.command()).await? {
             Begin::New(id) => Ok(Claim::New(id)),
             Begin::Replay(answer) => Ok(Claim::Answered(replayed(answer))),
-            Begin::Reused => {
-                let detail = "this key came with another request; a new deed needs a new key";
-                Err(ApiError::new(ProblemCode::KeyReused, detail))
-            }
+            Begin::Reused => Err(reused()),
         }
     }
 
@@ -132,6 +134,10 @@ fn key_of(headers: &HeaderMap) -> Result<String, ApiError> {
     text.map(str::to_owned).ok_or_else(|| {
         ApiError::field(IDEMPOTENCY_KEY, None, format!("1 to {IDEMPOTENCY_KEY_MAX_CHARS} printable ASCII characters"))
     })
+}
+
+fn reused() -> ApiError {
+    ApiError::new(ProblemCode::KeyReused, "this key came with another request; a new deed needs a new key")
 }
 
 fn replayed(answer: Answer) -> Response {

@@ -2,87 +2,67 @@
 
 use axum::Json;
 use axum::extract::State;
-use blotter_shared::protocol::chain::{Chain, ChainQuery, ChainRow};
-use chrono::{Days, NaiveDate};
+use blotter_shared::domain::BrokerMode;
+use blotter_shared::protocol::prices::{ChainQuery, Expirations, ExpirationsQuery, OptionChain};
+use blotter_shared::protocol::problem::ProblemCode;
 
 use super::ApiState;
 use super::acting::Answered;
 use super::extract::{Params, Who};
 use super::problem::ApiError;
-use crate::broker::market_data::Quote;
-use crate::broker::{Priority, ReadError, Ticker};
+use crate::auth::Username;
+use crate::broker::ReadError;
 use crate::db::settings::settings_get;
+use crate::prices::{ChainError, ChainOf};
 
-/// The first expiry that is at least so far away is shown when none is asked for.
-const DAYS_AWAY: u64 = 28;
+/// Strikes on each side of the money when the query does not say, and the most it may ask for.
+const STRIKES_DEFAULT: u32 = 10;
+const STRIKES_MAX: u32 = 200;
 
-pub(super) async fn show(State(api): State<ApiState>, who: Who, Params(query): Params<ChainQuery>) -> Answered<Chain> {
-    let ticker: Ticker = query.symbol.to_uppercase().parse().map_err(|_| unknown(&query.symbol))?;
-    let tx = api.db.user_tx(&who.0.username).await?;
-    let mode = settings_get(&tx).await?.broker_mode;
-    tx.commit().await?;
-    let market = api.accounts.open(&who.0.username, mode).await?.market;
-    let expiries = market.expirations(&ticker, Priority::Read).await.map_err(unread)?;
-    let today = api.counter.session().date;
-    let expiry = chosen(&expiries, query.expiry, today).ok_or_else(|| unknown(&query.symbol))?;
-    let names = [ticker.as_str().to_owned()];
-    let (chain, quotes) =
-        futures_util::join!(market.chain(&ticker, expiry, Priority::Read), market.quotes(&names, Priority::Read));
-    let mut rows: Vec<ChainRow> = chain.map_err(unread)?.rows.into_iter().filter_map(row).collect();
-    rows.sort_by_key(|row| (row.strike, row.option_type));
-    let underlying = quotes.ok().and_then(|quotes| quotes.quotes.into_iter().next()).and_then(|quote| quote.last);
-    Ok(Json(Chain { symbol: ticker.as_str().to_owned(), underlying, expiries, expiry, rows }))
+pub(super) async fn expirations(
+    State(api): State<ApiState>,
+    who: Who,
+    Params(query): Params<ExpirationsQuery>,
+) -> Answered<Expirations> {
+    let of = chain_of(&api, who.0.username.clone(), &query.symbol, query.mode).await?;
+    Ok(Json(api.chains.expirations(&of).await?))
 }
 
-fn chosen(listed: &[NaiveDate], wanted: Option<NaiveDate>, today: NaiveDate) -> Option<NaiveDate> {
-    match wanted {
-        Some(wanted) => listed.iter().copied().find(|expiry| *expiry == wanted),
-        None => {
-            let from = today.checked_add_days(Days::new(DAYS_AWAY))?;
-            listed.iter().copied().find(|expiry| *expiry >= from).or(listed.last().copied())
-        }
+pub(super) async fn chain(
+    State(api): State<ApiState>,
+    who: Who,
+    Params(query): Params<ChainQuery>,
+) -> Answered<OptionChain> {
+    let strikes = query.strikes.unwrap_or(STRIKES_DEFAULT);
+    if !(1..=STRIKES_MAX).contains(&strikes) {
+        return Err(ApiError::field("strikes", Some(strikes.to_string()), format!("between 1 and {STRIKES_MAX}")));
     }
+    let of = chain_of(&api, who.0.username.clone(), &query.symbol, query.mode).await?;
+    let strikes = usize::try_from(strikes).unwrap_or(usize::MAX);
+    Ok(Json(api.chains.chain(&of, query.expiry, strikes).await?))
 }
 
-fn row(quote: Quote) -> Option<ChainRow> {
-    let terms = quote.terms?;
-    let greeks = quote.greeks.unwrap_or_default();
-    Some(ChainRow {
-        option_symbol: quote.symbol,
-        option_type: terms.option_type,
-        strike: terms.strike,
-        bid: quote.bid,
-        ask: quote.ask,
-        delta: greeks.delta,
-        iv: greeks.mid_iv.or(greeks.smoothed_iv),
-        volume: quote.volume,
-        open_interest: terms.open_interest,
-    })
+/// Whose chain: of the world that was named, or of the one that new entries go to.
+async fn chain_of(api: &ApiState, who: Username, symbol: &str, mode: Option<BrokerMode>) -> Result<ChainOf, ApiError> {
+    let Ok(ticker) = symbol.to_uppercase().parse() else {
+        return Err(ApiError::field("symbol", Some(symbol.to_owned()), "a ticker"));
+    };
+    let mode = match mode {
+        Some(mode) => mode,
+        None => {
+            let tx = api.db.user_tx(&who).await?;
+            settings_get(&tx).await?.broker_mode
+        }
+    };
+    Ok(ChainOf { who, mode, ticker })
 }
 
-fn unknown(symbol: &str) -> ApiError {
-    let shown: String = symbol.chars().take(20).collect();
-    ApiError::field("symbol", Some(shown), "an underlying with listed options, and one of its expiries")
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` wants")]
-fn unread(error: ReadError) -> ApiError {
-    use blotter_shared::protocol::problem::ProblemCode;
-    ApiError::new(ProblemCode::BrokerUnavailable, format!("the chain was not read: {error}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_expiry_is_the_one_that_is_asked_for_or_a_month_away() {
-        let date = |text: &str| text.parse::<NaiveDate>().unwrap();
-        let listed = [date("2026-09-11"), date("2026-10-02"), date("2026-10-16")];
-        assert_eq!(chosen(&listed, None, date("2026-09-10")), Some(date("2026-10-16")));
-        assert_eq!(chosen(&listed, None, date("2026-12-10")), Some(date("2026-10-16")), "the last one there is");
-        assert_eq!(chosen(&listed, Some(date("2026-10-02")), date("2026-09-10")), Some(date("2026-10-02")));
-        assert_eq!(chosen(&listed, Some(date("2026-10-03")), date("2026-09-10")), None);
-        assert_eq!(chosen(&[], None, date("2026-09-10")), None);
+impl From<ChainError> for ApiError {
+    fn from(error: ChainError) -> Self {
+        match error {
+            ChainError::Account(error) => error.into(),
+            ChainError::Read(ReadError::BadRequest { reason }) => Self::field("symbol", None, reason),
+            ChainError::Read(error) => Self::new(ProblemCode::BrokerUnavailable, error.to_string()),
+        }
     }
 }

@@ -34,7 +34,7 @@ use enter::Enter;
 
 pub(super) async fn place(State(api): State<ApiState>, act: Act<PlaceTrade>) -> Result<Response, ApiError> {
     let Act { body, call } = act;
-    if let Some(answer) = call.answered(&api).await? {
+    if let Some(answer) = call.known(&api).await? {
         return Ok(answer);
     }
     body.story.validate().map_err(Problem::invalid)?;
@@ -46,7 +46,7 @@ pub(super) async fn place(State(api): State<ApiState>, act: Act<PlaceTrade>) -> 
 
 pub(super) async fn adopt(State(api): State<ApiState>, act: Act<AdoptPosition>) -> Result<Response, ApiError> {
     let Act { body, call } = act;
-    if let Some(answer) = call.answered(&api).await? {
+    if let Some(answer) = call.known(&api).await? {
         return Ok(answer);
     }
     Story { strategy: body.strategy.clone(), ..Story::default() }.validate().map_err(Problem::invalid)?;
@@ -108,7 +108,7 @@ pub(super) async fn adjust(
     act: Act<AdjustTrade>,
 ) -> Result<Response, ApiError> {
     let Act { body, call } = act;
-    if let Some(answer) = call.answered(&api).await? {
+    if let Some(answer) = call.known(&api).await? {
         return Ok(answer);
     }
     if body.break_even && body.new_sl.is_some() {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use blotter_shared::domain::values::UnknownWord;
 use blotter_shared::protocol::headers;
 use blotter_shared::protocol::problem::{FieldError, Problem, ProblemCode};
 use bytes::Bytes;
@@ -112,6 +113,25 @@ impl<S: Send + Sync, T: FromStr> FromRequestParts<S> for Id<T> {
             .map_err(|_| ApiError::new(ProblemCode::Malformed, "the path cannot be read"))?;
         let shown: String = text.chars().take(50).collect();
         text.parse().map(Self).map_err(|_| ApiError::field("id", Some(shown), "a UUID"))
+    }
+}
+
+/// A word in the path that is one of a closed list, in any case.
+#[derive(Debug)]
+pub(super) struct Named<T>(pub(super) T);
+
+impl<S: Send + Sync, T: FromStr<Err = UnknownWord>> FromRequestParts<S> for Named<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Path(text) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|_| ApiError::new(ProblemCode::Malformed, "the path cannot be read"))?;
+        let shown: String = text.chars().take(50).collect();
+        let found = text.to_ascii_uppercase().parse();
+        found.map(Self).map_err(|unknown: UnknownWord| {
+            ApiError::field("which", Some(shown), format!("one of {}", unknown.allowed))
+        })
     }
 }
 

@@ -135,6 +135,7 @@ fn prepare_folder(folder: &Path, group: Option<&NamedGroup>) -> Result<(), Liste
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
         Err(error) => return Err(io_error("cannot make the folder", folder)(error)),
     }
+    check_around(folder)?;
     let about = fs::symlink_metadata(folder).map_err(io_error("cannot look at", folder))?;
     let refuse = |why: &str| ListenerError::UnsafeFolder { path: folder.to_owned(), why: why.to_owned() };
     if about.file_type().is_symlink() {
@@ -150,6 +151,20 @@ fn prepare_folder(folder: &Path, group: Option<&NamedGroup>) -> Result<(), Liste
         (true, true, false) => Err(refuse(&format!("can be written by others (mode {:o})", about.mode() & 0o7777))),
         (true, false, _) | (true, true, true) => Ok(()),
     }
+}
+
+/// Whoever owns the folder around it can put another folder in its place.
+fn check_around(folder: &Path) -> Result<(), ListenerError> {
+    let Some(around) = folder.parent().filter(|around| !around.as_os_str().is_empty()) else { return Ok(()) };
+    let about = fs::metadata(around).map_err(io_error("cannot look at", around))?;
+    let why = match (about.uid(), about.mode()) {
+        (owner, _) if owner != Uid::effective().as_raw() && owner != 0 => format!("belongs to uid {owner}"),
+        (_, mode) if mode & 0o022 != 0 && mode & 0o1000 == 0 => {
+            format!("can be written by others (mode {:o})", mode & 0o7777)
+        }
+        _ => return Ok(()),
+    };
+    Err(ListenerError::UnsafeFolder { path: around.to_owned(), why })
 }
 
 /// One daemon per path, also while both are only starting. The lock file stays: removing it would

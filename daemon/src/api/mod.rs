@@ -19,6 +19,7 @@ mod alarms;
 mod chain;
 mod commands;
 mod events;
+mod export;
 mod extract;
 mod gate;
 mod layers;
@@ -26,10 +27,13 @@ mod listener;
 mod market;
 mod meta;
 mod openapi;
+mod performance;
+mod prices;
 mod problem;
 mod routes;
 mod settings;
 mod sync;
+mod tasks;
 mod trades;
 mod wire;
 
@@ -41,9 +45,13 @@ use crate::accounts::Accounts;
 use crate::calendar::MarketClock;
 use crate::clock::Clock;
 use crate::config::LimitsConfig;
+use crate::context::Collector;
 use crate::db::Db;
 use crate::events::Hub;
 use crate::health::HealthBoard;
+use crate::prices::sources::OratsDesk;
+use crate::prices::{Board, Chains};
+use crate::schedule::TaskBoard;
 use crate::telemetry::Metrics;
 use crate::trades::runtime::desk::Counter;
 
@@ -59,10 +67,16 @@ pub struct Api {
     pub accounts: Accounts,
     /// Where commands are judged.
     pub counter: Counter,
+    pub orats: OratsDesk,
+    pub chains: Chains,
+    pub board: Board,
+    /// Told of new trades, whose context it gathers.
+    pub collector: Collector,
     pub hub: Hub,
     pub health: HealthBoard,
     pub market: MarketClock,
     pub metrics: Metrics,
+    pub tasks: TaskBoard,
     pub clock: Clock,
     pub limits: LimitsConfig,
     pub policy: Policy,

@@ -122,6 +122,10 @@ fn responses(route: &Route, generator: &mut SchemaGenerator) -> Value {
         Answer::Json(schema) => json!({ "application/json": { "schema": schema(generator) } }),
         Answer::Text => json!({ "text/plain": { "schema": { "type": "string" } } }),
         Answer::Document => json!({ "application/json": { "schema": { "type": "object" } } }),
+        Answer::File(schema) => json!({
+            "text/csv": { "schema": { "type": "string" } },
+            "application/json": { "schema": schema(generator) },
+        }),
         Answer::Events(schema) => json!({ "text/event-stream": { "schema": schema(generator) } }),
     };
     let mut responses = Map::new();

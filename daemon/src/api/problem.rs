@@ -14,6 +14,8 @@ use crate::trades::runtime::desk::DeskError;
 
 pub(super) const CONTENT_TYPE: &str = "application/problem+json";
 
+const UNAVAILABLE: &str = "the database is not available at the moment; the daemon keeps trying";
+
 /// Why a request was not answered as it wished.
 #[derive(Debug)]
 pub(super) struct ApiError(pub(super) Box<Problem>);
@@ -48,7 +50,11 @@ impl From<DbError> for ApiError {
             ..Problem::new(ProblemCode::DatabaseUnavailable, detail)
         };
         match error {
-            DbError::Unavailable { sentence } => retry(sentence).into(),
+            // Who asks may be anybody who is admitted; the sentence names roles and hosts.
+            DbError::Unavailable { sentence } => {
+                tracing::debug!("a request found no database: {sentence}");
+                retry(UNAVAILABLE.to_owned()).into()
+            }
             DbError::Busy { .. } => retry(error.to_string()).into(),
             DbError::CommitUnknown => {
                 retry(format!("{error}; send it again with the same idempotency key: it is done once")).into()
@@ -116,7 +122,6 @@ fn code_of(code: RefusalCode) -> ProblemCode {
         RefusalCode::EntriesStopped => ProblemCode::EntriesStopped,
         RefusalCode::Halted => ProblemCode::Halted,
         RefusalCode::Limit => ProblemCode::LimitBroken,
-        RefusalCode::PositionLarger => ProblemCode::PositionLarger,
         RefusalCode::NoPosition => ProblemCode::NoPosition,
     }
 }
@@ -177,7 +182,10 @@ mod tests {
     fn every_database_error_has_its_code() {
         let field = FieldError { field: "cursor".to_owned(), value: None, rule: "one of ours".to_owned() };
         for (error, code) in [
-            (DbError::Unavailable { sentence: "away".to_owned() }, ProblemCode::DatabaseUnavailable),
+            (
+                DbError::Unavailable { sentence: "no answer from joe@secret".to_owned() },
+                ProblemCode::DatabaseUnavailable,
+            ),
             (DbError::Busy { what: "lock".to_owned() }, ProblemCode::DatabaseUnavailable),
             (DbError::CommitUnknown, ProblemCode::DatabaseUnavailable),
             (DbError::Conflict { local: 1, remote: 2 }, ProblemCode::StaleVersion),

@@ -7,21 +7,28 @@ use axum::routing::{MethodRouter, delete, get, post, put};
 use axum::{Router, middleware};
 use blotter_shared::protocol::accounts::{AccountList, TokenUpdate};
 use blotter_shared::protocol::alarms::{Alarm, AlarmList};
-use blotter_shared::protocol::chain::{Chain, ChainQuery};
 use blotter_shared::protocol::commands::{
     AdjustTrade, AdoptPosition, CloseTrade, Flatten, Flattened, PlaceTrade, SeenVersion,
 };
 use blotter_shared::protocol::events::Event;
 use blotter_shared::protocol::health::{Health, Version};
 use blotter_shared::protocol::market::Market;
+use blotter_shared::protocol::performance::{Performance, PerformanceQuery};
+use blotter_shared::protocol::prices::{
+    ChainQuery, Expirations, ExpirationsQuery, LivePrices, OptionChain, Series, SeriesQuery,
+};
 use blotter_shared::protocol::problem::ProblemCode;
 use blotter_shared::protocol::settings::{KillSwitch, Settings, SettingsUpdate};
 use blotter_shared::protocol::sync::{SyncQuery, SyncRequest, SyncStatus};
+use blotter_shared::protocol::tasks::TaskList;
 use blotter_shared::protocol::timeline::Timeline;
-use blotter_shared::protocol::trades::{Trade, TradeList, TradeQuery};
+use blotter_shared::protocol::trades::{ExportQuery, TotalsQuery, Trade, TradeList, TradeQuery, TradeTotals};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use super::{ApiState, accounts, alarms, chain, commands, events, layers, market, meta, settings, sync, trades};
+use super::{
+    ApiState, accounts, alarms, chain, commands, events, export, layers, market, meta, performance, prices, settings,
+    sync, tasks, trades,
+};
 
 /// Every route of the daemon.
 #[rustfmt::skip]
@@ -36,8 +43,12 @@ pub const ROUTES: &[Route] = &[
     act("PUT", "/v1/settings", "Changes settings; what is absent stays as it is", json::<Settings>(), || put(settings::update)).body(schema::<SettingsUpdate>).may(&[ProblemCode::StaleVersion]),
     act("PUT", "/v1/kill-switch", "Stops all entries, or lets them go on; exits are left alone", json::<Settings>(), || put(settings::stop_entries)).body(schema::<KillSwitch>),
     read("/v1/accounts", "The user's accounts at the broker, and how each one is", json::<AccountList>(), || get(accounts::list)),
-    act("PUT", "/v1/tokens", "Stores a broker token once the broker has accepted it", json::<Settings>(), || put(accounts::set_token)).body(schema::<TokenUpdate>).may(&[ProblemCode::BrokerUnavailable]),
+    act("PUT", "/v1/tokens", "Stores a token once the broker, or ORATS, has accepted it", json::<Settings>(), || put(accounts::set_token)).body(schema::<TokenUpdate>).may(&[ProblemCode::BrokerUnavailable]),
+    act("DELETE", "/v1/tokens/{which}", "Forgets a token; refused while its account has open trades", json::<Settings>(), || delete(accounts::remove_token)).may(&[ProblemCode::NotFound, ProblemCode::Invalid]),
     read("/v1/trades", "A page of the user's trades", json::<TradeList>(), || get(trades::list)).query(schema::<TradeQuery>).may(&[ProblemCode::Invalid]),
+    read("/v1/trades/totals", "What a filter of closed trades finds, added up", json::<TradeTotals>(), || get(trades::totals)).query(schema::<TotalsQuery>).may(&[ProblemCode::Invalid]),
+    read("/v1/trades/export", "Every trade that a filter finds, as CSV or JSON, streamed", Answer::File(schema::<Vec<Trade>>), || get(export::stream)).query(schema::<ExportQuery>).may(&[ProblemCode::Invalid]).untimed(),
+    read("/v1/performance", "What closed trades add up to: figures, equity, calendar, breakdowns", json::<Performance>(), || get(performance::show)).query(schema::<PerformanceQuery>).may(&[ProblemCode::Invalid]),
     read("/v1/trades/{id}", "One trade; another user's is not found", json::<Trade>(), || get(trades::show)).may(&[ProblemCode::NotFound, ProblemCode::Invalid]),
     read("/v1/trades/{id}/timeline", "A trade's story: what was asked by whom, sent, answered and seen", json::<Timeline>(), || get(trades::timeline)).may(&[ProblemCode::NotFound, ProblemCode::Invalid]),
     act("POST", "/v1/trades", "Buys a call or a put to open, with its stop and target", json::<Trade>(), || post(commands::place)).body(schema::<PlaceTrade>).may(ENTRY),
@@ -48,10 +59,14 @@ pub const ROUTES: &[Route] = &[
     act("POST", "/v1/trades/{id}/cancel", "Cancels what is left of an entry", json::<Trade>(), || post(commands::cancel)).body(schema::<SeenVersion>).may(CHANGE),
     act("POST", "/v1/positions/adopt", "Takes up a position that no trade holds", json::<Trade>(), || post(commands::adopt)).body(schema::<AdoptPosition>).may(ENTRY),
     act("POST", "/v1/flatten", "Every position out and every entry cancelled; a drill says what would be sent", json::<Flattened>(), || post(commands::flatten)).body(schema::<Flatten>),
+    read("/v1/trades/{id}/series", "What was recorded of a trade's price, cut down to a chart's columns", json::<Series>(), || get(prices::series)).query(schema::<SeriesQuery>).may(&[ProblemCode::NotFound, ProblemCode::Invalid]),
+    read("/v1/quotes/stream", "Prices of open trades as they change, at most four times a second: Server-Sent Events", Answer::Events(schema::<LivePrices>), || get(prices::stream)).untimed(),
+    read("/v1/chain/expirations", "The expirations that are listed for an underlying", json::<Expirations>(), || get(chain::expirations)).query(schema::<ExpirationsQuery>).may(&[ProblemCode::Invalid, ProblemCode::Forbidden, ProblemCode::BrokerUnavailable]),
+    read("/v1/chain", "The strikes around the money, with their prices and greeks", json::<OptionChain>(), || get(chain::chain)).query(schema::<ChainQuery>).may(&[ProblemCode::Invalid, ProblemCode::Forbidden, ProblemCode::BrokerUnavailable]),
     read("/v1/alarms", "The alarms that are open", json::<AlarmList>(), || get(alarms::list)),
     act("POST", "/v1/alarms/{id}/ack", "Somebody has seen it", json::<Alarm>(), || post(alarms::ack)).may(&[ProblemCode::NotFound]),
-    read("/v1/chain", "The contracts of an underlying that can be bought, one expiry at a time", json::<Chain>(), || get(chain::show)).query(schema::<ChainQuery>).may(&[ProblemCode::Invalid, ProblemCode::BrokerUnavailable, ProblemCode::Forbidden]),
     read("/v1/market", "Whether the market is open, and until when", json::<Market>(), || get(market::show)),
+    read("/v1/tasks", "What the daemon does by itself, how it went and when it comes again", json::<TaskList>(), || get(tasks::list)),
     read("/v1/events", "What happens, as it happens: Server-Sent Events", Answer::Events(schema::<Event>), || get(events::stream)).untimed(),
 ];
 
@@ -91,7 +106,6 @@ const CHANGE: &[ProblemCode] = &[
     ProblemCode::LegsTooNear,
     ProblemCode::NothingToChange,
     ProblemCode::AlreadyBegun,
-    ProblemCode::PositionLarger,
     ProblemCode::BrokerUnavailable,
 ];
 
@@ -146,6 +160,8 @@ pub(super) enum Answer {
     Text,
     Document,
     Events(Describe),
+    /// Text as CSV, or a list of these as JSON.
+    File(Describe),
 }
 
 pub(super) type Describe = fn(&mut SchemaGenerator) -> Schema;

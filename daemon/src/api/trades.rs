@@ -4,13 +4,14 @@ use axum::Json;
 use axum::extract::State;
 use blotter_shared::domain::TradeId;
 use blotter_shared::protocol::timeline::Timeline;
-use blotter_shared::protocol::trades::{Trade, TradeList, TradeQuery};
+use blotter_shared::protocol::trades::{TotalsQuery, Trade, TradeList, TradeQuery, TradeTotals};
 
 use super::ApiState;
 use super::acting::Answered;
 use super::extract::{Id, Params, Who};
+use super::performance::bring_up;
 use crate::db::timeline::story_rows;
-use crate::db::trades::{trade_get, trade_list};
+use crate::db::trades::{trade_get, trade_list, trade_totals};
 use crate::trades::story;
 
 pub(super) async fn list(
@@ -25,6 +26,16 @@ pub(super) async fn list(
 pub(super) async fn show(State(api): State<ApiState>, who: Who, Id(id): Id<TradeId>) -> Answered<Trade> {
     let tx = api.db.user_tx(&who.0.username).await?;
     Ok(Json(trade_get(&tx, id).await?))
+}
+
+pub(super) async fn totals(
+    State(api): State<ApiState>,
+    who: Who,
+    Params(query): Params<TotalsQuery>,
+) -> Answered<TradeTotals> {
+    bring_up(&api, &who).await?;
+    let tx = api.db.user_tx(&who.0.username).await?;
+    Ok(Json(trade_totals(&tx, &query).await?))
 }
 
 pub(super) async fn timeline(State(api): State<ApiState>, who: Who, Id(id): Id<TradeId>) -> Answered<Timeline> {

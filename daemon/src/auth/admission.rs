@@ -27,6 +27,8 @@ pub enum Decision {
     Admitted(Arc<Principal>),
     /// With the reason, for the log and for the one who is refused.
     Refused(String),
+    /// Nobody can tell right now: no reason to let somebody in, and none to throw somebody out.
+    Unknown(String),
 }
 
 /// Decides who is let in. A cheap handle.
@@ -72,7 +74,7 @@ impl Admission {
         }
         let inner = Arc::clone(&self.0);
         let looked_up = tokio::task::spawn_blocking(move || inner.look_up(uid)).await;
-        let decision = looked_up.unwrap_or_else(|_| Decision::Refused(unknowable(uid)));
+        let decision = looked_up.unwrap_or_else(|_| Decision::Unknown(unknowable(uid)));
         self.0.remember(uid, decision.clone(), now);
         decision
     }
@@ -114,7 +116,7 @@ impl Inner {
             Ok(None) => Decision::Refused(format!("uid {uid} has no user name on this machine")),
             Err(error) => {
                 tracing::warn!(peer.uid = uid, "the user directory does not answer: {error:#}");
-                Decision::Refused(unknowable(uid))
+                Decision::Unknown(unknowable(uid))
             }
         }
     }
@@ -210,7 +212,7 @@ mod tests {
             (u32::MAX, "other name spaces"),
         ] {
             match bench.admission.decide(uid).await {
-                Decision::Refused(reason) => assert!(reason.contains(why), "{reason}"),
+                Decision::Refused(reason) | Decision::Unknown(reason) => assert!(reason.contains(why), "{reason}"),
                 Decision::Admitted(principal) => panic!("{principal:?} was let in"),
             }
         }

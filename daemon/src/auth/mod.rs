@@ -9,6 +9,8 @@ mod admission;
 mod directory;
 mod username;
 
+use nix::unistd::{Uid, User};
+
 pub use admission::{Admission, Decision};
 pub use directory::{Account, Directory, SystemDirectory};
 pub use username::{Username, UsernameError};
@@ -19,6 +21,12 @@ pub struct Principal {
     pub username: Username,
     pub uid: u32,
     pub rights: Rights,
+}
+
+/// The user that runs this daemon: the one who looks after it, and is told everything about it.
+#[must_use]
+pub fn operator() -> Option<Username> {
+    User::from_uid(Uid::effective()).ok().flatten()?.name.parse().ok()
 }
 
 /// What a user may do.

@@ -127,7 +127,7 @@ pub struct Profile {
 /// One account of a profile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProfileAccount {
-    pub account_number: String,
+    pub account_number: AccountId,
     pub classification: Option<String>,
     pub account_type: Option<AccountType>,
     pub status: Option<String>,

@@ -10,11 +10,11 @@ use secrecy::SecretString;
 use thiserror::Error;
 
 use super::market_data::MarketData;
-use super::rate_limit::Limiters;
+use super::rate_limit::{Limiters, RateLimiter};
 use super::tls::{self, TlsError};
 use super::tradier::{self, ClientError, Patience, Setup, TokenVerdict, Tradier};
 use super::world::{BaseUrl, BaseUrlError, Live, NoToken, Sandbox, Sim, Token, World};
-use super::{AccountId, Broker};
+use super::{AccountId, Broker, Profile};
 use crate::clock::Clock;
 
 /// `broker.allow_live` of the daemon's configuration.
@@ -27,7 +27,7 @@ pub enum LiveLock {
 }
 
 /// A person waits for the verdict about a token.
-const BRIEFLY: Patience = Patience {
+pub const BRIEFLY: Patience = Patience {
     connect: Duration::from_secs(3),
     read: Duration::from_secs(5),
     write: Duration::from_secs(5),
@@ -117,6 +117,12 @@ impl BrokerFactory {
         Self { time, ..self }
     }
 
+    /// The limits of every token that was used.
+    #[must_use]
+    pub fn limiters(&self) -> Arc<Limiters> {
+        Arc::clone(&self.limiters)
+    }
+
     /// Opens one account of a world with its token. Nothing is sent yet.
     ///
     /// # Errors
@@ -143,7 +149,7 @@ impl BrokerFactory {
     ///
     /// # Errors
     /// When address or token cannot be used at all.
-    pub async fn verify(&self, mode: BrokerMode, secret: SecretString) -> Result<TokenVerdict, FactoryError> {
+    pub async fn verify(&self, mode: BrokerMode, secret: SecretString) -> Result<TokenVerdict<Profile>, FactoryError> {
         self.in_its_time(mode)?;
         match mode {
             BrokerMode::Sim => self.verify_in::<Sim>(secret).await,
@@ -159,23 +165,24 @@ impl BrokerFactory {
 
     async fn open_in<W: World>(&self, account: AccountId, secret: SecretString) -> Result<Tradier, FactoryError> {
         let (base, token) = (self.base::<W>()?, Self::token::<W>(secret)?);
-        let setup = self.setup(&base, &token, account).await?;
+        let limiter = self.limiters.of(token.fingerprint()).await;
+        let setup = self.setup(&base, limiter, account)?;
         Ok(Tradier::new(&base, &token, setup)?)
     }
 
-    async fn verify_in<W: World>(&self, secret: SecretString) -> Result<TokenVerdict, FactoryError> {
+    async fn verify_in<W: World>(&self, secret: SecretString) -> Result<TokenVerdict<Profile>, FactoryError> {
         let (base, token) = (self.base::<W>()?, Self::token::<W>(secret)?);
-        let setup = Setup { patience: BRIEFLY, ..self.setup(&base, &token, AccountId::unknown()).await? };
+        let limiter = self.limiters.passing(token.fingerprint()).await;
+        let setup = Setup { patience: BRIEFLY, ..self.setup(&base, limiter, AccountId::unknown())? };
         Ok(tradier::verify(&base, &token, setup).await?)
     }
 
-    async fn setup<W: World>(
+    fn setup<W: World>(
         &self,
         base: &BaseUrl<W>,
-        token: &Token<W>,
+        limiter: RateLimiter,
         account: AccountId,
     ) -> Result<Setup, FactoryError> {
-        let limiter = self.limiters.of(token.fingerprint()).await;
         let tls = tls_for(base)?;
         Ok(Setup { account, limiter, clock: self.clock.clone(), tls, patience: self.patience })
     }

@@ -12,7 +12,8 @@
 //!    There is no retry, redirect, replay on another connection or resend after a lost answer, at
 //!    any layer.
 //! 2. **`Refused` and `NotSent` are proof.** Whatever is not proven is `Unknown`: a time-out, a
-//!    reset, a 5xx, a page of HTML, an empty body, a 429.
+//!    reset, a 5xx, a page of HTML, an empty body, a 429. What became of it is found by looking,
+//!    see [`search`].
 //! 3. **`Accepted` is an id, not an order.** The broker may still reject it seconds later. Only a
 //!    read tells, see [`confirm`].
 //! 4. **A write is late or it is sent.** After [`Send::by`] no byte of it leaves. The check is
@@ -34,6 +35,7 @@ pub mod market_data;
 mod order;
 mod outcome;
 pub mod rate_limit;
+pub mod search;
 mod status;
 pub mod tls;
 pub mod tradier;

@@ -250,6 +250,12 @@ impl FromStr for Tag {
 pub struct Ticker(String);
 
 impl Ticker {
+    /// The symbol of a contract, for questions that take any symbol.
+    #[must_use]
+    pub fn of_contract(contract: &OptionContract) -> Self {
+        Self(contract.occ())
+    }
+
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -30,6 +30,11 @@ impl MarketClock {
         Self { calendar, clock, force }
     }
 
+    #[must_use]
+    pub fn calendar(&self) -> &Calendar {
+        &self.calendar
+    }
+
     /// The market now. When it is forced open, `next_change` and the session are still the
     /// calendar's.
     ///

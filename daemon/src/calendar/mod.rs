@@ -114,6 +114,17 @@ impl Calendar {
         Self { days: first_day().iter_days().take_while(|date| YEARS.contains(&date.year())).map(day).collect() }
     }
 
+    /// The same calendar with other hours on one date: a drill, or a test of what would happen. No
+    /// close means no session.
+    #[must_use]
+    pub fn altered(mut self, date: NaiveDate, close: Option<NaiveTime>) -> Self {
+        let index = usize::try_from((date - first_day()).num_days()).ok();
+        if let Some(place) = index.and_then(|index| self.days.get_mut(index)) {
+            *place = close.map_or(CLOSED, |close| between(date, close));
+        }
+        self
+    }
+
     /// The session on a New York date, if there is one.
     ///
     /// # Errors
@@ -194,7 +205,11 @@ fn first_day() -> NaiveDate {
 }
 
 fn day(date: NaiveDate) -> Day {
-    let Some(close) = rules::close_on(date) else { return CLOSED };
+    rules::close_on(date).map_or(CLOSED, |close| between(date, close))
+}
+
+/// A day from the opening to `close`, New York time.
+fn between(date: NaiveDate, close: NaiveTime) -> Day {
     // Neither time is ever skipped or repeated: New York changes its clocks at night.
     let (Some(open), Some(close)) = (in_utc(date, rules::OPEN), in_utc(date, close)) else { return CLOSED };
     match (u32::try_from(open.timestamp() / 60), u16::try_from((close - open).num_minutes())) {

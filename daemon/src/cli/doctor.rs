@@ -4,11 +4,17 @@ use std::os::unix::net::UnixStream;
 
 use anyhow::Context;
 
-use super::{database, places, prepare, print, process};
+use super::{connected, database, places, prepare, print, process};
 use crate::app::Database;
 use crate::config::{Config, Environment, Faults, Places};
+use crate::db::Db;
+use crate::db::prices::price_storage;
 use crate::postgres::{Private, PrivateOptions};
+use crate::prices::forecast::Forecast;
 use crate::vault::{KeyError, KeySource};
+
+/// A forecast is for at least so many positions.
+const USUAL: u64 = 50;
 
 /// What was found.
 struct Verdict {
@@ -30,6 +36,7 @@ pub(super) fn run(config: Result<Config, Faults>, environment: &Environment) -> 
         Verdict { what: "socket", found: socket(&places) },
         Verdict { what: "vault", found: vault(&config) },
         Verdict { what: "database", found: look_at_database(&config, &places, environment) },
+        Verdict { what: "prices", found: prices(&config, environment) },
         Verdict { what: "calendar", found: calendar() },
     ];
     show(&verdicts)?;
@@ -97,6 +104,20 @@ fn look_at_private(options: &PrivateOptions, config: &Config) -> anyhow::Result<
         prepared?;
         Ok("the private server starts, is migrated, and keeps users apart".to_owned())
     })
+}
+
+/// What recorded prices take up, and will.
+fn prices(config: &Config, environment: &Environment) -> Result<String, String> {
+    let mut found = String::new();
+    let looked = connected(config, environment, async |db: &Db| {
+        let tx = db.system_tx().await?;
+        let storage = price_storage(&tx).await?;
+        tx.commit().await?;
+        let forecast = Forecast::of(storage.positions.max(USUAL), config.market.snapshot_every_s.as_secs());
+        found = format!("{} MB now; {forecast}", storage.bytes.div_ceil(1_000_000));
+        Ok(())
+    });
+    looked.map(|()| found).map_err(|error| format!("{error:#}"))
 }
 
 fn calendar() -> Result<String, String> {

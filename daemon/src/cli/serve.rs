@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Environment};
 use crate::db::Db;
 use crate::db::demo::history_put;
+use crate::ours::Folder;
 use crate::postgres;
 use crate::shutdown::Signals;
 use crate::telemetry;
@@ -30,6 +31,8 @@ pub(super) fn run(mut config: Config, environment: &Environment, options: &RunOp
     telemetry::install(&config.log, environment)?;
     let places = places(&config, environment);
     let ephemeral = options.ephemeral.then(|| Ephemeral::claim(&places.data_dir)).transpose()?;
+    let around = options.around.as_deref().map(|path| Around::claim(path, &places.data_dir)).transpose()?;
+    let cut = CancellationToken::new();
     let database = database(&config, &places, environment)?;
     config.daemon.data_dir = Some(places.data_dir.clone());
     let runtime = process::runtime()?;
@@ -41,7 +44,7 @@ pub(super) fn run(mut config: Config, environment: &Environment, options: &RunOp
         let orders = Orders { shutdown: CancellationToken::new(), hurry: CancellationToken::new() };
         let signals = Signals::install()?.obey(orders.shutdown.clone(), orders.hurry.clone());
         if options.lifeline {
-            hold_lifeline(orders.shutdown.clone());
+            hold_lifeline(cut.clone(), orders.shutdown.clone());
         }
         // It ends with the daemon: a signal after that finds nothing to stop.
         tokio::select! {
@@ -52,7 +55,9 @@ pub(super) fn run(mut config: Config, environment: &Environment, options: &RunOp
     });
     runtime.shutdown_timeout(LINGER);
     ended?;
-    ephemeral.map_or(Ok(()), Ephemeral::remove)
+    ephemeral.map_or(Ok(()), Ephemeral::remove)?;
+    // Whoever made it is gone, or about to remove it too.
+    around.filter(|_| cut.is_cancelled()).map_or(Ok(()), Around::remove)
 }
 
 /// Closed trades of a demo, and some more than the hundred that a month of them has.
@@ -79,7 +84,7 @@ pub(super) fn demo_history(config: &Config, environment: &Environment, account: 
 }
 
 /// Stops the daemon when its standard input ends. A thread of its own: reading cannot be cancelled.
-fn hold_lifeline(shutdown: CancellationToken) {
+fn hold_lifeline(cut: CancellationToken, shutdown: CancellationToken) {
     std::thread::spawn(move || {
         let mut discarded = [0; 256];
         let mut input = std::io::stdin().lock();
@@ -92,6 +97,7 @@ fn hold_lifeline(shutdown: CancellationToken) {
             }
         }
         tracing::info!("the lifeline is cut: stopping");
+        cut.cancel();
         shutdown.cancel();
     });
 }
@@ -105,20 +111,52 @@ const MARK: &str = ".ephemeral";
 
 impl Ephemeral {
     fn claim(path: &Path) -> anyhow::Result<Self> {
-        fs::create_dir_all(path).with_context(|| format!("cannot make {}", path.display()))?;
-        let mark = path.join(MARK);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
+        }
+        let folder = Folder::make_private(path).with_context(|| format!("cannot use {}", path.display()))?;
         let mut entries = fs::read_dir(path).with_context(|| format!("cannot read {}", path.display()))?;
-        if !mark.exists() && entries.next().is_some() {
+        if !path.join(MARK).exists() && entries.next().is_some() {
             anyhow::bail!(
                 "--ephemeral would remove {}, which is not empty: choose another data directory",
                 path.display()
             );
         }
-        fs::write(&mark, "").with_context(|| format!("cannot write {}", mark.display()))?;
+        folder.replace(MARK, "", None).with_context(|| format!("cannot mark {}", path.display()))?;
         Ok(Self(path.to_owned()))
     }
 
     fn remove(self) -> anyhow::Result<()> {
-        fs::remove_dir_all(&self.0).with_context(|| format!("cannot remove {}", self.0.display()))
+        remove(&self.0)
+    }
+}
+
+/// The folder around an ephemeral data directory, which somebody made for nothing else: it is marked
+/// in the same way, and ours.
+struct Around(PathBuf);
+
+impl Around {
+    fn claim(path: &Path, data_dir: &Path) -> anyhow::Result<Self> {
+        let is_ours = process::is_our_folder(path) && data_dir.parent() == Some(path);
+        anyhow::ensure!(
+            is_ours && path.join(MARK).exists(),
+            "--around would remove {}, which is no folder of ours that was made for {} alone",
+            path.display(),
+            data_dir.display()
+        );
+        Ok(Self(path.to_owned()))
+    }
+
+    fn remove(self) -> anyhow::Result<()> {
+        remove(&self.0)
+    }
+}
+
+fn remove(path: &Path) -> anyhow::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", path.display()))
+        }
+        _ => Ok(()),
     }
 }

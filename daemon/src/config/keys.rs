@@ -99,15 +99,17 @@ sections! {
 
     /// PostgreSQL: a server of yours, or the daemon's private one.
     database: DatabaseSection {
-        /// A PostgreSQL server of yours, also as DATABASE_URL. Without it the daemon runs a private
-        /// server in its data directory.
-        url: Option<SecretString> = None, maybe(DatabaseAddress, "postgres://blotter@localhost/blotter");
+        /// A PostgreSQL server of yours, also as DATABASE_URL or as the systemd credential
+        /// `database_url`. Without it the daemon runs a private server in its data directory. A file
+        /// with a password in it must be closed to others (0600).
+        url: Option<SecretString> = None, maybe(DatabaseAddress, "postgres://blotter@/blotter?host=/run/postgresql");
         /// Another login on that server which makes the roles and runs the migrations, when the
         /// daily one may not.
-        migrate_url: Option<SecretString> = None, maybe(DatabaseAddress, "postgres://owner@localhost/blotter");
+        migrate_url: Option<SecretString> = None, maybe(DatabaseAddress, "postgres://owner@/blotter?host=/run/postgresql");
         /// The folder of the PostgreSQL server programs, when the newest installed one is not meant.
         binaries: Option<PathBuf> = None, maybe(AbsolutePath, "/usr/lib/postgresql/15/bin");
-        /// Connections of the pool. More help only when many users act at once.
+        /// Connections that requests share; one user may hold half of them. Half as many again are kept
+        /// for the trade engine. More help only when many users act at once.
         connections: u32 = 8, Whole(2..=100);
         /// Longest wait for a free connection of the pool.
         wait_timeout_s: Duration = Duration::from_secs(2), Seconds(1..=60);
@@ -127,7 +129,8 @@ sections! {
     /// How broker tokens are sealed.
     vault: VaultConfig {
         /// The key that seals broker tokens, also as ENCRYPTION_KEY or as the systemd credential
-        /// `encryption_key`. Without it no token can be stored.
+        /// `encryption_key`. Without it no token can be stored. A file with the key in it must be
+        /// closed to others (0600).
         encryption_key: Option<SecretString> = None, maybe(Keys, "<secret>");
         /// A file with the key or keys, when none is given otherwise. Nobody else may be able to read it.
         key_file: Option<PathBuf> = None, maybe(AbsolutePath, "/etc/blotter/encryption.key");
@@ -144,6 +147,9 @@ sections! {
         sim_time: bool = false, Flag;
         /// While this file exists no entry is accepted or sent, whoever asks; exits are left alone.
         kill_file: Option<PathBuf> = None, maybe(AbsolutePath, "/run/blotter/stop-entries");
+        /// Where the simulator answers in place of ORATS. Only with it are ORATS prices used for SIM
+        /// accounts.
+        orats_url: Option<String> = None, maybe(LocalAddress, "http://127.0.0.1:7300/datav2");
     }
 
     /// The trading day.
@@ -151,6 +157,12 @@ sections! {
         /// Treat the market as open whatever the calendar says, also as FORCE_MARKET_OPEN. For tests
         /// and demos; refused together with real money.
         force_open: bool = false, Flag;
+        /// How often every position's price is recorded while the market is open. A shorter span makes
+        /// finer charts and a larger database.
+        snapshot_every_s: Duration = Duration::from_secs(40), Seconds(5..=600);
+        /// How often prices are asked for between two recordings while a screen is open. A shorter span
+        /// takes more of the broker's rate for market data.
+        live_every_s: Duration = Duration::from_secs(3), Seconds(1..=60);
     }
 
     /// Who is let in. The user that runs the daemon always is.

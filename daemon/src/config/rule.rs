@@ -25,9 +25,13 @@ pub(super) trait Rule<T> {
     fn read(&self, raw: &Raw) -> Result<T, String>;
     /// The value as TOML.
     fn show(&self, value: &T) -> String;
-    /// Whether a fault may repeat what was written.
+    /// Whether a fault may not repeat what was written.
     fn is_secret(&self) -> bool {
         false
+    }
+    /// Whether nobody else may read this value; an address without a password is no secret.
+    fn holds_secret(&self, _raw: &Raw) -> bool {
+        self.is_secret()
     }
 }
 
@@ -241,6 +245,11 @@ impl Rule<SecretString> for DatabaseAddress {
     fn is_secret(&self) -> bool {
         true
     }
+
+    fn holds_secret(&self, raw: &Raw) -> bool {
+        let address = raw.text().and_then(|text| Endpoint::parse(text).ok());
+        address.is_none_or(|address| address.has_password())
+    }
 }
 
 /// 32 bytes in base64.
@@ -324,6 +333,10 @@ impl<T, R: Rule<T>> Rule<Option<T>> for Maybe<T, R> {
 
     fn show(&self, value: &Option<T>) -> String {
         value.as_ref().map_or_else(|| quoted(self.shown), |value| self.rule.show(value))
+    }
+
+    fn holds_secret(&self, raw: &Raw) -> bool {
+        self.rule.holds_secret(raw)
     }
 
     fn is_secret(&self) -> bool {

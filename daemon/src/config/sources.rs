@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs;
-use std::io::ErrorKind;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::fault::Fault;
@@ -102,6 +103,8 @@ pub(super) struct Entry {
     key: String,
     raw: Raw,
     origin: Origin,
+    /// The mode of the file it was written in, when others may read that.
+    exposed: Option<u32>,
 }
 
 /// Everything that was written, later sources last.
@@ -138,8 +141,8 @@ fn usual_files(environment: &Environment) -> Vec<PathBuf> {
 
 fn gather_file(path: &Path, presence: Presence, entries: &mut Vec<Entry>, faults: &mut Vec<Fault>) {
     let origin = Origin::File(path.to_owned());
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
+    let (text, exposed) = match read_with_mode(path) {
+        Ok((text, mode)) => (text, Some(mode).filter(|mode| mode & OTHERS != 0)),
         Err(error) if error.kind() == ErrorKind::NotFound && presence == Presence::Optional => return,
         Err(error) => {
             faults.push(Fault::new("config file", None, format!("cannot be read: {error}"), origin));
@@ -156,9 +159,22 @@ fn gather_file(path: &Path, presence: Presence, entries: &mut Vec<Entry>, faults
             return;
         }
     };
+    let first = entries.len();
     for (section, value) in table {
         gather_section(&section, value, &origin, entries, faults);
     }
+    entries.iter_mut().skip(first).for_each(|entry| entry.exposed = exposed);
+}
+
+/// What group and others may do.
+const OTHERS: u32 = 0o077;
+
+/// The text and the mode of one and the same file.
+fn read_with_mode(path: &Path) -> std::io::Result<(String, u32)> {
+    let mut file = File::open(path)?;
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    Ok((text, file.metadata()?.mode() & 0o7777))
 }
 
 fn gather_section(
@@ -186,6 +202,7 @@ fn gather_section(
         key: format!("{section}.{key}"),
         raw: Raw::File(value),
         origin: origin.clone(),
+        exposed: None,
     }));
 }
 
@@ -195,7 +212,10 @@ fn gather_credentials(environment: &Environment, entries: &mut Vec<Entry>, fault
         let path = Path::new(folder).join(name);
         let origin = Origin::Credential(path.clone());
         match fs::read_to_string(&path) {
-            Ok(text) => entries.push(Entry { key: key.to_owned(), raw: Raw::Text(text.trim().to_owned()), origin }),
+            Ok(text) => {
+                let raw = Raw::Text(text.trim().to_owned());
+                entries.push(Entry { key: key.to_owned(), raw, origin, exposed: None });
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => faults.push(Fault::new(key, None, format!("credential cannot be read: {error}"), origin)),
         }
@@ -218,7 +238,7 @@ fn gather_variables(environment: &Environment, entries: &mut Vec<Entry>) {
             continue;
         }
         let origin = Origin::Variable(name.clone());
-        entries.push(Entry { key, raw: Raw::Text(value.clone()), origin });
+        entries.push(Entry { key, raw: Raw::Text(value.clone()), origin, exposed: None });
     }
 }
 
@@ -239,7 +259,7 @@ impl<'a> Reader<'a> {
         let (mine, rest) = std::mem::take(&mut self.entries).into_iter().partition(|entry| entry.key == key);
         self.entries = rest;
         let mine: Vec<Entry> = mine;
-        mine.iter().fold(default, |value, entry| match rule.read(&entry.raw) {
+        mine.iter().fold(default, |value, entry| match readable(entry, rule) {
             Ok(newer) => newer,
             Err(broken) => {
                 let shown = (!rule.is_secret()).then(|| entry.raw.shown());
@@ -256,6 +276,19 @@ impl<'a> Reader<'a> {
             let rule = format!("is no key{}", did_you_mean(&entry.key, &known));
             self.faults.push(Fault::new(entry.key, None, rule, entry.origin));
         }
+    }
+}
+
+/// The value, or the rule that it breaks. A secret must be written where nobody else may read it.
+fn readable<T>(entry: &Entry, rule: &impl Rule<T>) -> Result<T, String> {
+    let value = rule.read(&entry.raw)?;
+    match entry.exposed {
+        Some(mode) if rule.holds_secret(&entry.raw) => Err(format!(
+            "is a secret in a file that others may read (mode {mode:o}): make the file 0600, or give the secret as a \
+             systemd credential{}",
+            if entry.key == "vault.encryption_key" { " or in vault.key_file" } else { "" }
+        )),
+        _ => Ok(value),
     }
 }
 

@@ -1,4 +1,5 @@
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
@@ -12,6 +13,7 @@ fn write(dir: &TempDir, name: &str, text: &str) -> std::path::PathBuf {
     let path = dir.path().join(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     path
 }
 
@@ -114,7 +116,7 @@ fn the_environment_wins_over_the_file() {
         ("BLOTTER_LIMITS_CONNECTIONS", "200"),
         ("BLOTTER_SOCKET", "/somewhere/b.sock"),
         ("BLOTTER_AUTH_ALLOW_USERS", "ann, bob"),
-        ("DATABASE_URL", "postgres://joe:hunter2@localhost/x"),
+        ("DATABASE_URL", "postgres://joe:hunter2@localhost/x?sslmode=disable"),
         ("ENCRYPTION_KEY", KEY),
         ("FORCE_MARKET_OPEN", "1"),
         ("BLOTTER_THEME", "the client's own"),
@@ -142,6 +144,29 @@ fn a_misspelt_variable_of_ours_is_a_fault() {
             "limits.conections: is no key; did you mean `limits.connections`? (environment BLOTTER_LIMITS_CONECTIONS)",
         ]
     );
+}
+
+/// A file for all of a machine's traders is no place for what opens everybody's accounts.
+#[test]
+fn a_secret_in_a_file_that_others_may_read_is_a_fault() {
+    let dir = TempDir::new().unwrap();
+    let text = format!(
+        "[vault]\nencryption_key = \"{KEY}\"\n[database]\nurl = \"postgres://joe:hunter2@db.example.com/x\"\n\
+         migrate_url = \"postgres://joe@db.example.com/x\"\n"
+    );
+    let path = write(&dir, "config.toml", &text);
+    for (mode, faults) in [(0o600, 0), (0o400, 0), (0o640, 2), (0o604, 2), (0o620, 2)] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let told = Config::load(Some(&path), &Environment::default()).err().map(|faults| faults.to_string());
+        let told = told.unwrap_or_default();
+        assert_eq!(told.lines().count(), faults, "{mode:o}: {told}");
+        assert!(!told.contains("hunter2") && !told.contains(KEY), "{told}");
+        if faults > 0 {
+            let key = format!("vault.encryption_key: is a secret in a file that others may read (mode {mode:o}): make");
+            assert!(told.contains(&key) && told.contains("credential or in vault.key_file"), "{told}");
+            assert!(told.contains("database.url: is a secret"), "{told}");
+        }
+    }
 }
 
 #[test]

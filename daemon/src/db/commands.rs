@@ -52,6 +52,10 @@ const CLAIM: &str = "
 const RECALL: &str = "
     SELECT kind, body_hash, answer_status, answer_body FROM commands WHERE username = $1 AND idempotency_key = $2";
 
+const LOOK: &str = "
+    SELECT kind, body_hash, answer_status, answer_body FROM commands
+    WHERE username = $1 AND idempotency_key = $2 AND accepted_at >= $3";
+
 const FINISH: &str = "
     UPDATE commands SET answer_status = $3, answer_body = $4 WHERE username = $1 AND command_id = $2";
 
@@ -74,6 +78,16 @@ pub async fn command_begin(tx: &UserTx, command: Command<'_>) -> Result<Begin, D
         Some(row) => recalled(&row, command),
         None => Err(DbError::Busy { what: "the same command is just being cleaned up".to_owned() }),
     }
+}
+
+/// Looks whether the key was used, and claims nothing. A twin that runs now is not waited for.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn command_look(tx: &UserTx, command: Command<'_>) -> Result<Option<Begin>, DbError> {
+    let expired = tx.now() - TimeDelta::days(KEPT_DAYS);
+    let row = tx.session().query_opt(LOOK, &[&tx.user(), &command.key, &expired]).await?;
+    row.map(|row| recalled(&row, command)).transpose()
 }
 
 /// Stores the answer. A commit without it is refused by the database.

@@ -26,7 +26,8 @@ pub enum Setup {
 /// Bounds on everything that could take for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DbLimits {
-    /// Most connections of the pool; the listener's own is on top.
+    /// Most connections of the pool that requests share, of which one user may hold half. Half as
+    /// many again are the engine's and the chores' own, and the listener has one.
     pub connections: usize,
     /// Longest wait for a free connection of the pool.
     pub wait: Duration,

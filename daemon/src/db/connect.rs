@@ -114,10 +114,16 @@ impl Connector {
 
     /// As [`Connector::open`], with the error as a sentence.
     pub(super) async fn client(&self) -> Result<Client, Obstacle> {
+        self.must_be_trusted()?;
         match self.open(None).await {
             Ok((client, _)) => Ok(client),
             Err(error) => Err(self.explain(&error)),
         }
+    }
+
+    /// Looked at before each connection: who listens may have changed with the server.
+    pub(super) fn must_be_trusted(&self) -> Result<(), Obstacle> {
+        self.endpoint.check_sockets().map_err(Obstacle::Unfit)
     }
 
     /// What a failed connection means.

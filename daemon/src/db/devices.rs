@@ -18,19 +18,33 @@ pub struct LastSync {
     pub seq: i64,
 }
 
+/// Most devices of a user that are remembered: a device calls itself what it likes.
+const MOST: i64 = 64;
+
 const SYNCED: &str = "
-    INSERT INTO device_sync (username, device, last_sync_at, last_seq) VALUES ($1, $2, $3, $4)
+    INSERT INTO device_sync (username, device, last_sync_at, last_seq)
+    SELECT $1, $2, $3::timestamptz, $4::bigint
+    WHERE (SELECT count(*) FROM device_sync WHERE username = $1) < $5
+        OR EXISTS (SELECT FROM device_sync WHERE username = $1 AND device = $2)
     ON CONFLICT (username, device) DO UPDATE SET last_sync_at = excluded.last_sync_at, last_seq = excluded.last_seq";
+
+const REPLACED: &str = "
+    UPDATE device_sync SET device = $2, last_sync_at = $3, last_seq = $4
+    WHERE username = $1 AND device =
+        (SELECT device FROM device_sync WHERE username = $1 ORDER BY last_sync_at, device LIMIT 1)";
 
 const NEWEST: &str = "
     SELECT device, last_sync_at, last_seq FROM device_sync WHERE username = $1 ORDER BY last_sync_at DESC LIMIT 1";
 
-/// Notes that `device` now holds everything up to `seq`.
+/// Notes that `device` now holds everything up to `seq`. When the user has too many devices, the one
+/// that was not heard of for longest is forgotten.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn device_synced(tx: &UserTx, device: &str, seq: i64) -> Result<(), DbError> {
-    tx.session().execute(SYNCED, &[&tx.user(), &device, &tx.now(), &seq]).await?;
+    if tx.session().execute(SYNCED, &[&tx.user(), &device, &tx.now(), &seq, &MOST]).await? == 0 {
+        tx.session().execute(REPLACED, &[&tx.user(), &device, &tx.now(), &seq]).await?;
+    }
     Ok(())
 }
 

@@ -3,7 +3,10 @@
 //! fall to plaintext).
 //!
 //! Invariants:
-//! * Only a Unix socket or this machine's own addresses are ever spoken to in plaintext.
+//! * Only a Unix socket or this machine's own addresses are ever spoken to in plaintext, and a
+//!   password goes to no port of this machine that anybody could have taken, unless that is written
+//!   out (`sslmode=disable`).
+//! * Whoever listens on a socket is root, `postgres`, this user, or who `requirepeer` names.
 //! * Where TLS is used, chain and name are verified, whatever the mode is called: stricter than
 //!   libpq, whose `require` trusts anybody.
 //! * A password is in no message, no `Debug` and no `Display`.
@@ -15,11 +18,23 @@ use std::path::PathBuf;
 use thiserror::Error;
 use tokio_postgres::config::{Host, SslMode};
 
+use super::socket_trust;
+
 /// Where a server is and as whom to log in.
 #[derive(Clone)]
 pub struct Endpoint {
     pub(super) config: tokio_postgres::Config,
     pub(super) tls: TlsRule,
+    sockets: Sockets,
+}
+
+/// Whose sockets are spoken to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Sockets {
+    /// In a folder of the daemon's own, where nobody else can have put them.
+    Ours,
+    /// Of root, `postgres`, this user, or the one who is named.
+    Trusted { also: Option<String> },
 }
 
 /// How the connection is protected.
@@ -51,6 +66,11 @@ pub enum EndpointError {
         "`sslmode=disable` would send everything to {host} in plaintext; remove it, TLS is then required and verified"
     )]
     Plaintext { host: String },
+    #[error(
+        "the password would go unprotected to whoever listens on {host}: name the socket (host=/run/postgresql), require \
+         TLS (sslmode=verify-full), or write sslmode=disable if it is meant so"
+    )]
+    ExposedPassword { host: String },
     #[error("the database address names no host")]
     NoHost,
     #[error("the database address names no role (postgres://ROLE@…)")]
@@ -62,6 +82,7 @@ pub enum EndpointError {
 struct Ours {
     ssl_mode: Option<String>,
     root_cert: Option<String>,
+    require_peer: Option<String>,
 }
 
 impl Endpoint {
@@ -89,15 +110,37 @@ impl Endpoint {
             TlsRule::Off => SslMode::Disable,
             TlsRule::Verified(_) => SslMode::Require,
         });
-        Ok(Self { config, tls })
+        Ok(Self { config, tls, sockets: Sockets::Trusted { also: ours.require_peer } })
     }
 
-    /// A server on this machine, by its socket's directory.
+    /// The daemon's own server, by its socket's directory.
     #[must_use]
     pub fn local(directory: &std::path::Path, port: u16, role: &str, database: &str) -> Self {
         let mut config = tokio_postgres::Config::new();
         config.host_path(directory).port(port).user(role).dbname(database).ssl_mode(SslMode::Disable);
-        Self { config, tls: TlsRule::Off }
+        Self { config, tls: TlsRule::Off, sockets: Sockets::Ours }
+    }
+
+    /// Whether the address holds a secret.
+    #[must_use]
+    pub fn has_password(&self) -> bool {
+        self.config.get_password().is_some()
+    }
+
+    /// Whether the sockets that would be opened now are those of somebody who may be believed.
+    /// Anybody can listen in a folder that anybody can write to.
+    ///
+    /// # Errors
+    /// A sentence that says whose they are. One that is not there is none: the server is down.
+    pub(super) fn check_sockets(&self) -> Result<(), String> {
+        let Sockets::Trusted { also } = &self.sockets else { return Ok(()) };
+        let ports = self.config.get_ports();
+        for (index, host) in self.config.get_hosts().iter().enumerate() {
+            let Host::Unix(folder) = host else { continue };
+            let port = ports.get(index).or(ports.first()).copied().unwrap_or(5432);
+            socket_trust::check(folder, port, also.as_deref())?;
+        }
+        Ok(())
     }
 
     /// The role that logs in.
@@ -185,7 +228,8 @@ impl Ours {
                 return unsupported(key, "clients log in with a password or by the socket");
             }
             "gssencmode" | "krbsrvname" | "gsslib" => return unsupported(key, "connections are protected by TLS"),
-            "service" | "passfile" | "requirepeer" | "require_auth" => {
+            "requirepeer" => self.require_peer = Some(value.to_owned()),
+            "service" | "passfile" | "require_auth" => {
                 return unsupported(key, "give host, role, password and database in the address itself");
             }
             _ => return Ok(false),
@@ -207,6 +251,11 @@ fn tls_rule(config: &tokio_postgres::Config, ours: &Ours) -> Result<TlsRule, End
     match (ours.ssl_mode.as_deref(), far) {
         (Some("disable"), Some(host)) => Err(EndpointError::Plaintext { host }),
         (Some("require" | "verify-ca" | "verify-full"), _) if !all_sockets(config) => Ok(TlsRule::Verified(roots)),
+        (None | Some("allow" | "prefer"), None) if config.get_password().is_some() && !all_sockets(config) => {
+            let host = config.get_hosts().iter().find(|host| matches!(host, Host::Tcp(_))).map(host_name);
+            let address = || config.get_hostaddrs().first().map(ToString::to_string);
+            Err(EndpointError::ExposedPassword { host: host.or_else(address).unwrap_or_default() })
+        }
         (None | Some("disable" | "allow" | "prefer" | "require" | "verify-ca" | "verify-full"), None) => {
             Ok(TlsRule::Off)
         }
@@ -321,6 +370,54 @@ mod tests {
         assert_eq!(rule("postgres://t@/b?host=/run/postgresql&sslmode=require"), Ok(TlsRule::Off));
         let own_roots = rule("postgres://t@localhost/b?sslmode=verify-full&sslrootcert=%2Fetc%2Fca.pem");
         assert_eq!(own_roots, Ok(TlsRule::Verified(Roots::File("/etc/ca.pem".into()))));
+    }
+
+    /// A port of this machine is whoever's came first, also while the server is down.
+    #[test]
+    fn a_password_goes_to_no_port_of_this_machine_by_accident() {
+        for url in [
+            "postgres://t:geheim@localhost/b",
+            "postgres://t:geheim@127.0.0.1:5433/b?sslmode=prefer",
+            "hostaddr=127.0.0.1 user=t password=geheim sslmode=allow",
+            "postgres://t:geheim@%2Frun%2Fpostgresql,localhost/b",
+        ] {
+            let error = Endpoint::parse(url).unwrap_err();
+            assert!(matches!(error, EndpointError::ExposedPassword { .. }), "{url}: {error}");
+            assert!(!error.to_string().contains("geheim"), "{error}");
+        }
+        for (url, tls) in [
+            ("postgres://t:geheim@localhost/b?sslmode=disable", TlsRule::Off),
+            ("postgres://t:geheim@localhost/b?sslmode=require", TlsRule::Verified(Roots::System)),
+            ("postgres://t:geheim@/b?host=/run/postgresql", TlsRule::Off),
+        ] {
+            assert_eq!(rule(url), Ok(tls), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_socket_is_believed_for_its_owner() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path().display();
+        let told =
+            |more: &str| Endpoint::parse(&format!("host={at} port=6543 user=t {more}")).unwrap().check_sockets().err();
+        assert_eq!(told(""), None, "there is none");
+        let socket = folder.path().join(".s.PGSQL.6543");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        assert_eq!(told(""), None, "ours");
+        if nix::unistd::geteuid().is_root() {
+            std::os::unix::fs::chown(&socket, Some(12345), None).unwrap();
+            let sentence = told("").unwrap();
+            assert!(sentence.contains("belongs to user 12345") && sentence.contains("requirepeer"), "{sentence}");
+            std::os::unix::fs::chown(folder.path(), Some(12345), None).unwrap();
+            std::os::unix::fs::chown(&socket, Some(0), None).unwrap();
+            assert!(
+                told("").is_some_and(|sentence| sentence.contains("belongs to user 12345")),
+                "the folder counts too"
+            );
+            assert_eq!(Endpoint::local(folder.path(), 6543, "t", "b").check_sockets(), Ok(()));
+        }
+        let sentence = told("requirepeer=nobody-of-this-name").unwrap();
+        assert!(sentence.contains("no user nobody-of-this-name"), "{sentence}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod lease;
 mod rows;
 mod standing;
 mod trades;
+mod unwatched;
 
 pub use lease::{LeaseRow, lease_release, lease_renew, lease_take};
 pub use rows::{
@@ -20,6 +21,7 @@ pub use trades::{
     live_accounts, marks_put, override_count, step_put, story_put, trade_facts, trade_lock, trade_put, trades_watched,
     wish_is, wish_put,
 };
+pub use unwatched::{alarmed_accounts, unwatched_accounts};
 
 use blotter_shared::domain::BrokerMode;
 

@@ -72,6 +72,7 @@ async fn listen(shared: &Shared, hints: &mpsc::Sender<ChangeHint>) {
 async fn hear(shared: &Shared, hints: &mpsc::Sender<ChangeHint>) -> Result<(), Obstacle> {
     let (notes, mut heard) = mpsc::channel(QUEUE);
     let connector = shared.work_connector()?;
+    connector.must_be_trusted()?;
     let (client, _) = connector.open(Some(notes)).await.map_err(|error| connector.explain(&error))?;
     client.batch_execute("LISTEN blotter_changes").await.map_err(|error| connector.explain(&error))?;
     // From here on nothing is missed; what happened before may have been. The listener falls

@@ -13,6 +13,7 @@
 pub mod config;
 mod endpoint;
 mod error;
+mod socket_trust;
 mod status;
 
 mod bring_up;
@@ -23,6 +24,7 @@ mod supervisor;
 mod tls;
 
 mod cells;
+mod seats;
 mod session;
 mod tx;
 
@@ -30,14 +32,19 @@ pub mod alarms;
 pub mod audit;
 pub mod changes;
 pub mod commands;
+pub mod context;
 pub mod demo;
 pub mod devices;
 pub mod engine;
+pub mod forensics;
 pub mod installation;
 pub mod listen;
+pub mod performance;
+pub mod prices;
 pub mod secrets;
 pub mod settings;
 pub mod snapshots;
+pub mod tasks;
 pub mod timeline;
 pub mod trades;
 
@@ -55,7 +62,7 @@ use tokio_util::sync::DropGuard;
 
 use crate::auth::Username;
 use crate::clock::Clock;
-use supervisor::Shared;
+use supervisor::{Lane, Shared};
 
 /// A cheap handle on the database, whether it is there or not.
 #[derive(Clone, Debug)]
@@ -99,17 +106,30 @@ impl Db {
         PoolStats { max: status.max_size, open: status.size, idle: status.available, waiting: status.waiting }
     }
 
-    /// Begins a transaction as `username`.
+    /// Begins a transaction as `username`, for a request of theirs. One user never holds the whole pool.
     ///
     /// # Errors
-    /// At once when the database is known to be away; after the pool's wait when it is full.
+    /// At once when the database is known to be away; after the pool's wait when it is full, or the
+    /// user's part of it.
     pub async fn user_tx(&self, username: &Username) -> Result<UserTx, DbError> {
         self.ready()?;
-        let session = self.shared.session("blotter_app", username.as_str()).await?;
+        let seat = self.shared.seats.take(username).await?;
+        let session = self.shared.session(Lane::Requests, "blotter_app", username.as_str()).await?;
+        Ok(UserTx::new(session, username, self.shared.clock.now()).seated(seat))
+    }
+
+    /// Begins a transaction as `username`, for what the daemon does for them unasked: the trade engine
+    /// above all. It has connections of its own, which no request can take.
+    ///
+    /// # Errors
+    /// As [`Db::user_tx`].
+    pub async fn engine_tx(&self, username: &Username) -> Result<UserTx, DbError> {
+        self.ready()?;
+        let session = self.shared.session(Lane::Own, "blotter_app", username.as_str()).await?;
         Ok(UserTx::new(session, username, self.shared.clock.now()))
     }
 
-    /// Begins a transaction of the daemon itself.
+    /// Begins a transaction of the daemon itself, on the same connections as [`Db::engine_tx`].
     ///
     /// # Errors
     /// As [`Db::user_tx`].
@@ -122,9 +142,7 @@ impl Db {
     pub async fn close(&self) {
         self.shared.tasks.stop.cancel();
         self.shared.tasks.tracker.close();
-        if let Some(pool) = self.shared.pool.get() {
-            pool.close();
-        }
+        self.shared.close_pools();
         self.shared.tasks.tracker.wait().await;
     }
 

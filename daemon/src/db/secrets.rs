@@ -2,6 +2,7 @@
 //! without the keys, which never come near the database.
 
 use blotter_shared::domain::BrokerMode;
+use blotter_shared::protocol::accounts::TokenKind;
 use blotter_shared::protocol::settings::Settings;
 use serde_json::json;
 
@@ -35,6 +36,12 @@ impl TokenColumn {
     }
 }
 
+impl From<TokenKind> for TokenColumn {
+    fn from(kind: TokenKind) -> Self {
+        kind.mode().map_or(Self::Orats, Self::Broker)
+    }
+}
+
 /// A sealed token as it lies in its column.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealedToken {
@@ -61,6 +68,19 @@ const SET: &str = "
            tradier_sim_account_id = CASE $3 WHEN 'tradier_sim_token' THEN $5 ELSE tradier_sim_account_id END,
            tradier_sandbox_account_id = CASE $3 WHEN 'tradier_sandbox_token' THEN $5 ELSE tradier_sandbox_account_id END,
            tradier_live_account_id = CASE $3 WHEN 'tradier_live_token' THEN $5 ELSE tradier_live_account_id END
+     WHERE username = $1";
+
+// The account goes with its token: it is chosen anew with the next one.
+const REMOVE: &str = "
+    UPDATE user_settings
+       SET version = version + 1, updated_date = $2,
+           tradier_sim_token = CASE $3::text WHEN 'tradier_sim_token' THEN NULL ELSE tradier_sim_token END,
+           tradier_sandbox_token = CASE $3 WHEN 'tradier_sandbox_token' THEN NULL ELSE tradier_sandbox_token END,
+           tradier_live_token = CASE $3 WHEN 'tradier_live_token' THEN NULL ELSE tradier_live_token END,
+           orats_token = CASE $3 WHEN 'orats_token' THEN NULL ELSE orats_token END,
+           tradier_sim_account_id = CASE $3 WHEN 'tradier_sim_token' THEN NULL ELSE tradier_sim_account_id END,
+           tradier_sandbox_account_id = CASE $3 WHEN 'tradier_sandbox_token' THEN NULL ELSE tradier_sandbox_account_id END,
+           tradier_live_account_id = CASE $3 WHEN 'tradier_live_token' THEN NULL ELSE tradier_live_account_id END
      WHERE username = $1";
 
 // Another wrap of the same secret is no change that anybody sees: no version, no feed.
@@ -132,6 +152,24 @@ pub async fn secret_set(tx: &UserTx, token: &SealedToken, device: &str) -> Resul
     change_append(tx, Changed::Settings).await?;
     let detail = json!({ "token": token.column.as_str(), "account_id": token.account_id });
     audit_append(tx, &AuditEntry { action: "tokens.set", subject: "settings", device, detail }).await?;
+    settings_get(tx).await
+}
+
+/// Forgets a sealed token and its account; writes the change feed and the audit log.
+///
+/// # Errors
+/// When there is none, or the database does not answer.
+pub async fn secret_remove(tx: &UserTx, column: TokenColumn, device: &str) -> Result<Settings, DbError> {
+    let Some(before) = secret_lock(tx, column).await? else {
+        return Err(DbError::NotFound);
+    };
+    let params: super::session::Params<'_> = &[&tx.user(), &tx.now(), &column.as_str()];
+    if tx.session().execute(REMOVE, params).await? != 1 {
+        return Err(unreadable("user_settings", "a row that was locked"));
+    }
+    change_append(tx, Changed::Settings).await?;
+    let detail = json!({ "token": column.as_str(), "account_id": before.account_id });
+    audit_append(tx, &AuditEntry { action: "tokens.remove", subject: "settings", device, detail }).await?;
     settings_get(tx).await
 }
 

@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use super::config::{DatabaseConfig, Setup};
 use super::connect::{Connector, Obstacle, Patience, PoolConnect, Tasks};
+use super::seats::Seats;
 use super::session::{Guards, Session};
 use super::status::{DbState, DbStatus};
 use super::tx::SystemTx;
@@ -24,13 +25,26 @@ const AWAY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_s
 /// The same while somebody must do something: less hurry, so that no log fills.
 const UNFIT: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(30));
 
+/// Whose connections a transaction runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// Requests share a pool.
+    Requests,
+    /// The engine and the daemon's chores have their own: a flood of requests stops no bracket.
+    Own,
+}
+
 /// What the handle, the supervisor and the listeners share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub config: DatabaseConfig,
     pub clock: Clock,
     pub status: watch::Sender<DbStatus>,
+    /// For requests.
     pub pool: OnceLock<Pool>,
+    /// For the engine and the daemon's own chores.
+    own_pool: OnceLock<Pool>,
+    pub seats: Seats,
     /// Somebody met an error: look now.
     pub doubt: Arc<Notify>,
     pub tasks: Tasks,
@@ -40,11 +54,14 @@ impl Shared {
     pub(super) fn new(config: DatabaseConfig, clock: &Clock) -> Self {
         let now = clock.now();
         let status = DbStatus { state: DbState::Starting, since: now, checked_at: now, detail: None, next_try: None };
+        let seats = Seats::new(config.limits);
         Self {
             config,
             clock: clock.clone(),
             status: watch::Sender::new(status),
             pool: OnceLock::new(),
+            own_pool: OnceLock::new(),
+            seats,
             doubt: Arc::new(Notify::new()),
             tasks: Tasks { tracker: TaskTracker::new(), stop: CancellationToken::new() },
         }
@@ -60,28 +77,34 @@ impl Shared {
     }
 
     pub(super) async fn system_tx(&self) -> Result<SystemTx, DbError> {
-        Ok(SystemTx::new(self.session("blotter_system", "").await?, self.clock.now()))
+        Ok(SystemTx::new(self.session(Lane::Own, "blotter_system", "").await?, self.clock.now()))
     }
 
     /// Begins on a connection of the pool. One that broke while nobody looked (a computer that was
     /// suspended, a firewall) says so only now; nothing has happened yet, so the next one is taken.
-    pub(super) async fn session(&self, role: &str, user: &str) -> Result<Session, DbError> {
+    pub(super) async fn session(&self, lane: Lane, role: &str, user: &str) -> Result<Session, DbError> {
         let give_up = Instant::now() + self.config.limits.wait;
         loop {
-            match Session::begin(self.connection().await?, self.guards(), role, user).await {
+            match Session::begin(self.connection(lane).await?, self.guards(), role, user).await {
                 Err(DbError::Unavailable { .. }) if Instant::now() < give_up => {}
                 outcome => return outcome,
             }
         }
     }
 
-    async fn connection(&self) -> Result<Object, DbError> {
-        let pool = self.pool.get().ok_or_else(|| DbError::unavailable("the database is not connected yet"))?;
+    async fn connection(&self, lane: Lane) -> Result<Object, DbError> {
+        let pool = match lane {
+            Lane::Requests => &self.pool,
+            Lane::Own => &self.own_pool,
+        };
+        let pool = pool.get().ok_or_else(|| DbError::unavailable("the database is not connected yet"))?;
+        // The pool may be about to open one.
+        self.config.work.check_sockets().map_err(DbError::unavailable)?;
         pool.get().await.map_err(|error| {
             use deadpool_postgres::PoolError;
             match error {
                 PoolError::Timeout(deadpool_postgres::TimeoutType::Wait) => {
-                    DbError::Busy { what: format!("all {} connections are in use", self.config.limits.connections) }
+                    DbError::Busy { what: format!("all {} connections are in use", pool.status().max_size) }
                 }
                 PoolError::Backend(error) => {
                     self.doubt.notify_one();
@@ -96,6 +119,19 @@ impl Shared {
                 }
             }
         })
+    }
+
+    /// They are of the time before an outage.
+    fn renew_pools(&self) {
+        for pool in [&self.pool, &self.own_pool].into_iter().filter_map(OnceLock::get) {
+            pool.retain(|_, _| false);
+        }
+    }
+
+    pub(super) fn close_pools(&self) {
+        for pool in [&self.pool, &self.own_pool].into_iter().filter_map(OnceLock::get) {
+            pool.close();
+        }
     }
 
     fn say(&self, state: DbState, detail: Option<String>, retry_in: Option<Duration>) {
@@ -123,9 +159,7 @@ pub(super) async fn supervise(shared: Arc<Shared>) {
         }
     };
     shared.tasks.stop.run_until_cancelled(work).await;
-    if let Some(pool) = shared.pool.get() {
-        pool.close();
-    }
+    shared.close_pools();
 }
 
 /// Tries until the database is prepared, with growing, jittered pauses.
@@ -169,13 +203,12 @@ async fn attempt(shared: &Shared) -> Result<(), Obstacle> {
     };
     let setup = Connector::new(setup, limits, Patience::Setup, &shared.tasks)?;
     bring_up::prepare(&setup, &work, limits.migration).await?;
-    if let Some(pool) = shared.pool.get() {
-        // They are of the time before the outage.
-        pool.retain(|_, _| false);
+    if shared.pool.get().is_some() {
+        shared.renew_pools();
     } else {
-        let pool = pool(shared, work)?;
-        // Only this task sets it.
-        let _ = shared.pool.set(pool);
+        // Only this task sets them.
+        let _ = shared.own_pool.set(pool(shared, work.clone(), (limits.connections / 2).max(1))?);
+        let _ = shared.pool.set(pool(shared, work, limits.connections)?);
     }
     settle(shared).await.map_err(|error| {
         let sentence = error.to_string();
@@ -183,12 +216,12 @@ async fn attempt(shared: &Shared) -> Result<(), Obstacle> {
     })
 }
 
-fn pool(shared: &Shared, work: Connector) -> Result<Pool, Obstacle> {
+fn pool(shared: &Shared, work: Connector, size: usize) -> Result<Pool, Obstacle> {
     let limits = shared.config.limits;
     let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
     let manager = Manager::from_connect(work.config().clone(), PoolConnect(work), recycling);
     Pool::builder(manager)
-        .max_size(limits.connections)
+        .max_size(size)
         .wait_timeout(Some(limits.wait))
         .create_timeout(Some(limits.connect))
         .recycle_timeout(Some(limits.wait))
@@ -224,7 +257,7 @@ async fn watch_over(shared: &Shared) -> Obstacle {
 }
 
 async fn look(shared: &Shared) -> Result<(), DbError> {
-    let connection = shared.connection().await?;
+    let connection = shared.connection(Lane::Own).await?;
     let answer = tokio::time::timeout(shared.config.limits.statement, connection.simple_query("")).await;
     match answer {
         Ok(Ok(_)) => Ok(()),

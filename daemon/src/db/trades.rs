@@ -1,8 +1,20 @@
 //! Trades as lists show them.
 
-mod cursor;
+/// What [`trade_of`] reads, in its order.
+macro_rules! columns {
+    () => {
+        "id, number, version, account_id, broker_mode, ticker, option_symbol, multiplier, qty, held_qty, status, desired, \
+         protection, quarantine_reason, entry_price, entry_date, sl_price, tp_price, strategy, current_price, last_updated, \
+         unrealized_pnl, close_date, close_reason, close_price, realized_pnl, realized_pnl_pct, r_multiple, last_verified_at, \
+         CASE WHEN is_locked THEN NULL ELSE step END AS step"
+    };
+}
 
-use blotter_shared::domain::{Cash, CloseReason, TradeId, TradeNumber};
+mod closed;
+mod cursor;
+mod totals;
+
+use blotter_shared::domain::{BrokerMode, Cash, CloseReason, Outcome, TradeId, TradeNumber};
 use blotter_shared::protocol::problem::FieldError;
 use blotter_shared::protocol::trades::{Book, Close, Trade, TradeList, TradeQuery};
 use chrono::{DateTime, Utc};
@@ -14,66 +26,64 @@ use uuid::Uuid;
 use super::cells::Cells;
 use super::changes::change_head;
 use super::{DbError, UserTx};
-use cursor::{ClosedCursor, OpenCursor};
+use closed::closed_list;
+use cursor::OpenCursor;
+pub use totals::trade_totals;
 
 /// Rows of a page when the query does not say, and the most it may ask for.
 const LIMIT_DEFAULT: u32 = 100;
 const LIMIT_MAX: u32 = 500;
 
-/// What [`trade_of`] reads, in its order.
-macro_rules! columns {
-    () => {
-        "id, number, version, account_id, broker_mode, ticker, option_symbol, multiplier, qty, held_qty, status, desired, \
-         protection, quarantine_reason, entry_price, entry_date, sl_price, tp_price, strategy, current_price, last_updated, \
-         unrealized_pnl, close_date, close_reason, close_price, realized_pnl, realized_pnl_pct, r_multiple, last_verified_at, \
-         CASE WHEN is_locked THEN NULL ELSE step END AS step"
-    };
-}
-
-/// Search and outcome, for both halves of the book: $2 finds part of a ticker or a strategy, $3 is
-/// a trade number, $4 an outcome; null means any.
-macro_rules! filters {
-    () => {
-        "($2::text IS NULL OR strpos(upper(ticker), upper($2)) > 0 OR strpos(upper(strategy), upper($2)) > 0 OR number = $3::int)
-         AND ($4::text IS NULL
-              OR ($4 = 'win' AND status = 'CLOSED' AND realized_pnl > 0)
-              OR ($4 = 'loss' AND status = 'CLOSED' AND realized_pnl < 0)
-              OR ($4 = 'expired' AND close_reason IN ('EXPIRED', 'EXPIRED_UNCONFIRMED')))"
-    };
-}
-
 const OPEN: &str = concat!(
     "SELECT ",
     columns!(),
     " FROM paper_trades
-      WHERE username = $1 AND status IN ('PENDING', 'OPEN', 'PARTIAL', 'FILLED', 'CLOSING') AND ",
-    filters!(),
-    " AND number > $5 ORDER BY number LIMIT $6"
-);
-
-const CLOSED: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM paper_trades
-      WHERE username = $1 AND status IN ('CLOSED', 'VOID', 'REJECTED', 'CANCELED') AND ",
-    filters!(),
-    " AND (close_date, id) < ($5, $6) ORDER BY close_date DESC, id DESC LIMIT $7"
+      WHERE username = $1 AND status IN ('PENDING', 'OPEN', 'PARTIAL', 'FILLED', 'CLOSING')
+        AND ($2::text IS NULL OR strpos(upper(ticker), upper($2)) > 0 OR strpos(upper(strategy), upper($2)) > 0
+             OR number = $3::int)
+        AND $4::text IS NULL AND ($5::text IS NULL OR broker_mode = $5)
+        AND number > $6 ORDER BY number LIMIT $7"
 );
 
 const ONE: &str = concat!("SELECT ", columns!(), " FROM paper_trades WHERE username = $1 AND id = $2");
 const SOME: &str = concat!("SELECT ", columns!(), " FROM paper_trades WHERE username = $1 AND id = ANY($2)");
 
+const MANAGED: &str = "
+    SELECT count(*) FROM paper_trades
+     WHERE username = $1 AND broker_mode = $2 AND status IN ('PENDING', 'OPEN', 'PARTIAL', 'FILLED', 'CLOSING')";
+
+/// How many trades of a world are not over.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn trade_count_managed(tx: &UserTx, mode: BrokerMode) -> Result<i64, DbError> {
+    let row = tx.session().query_one(MANAGED, &[&tx.user(), &mode.as_str()]).await?;
+    Cells::of(&row).next("count")
+}
+
 /// A page of the book: open trades oldest first and all at once unless a limit is given, closed
-/// ones newest first.
+/// ones newest first unless another order is asked for.
 ///
 /// # Errors
 /// [`DbError::Invalid`] for a cursor that is not ours or a limit out of bounds.
 pub async fn trade_list(tx: &UserTx, query: &TradeQuery) -> Result<TradeList, DbError> {
     let limit = limit_of(query)?;
-    let search = Search::of(query);
+    let search = Search::of(query.q.as_deref(), query.outcome, query.mode);
     match query.status.unwrap_or(Book::Open) {
         Book::Open => open_list(tx, query, &search, limit).await,
         Book::Closed => closed_list(tx, query, &search, limit.unwrap_or(LIMIT_DEFAULT)).await,
+    }
+}
+
+/// A page of as many rows as its caller can hold, in the order of the list.
+///
+/// # Errors
+/// As [`trade_list`].
+pub async fn trade_page(tx: &UserTx, query: &TradeQuery, rows: u32) -> Result<TradeList, DbError> {
+    let search = Search::of(query.q.as_deref(), query.outcome, query.mode);
+    match query.status.unwrap_or(Book::Open) {
+        Book::Open => open_list(tx, query, &search, Some(rows)).await,
+        Book::Closed => closed_list(tx, query, &search, rows).await,
     }
 }
 
@@ -94,15 +104,16 @@ pub(super) async fn trades_by_id(tx: &UserTx, ids: &[Uuid]) -> Result<Vec<Trade>
 struct Search<'a> {
     text: Option<&'a str>,
     number: Option<i32>,
+    /// An outcome is that of a closed trade: no open one has any.
     outcome: Option<&'static str>,
+    mode: Option<&'static str>,
 }
 
 impl<'a> Search<'a> {
-    fn of(query: &'a TradeQuery) -> Self {
-        let text = query.q.as_deref().map(str::trim).filter(|text| !text.is_empty());
+    fn of(q: Option<&'a str>, outcome: Option<Outcome>, mode: Option<BrokerMode>) -> Self {
+        let text = q.map(str::trim).filter(|text| !text.is_empty());
         let number = text.and_then(|text| text.strip_prefix('#').unwrap_or(text).parse().ok());
-        let outcome = query.outcome.map(blotter_shared::domain::Outcome::as_str);
-        Self { text, number, outcome }
+        Self { text, number, outcome: outcome.map(Outcome::as_str), mode: mode.map(BrokerMode::as_str) }
     }
 }
 
@@ -118,29 +129,14 @@ async fn open_list(
     // The head first: the list is at least as new.
     let (as_of, rows) = try_join(
         change_head(tx),
-        tx.session().query(OPEN, &[&user, &search.text, &search.number, &search.outcome, &after.number, &rows_wanted]),
+        tx.session().query(
+            OPEN,
+            &[&user, &search.text, &search.number, &search.outcome, &search.mode, &after.number, &rows_wanted],
+        ),
     )
     .await?;
     let (items, more) = page(&rows, limit)?;
     let next_cursor = items.last().filter(|_| more).map(|trade| OpenCursor::after(trade).to_string());
-    Ok(TradeList { items, next_cursor, as_of })
-}
-
-async fn closed_list(tx: &UserTx, query: &TradeQuery, search: &Search<'_>, limit: u32) -> Result<TradeList, DbError> {
-    let after =
-        query.cursor.as_deref().map(str::parse::<ClosedCursor>).transpose()?.unwrap_or_else(ClosedCursor::start);
-    let rows_wanted = i64::from(limit) + 1;
-    let user = tx.user();
-    let (as_of, rows) = try_join(
-        change_head(tx),
-        tx.session().query(
-            CLOSED,
-            &[&user, &search.text, &search.number, &search.outcome, &after.closed, &after.id, &rows_wanted],
-        ),
-    )
-    .await?;
-    let (items, more) = page(&rows, Some(limit))?;
-    let next_cursor = items.last().filter(|_| more).and_then(ClosedCursor::after).map(|cursor| cursor.to_string());
     Ok(TradeList { items, next_cursor, as_of })
 }
 

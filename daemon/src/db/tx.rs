@@ -2,6 +2,7 @@
 //! same round trip; dropping one rolls it back.
 
 use chrono::{DateTime, Utc};
+use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use super::DbError;
@@ -14,6 +15,8 @@ pub struct UserTx {
     session: Session,
     username: Username,
     now: DateTime<Utc>,
+    /// Given back after the connection.
+    _seat: Option<OwnedSemaphorePermit>,
 }
 
 /// A transaction for the daemon's own chores over all users: few tables, few verbs.
@@ -25,7 +28,12 @@ pub struct SystemTx {
 
 impl UserTx {
     pub(super) fn new(session: Session, username: &Username, now: DateTime<Utc>) -> Self {
-        Self { session, username: username.clone(), now }
+        Self { session, username: username.clone(), now, _seat: None }
+    }
+
+    /// The same, holding one of the user's seats.
+    pub(super) fn seated(self, seat: OwnedSemaphorePermit) -> Self {
+        Self { _seat: Some(seat), ..self }
     }
 
     #[must_use]

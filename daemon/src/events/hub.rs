@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use blotter_shared::protocol::events::{ByeReason, Event, Hello};
+use blotter_shared::protocol::health::Health;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -14,12 +15,12 @@ use super::frame::{Frame, Mark};
 use super::pump::{self, Pump, Replay};
 use super::queue::{Pushed, Queue};
 use super::stream::EventStream;
-use crate::auth::Username;
+use crate::auth::{self, Username};
 use crate::calendar::MarketClock;
 use crate::clock::Clock;
 use crate::config::EventsConfig;
 use crate::db::{ChangeHint, ChangeListener, Db};
-use crate::health::HealthBoard;
+use crate::health::{self, HealthBoard};
 use crate::telemetry::Metrics;
 
 /// How long a client that was dropped has to read its last words.
@@ -46,6 +47,8 @@ pub struct HubParts {
 pub struct Hub {
     pub(super) parts: Arc<HubParts>,
     feeds: Arc<Mutex<HashMap<Username, Arc<Feed>>>>,
+    /// Who is told everything about the daemon.
+    operator: Option<Username>,
 }
 
 /// The streams of one user.
@@ -83,7 +86,7 @@ impl Hub {
     /// Starts to listen; `parts.stop` ends it and every stream.
     #[must_use]
     pub fn start(parts: HubParts) -> Self {
-        let hub = Self { parts: Arc::new(parts), feeds: Arc::default() };
+        let hub = Self { parts: Arc::new(parts), feeds: Arc::default(), operator: auth::operator() };
         let listener = ChangeListener::start(&hub.parts.db);
         hub.parts.tasks.spawn(hub.clone().listen(listener));
         hub.parts.tasks.spawn(hub.clone().tell_the_present());
@@ -112,7 +115,7 @@ impl Hub {
         };
         let mut first = vec![Frame::event(Mark::Present, &Event::Hello(hello))];
         first.extend(replay.frames);
-        first.extend(self.present());
+        first.extend(self.present(username));
         EventStream::new(self.clone(), feed, reader, first, replay.seq)
     }
 
@@ -177,9 +180,32 @@ impl Hub {
         }
     }
 
+    fn broadcast_health(&self) {
+        let full = self.parts.health.health();
+        let frame = |health| Frame::event(Mark::Present, &Event::Health(Box::new(health)));
+        let (full, public) = (frame(full.clone()), frame(health::for_others(full)));
+        for feed in self.all() {
+            let frame = if self.is_operator(&feed.username) { &full } else { &public };
+            self.fan_out(&feed.lock(), std::slice::from_ref(frame));
+        }
+    }
+
+    /// Whether this user looks after the daemon.
+    #[must_use]
+    pub fn is_operator(&self, username: &Username) -> bool {
+        self.operator.as_ref() == Some(username)
+    }
+
+    /// How everything is, as far as this user is told.
+    #[must_use]
+    pub fn health_for(&self, username: &Username) -> Health {
+        let health = self.parts.health.health();
+        if self.is_operator(username) { health } else { health::for_others(health) }
+    }
+
     /// What is true now and has no number: health and market.
-    fn present(&self) -> Vec<Frame> {
-        let health = Event::Health(Box::new(self.parts.health.health()));
+    fn present(&self, username: &Username) -> Vec<Frame> {
+        let health = Event::Health(Box::new(self.health_for(username)));
         let market = self.parts.market.market().ok().map(Event::Market);
         std::iter::once(health).chain(market).map(|event| Frame::event(Mark::Present, &event)).collect()
     }
@@ -217,9 +243,7 @@ impl Hub {
             tokio::select! {
                 () = self.parts.stop.cancelled() => return,
                 _ = heartbeat.tick() => self.all().iter().for_each(|feed| heartbeat_to(feed)),
-                () = health.changed() => {
-                    self.broadcast(&Frame::event(Mark::Present, &Event::Health(Box::new(self.parts.health.health()))));
-                }
+                () = health.changed() => self.broadcast_health(),
                 () = sleep_until(self.next_market_look(market.as_ref().map(|market| market.next_change))) => {
                     let now = self.parts.market.market().ok();
                     if let Some(told) = now.clone().filter(|now| market.as_ref().map(|was| was.phase) != Some(now.phase)) {

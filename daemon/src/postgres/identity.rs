@@ -8,6 +8,12 @@ use std::path::Path;
 use nix::unistd::{Uid, User, geteuid};
 
 use super::{PrivateError, files};
+use crate::ours::{Folder, NewOwner};
+
+/// As whom root lets a new cluster's server run: the user that the server's package makes, else the
+/// one of our service. Not as nobody: what nobody owns, every other program that runs as nobody owns.
+const USERS: [&str; 2] = ["postgres", "blotter"];
+const NOBODY: u32 = 65534;
 
 /// The user that the server runs as.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +29,7 @@ impl ServerUser {
     /// For a cluster at `data`, which keeps the owner that it has.
     pub(super) fn of(data: &Path) -> Result<Self, PrivateError> {
         let me = geteuid();
-        let owner = fs::metadata(data).ok().map(|metadata| metadata.uid());
+        let owner = fs::symlink_metadata(data).ok().map(|metadata| metadata.uid());
         if !me.is_root() {
             return match owner {
                 Some(owner) if owner != me.as_raw() => {
@@ -34,8 +40,10 @@ impl ServerUser {
         }
         let by_owner =
             owner.filter(|owner| *owner != 0).and_then(|owner| User::from_uid(Uid::from_raw(owner)).ok().flatten());
-        let lent =
-            by_owner.or_else(|| ["postgres", "nobody"].iter().find_map(|name| User::from_name(name).ok().flatten()));
+        if by_owner.as_ref().is_some_and(|user| user.uid.as_raw() == NOBODY) {
+            return Err(PrivateError::NobodysData { data: data.display().to_string() });
+        }
+        let lent = by_owner.or_else(|| USERS.iter().find_map(|name| User::from_name(name).ok().flatten()));
         let user = lent.ok_or(PrivateError::NoServerUser)?;
         Ok(Self { name: user.name, uid: user.uid.as_raw(), gid: user.gid.as_raw(), lent: true })
     }
@@ -54,18 +62,31 @@ impl ServerUser {
         names
     }
 
-    /// Makes the server's user the owner.
-    pub(super) fn give(&self, path: &Path) -> Result<(), PrivateError> {
-        if !self.lent {
-            return Ok(());
-        }
-        std::os::unix::fs::chown(path, Some(self.uid), Some(self.gid)).map_err(files("cannot give away", path))
+    /// Who is to own what the server works on; nobody else than us when it is not lent.
+    pub(super) fn new_owner(&self) -> Option<NewOwner> {
+        self.lent.then_some(NewOwner { uid: self.uid, gid: self.gid })
     }
 
-    /// Whether the server's user may pass through everything above `directory`.
+    /// Makes the server's user the owner of a folder that is ours or its own already.
+    pub(super) fn give(&self, folder: &Folder, path: &Path) -> Result<(), PrivateError> {
+        let owner = folder.owner().map_err(files("cannot look at", path))?;
+        if owner == self.uid {
+            return Ok(());
+        }
+        match self.new_owner() {
+            Some(new) if owner == 0 => folder.give(new).map_err(files("cannot give away", path)),
+            _ => Err(PrivateError::NotOurs { directory: path.display().to_string(), owner }),
+        }
+    }
+
+    /// Whether the server's user may pass through everything above `directory`, and nobody but root may
+    /// put something else in the place of anything there.
     pub(super) fn must_reach(&self, directory: &Path) -> Result<(), PrivateError> {
         for ancestor in directory.ancestors().skip(1) {
             let metadata = fs::metadata(ancestor).map_err(files("cannot look at", ancestor))?;
+            if let (true, Some(why)) = (self.lent, replaceable(&metadata)) {
+                return Err(PrivateError::Replaceable { directory: ancestor.display().to_string(), why });
+            }
             if !self.may_enter(&metadata) {
                 let directory = ancestor.display().to_string();
                 return Err(PrivateError::Unreachable { user: self.name.clone(), directory });
@@ -83,5 +104,18 @@ impl ServerUser {
             0o001
         };
         metadata.mode() & bit != 0
+    }
+}
+
+/// How somebody else than root could put another entry in the place of one in this folder.
+fn replaceable(folder: &fs::Metadata) -> Option<String> {
+    let (mode, owner) = (folder.mode(), folder.uid());
+    let sticky = mode & 0o1000 != 0;
+    if owner != 0 {
+        Some(format!("belongs to user {owner}"))
+    } else if mode & 0o022 != 0 && !sticky {
+        Some(format!("can be written by others (mode {:o})", mode & 0o7777))
+    } else {
+        None
     }
 }

@@ -1,6 +1,6 @@
 //! Keeps the server running: starts or adopts it, notices when it dies, starts it again.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -175,8 +175,8 @@ fn remove_if_there(path: &Path) -> Result<(), PrivateError> {
 
 async fn start(cluster: &Cluster, deadline: Instant) -> Result<Server, PrivateError> {
     let log_path = cluster.log();
-    let log = File::options().create(true).append(true).open(&log_path).map_err(files("cannot open", &log_path))?;
-    cluster.user.give(&log_path)?;
+    // Opened here and handed over: the server writes into it and cannot put another in its place.
+    let log = cluster.open_log()?;
     let begins_at = log.metadata().map_or(0, |metadata| metadata.len());
     let mut command = cluster.command("postgres");
     command.arg("-D").arg(cluster.data()).stdout(Stdio::null()).stderr(log);

@@ -2,10 +2,11 @@
 //! installed server binaries, in its data directory, on a Unix socket that nobody else reaches.
 //!
 //! ```text
+//! <data_dir>/             the daemon's own; 0711 when the server runs as another user, else 0700
 //! <data_dir>/lock         held by the daemon: two never run one directory
-//! <data_dir>/data/        the cluster; `data.new` until initdb is through
-//! <data_dir>/run/         the socket, 0700
-//! <data_dir>/server.log   what the server says
+//! <data_dir>/data/        the cluster, the server's; `data.new` until initdb is through
+//! <data_dir>/run/         the socket, the server's, 0700
+//! <data_dir>/server.log   what the server says; the daemon's own
 //! ```
 //!
 //! Invariants:
@@ -14,6 +15,8 @@
 //! * The server outlives a killed daemon and is adopted by the next one; it ends with a daemon that
 //!   ends in good order.
 //! * Durable: fsync and data checksums are on.
+//! * The server's user, when it is not the daemon's, owns `data` and `run` and nothing else, and what
+//!   the daemon writes there it writes through descriptors that no link can lead astray.
 //!
 //! Deliberately absent: upgrades between major versions (refused, with what to do), and anything
 //! that speaks SQL (`db` does).
@@ -61,21 +64,6 @@ pub struct PrivateOptions {
     pub ready_within: Duration,
 }
 
-fn connect_to(run_dir: &Path) -> DatabaseConfig {
-    let endpoint = |role| Endpoint::local(run_dir, PORT, role, DATABASE);
-    DatabaseConfig {
-        work: endpoint("blotter_app"),
-        setup: Setup::Apart(Box::new(endpoint(ADMIN))),
-        limits: DbLimits::default(),
-    }
-}
-
-/// How the server that another process keeps in this directory is reached.
-#[must_use]
-pub fn beside(data_dir: &Path) -> DatabaseConfig {
-    connect_to(&data_dir.join("run"))
-}
-
 impl PrivateOptions {
     #[must_use]
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
@@ -109,9 +97,24 @@ pub enum PrivateError {
          like /var/lib/blotter"
     )]
     Unreachable { user: String, directory: String },
-    #[error("PostgreSQL does not run as root, and there is neither a user postgres nor nobody to run it as")]
+    #[error(
+        "{directory} {why}, so that somebody else could put another folder in the place of root's data directory: choose \
+         one like /var/lib/blotter"
+    )]
+    Replaceable { directory: String, why: String },
+    #[error(
+        "PostgreSQL does not run as root, and there is neither a user postgres nor blotter to run it as: install the \
+         server's package, or make one (useradd --system blotter); nobody will not do, because other programs run as nobody"
+    )]
     NoServerUser,
-    #[error("{directory} belongs to user {owner}, not to this one: start blotterd as its owner")]
+    #[error(
+        "{data} belongs to nobody, as whom other programs run too: give it to a user of its own (chown -R postgres: {data})"
+    )]
+    NobodysData { data: String },
+    #[error(
+        "{directory} belongs to user {owner}, not to this one: start blotterd as its owner, or give this user the folder \
+         itself without what is in it (chown)"
+    )]
     NotOurs { directory: String, owner: u32 },
     #[error("{what} {path}: {reason}")]
     Files { what: &'static str, path: String, reason: String },
@@ -181,7 +184,7 @@ impl Private {
     /// How the database module reaches it.
     #[must_use]
     pub fn connect_config(&self) -> DatabaseConfig {
-        connect_to(&self.cluster.run_dir())
+        served_in(&self.cluster.run_dir())
     }
 
     /// How it is, and a way to hear when that changes.
@@ -210,6 +213,21 @@ impl Private {
     }
 }
 
+/// How to reach a private server that a running daemon keeps in this data directory.
+#[must_use]
+pub fn beside(data_dir: &Path) -> DatabaseConfig {
+    served_in(&data_dir.join("run"))
+}
+
+fn served_in(run_dir: &Path) -> DatabaseConfig {
+    let endpoint = |role| Endpoint::local(run_dir, PORT, role, DATABASE);
+    DatabaseConfig {
+        work: endpoint("blotter_app"),
+        setup: Setup::Apart(Box::new(endpoint(ADMIN))),
+        limits: DbLimits::default(),
+    }
+}
+
 /// What [`stop`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leftover {
@@ -225,8 +243,9 @@ pub async fn stop(data_dir: &Path, deadline: Duration) -> Result<Leftover, Priva
     if !data_dir.exists() {
         return Ok(Leftover::NothingRan);
     }
-    let _lock = DirectoryLock::take(data_dir)?;
-    let data = data_dir.join("data");
+    let (folder, directory) = cluster::own_folder(data_dir)?;
+    let _lock = DirectoryLock::take(&folder, &directory)?;
+    let data = directory.join("data");
     let Some(pid) = process::running_in(&data) else { return Ok(Leftover::NothingRan) };
     process::end(pid, &data, deadline).await?;
     Ok(Leftover::Stopped { pid })

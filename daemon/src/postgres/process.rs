@@ -9,9 +9,12 @@ use nix::unistd::Pid;
 use tokio::time::{Instant, interval, timeout_at};
 
 use super::{LAST_RESORT, PrivateError};
+use crate::ours::Folder;
 
 /// Between two looks at a process that is not our child, and at a file.
 const LOOK: Duration = Duration::from_millis(5);
+/// Eight short lines.
+const LONGEST_PID_FILE: u64 = 4096;
 
 /// What the server writes into `postmaster.pid`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +26,7 @@ pub(super) struct PidFile {
 
 impl PidFile {
     pub(super) fn read(data: &Path) -> Option<Self> {
-        let text = fs::read_to_string(data.join("postmaster.pid")).ok()?;
+        let text = Folder::open(data).ok()?.read("postmaster.pid", LONGEST_PID_FILE).ok()??;
         let mut lines = text.lines();
         let pid = lines.next()?.trim().parse().ok()?;
         let status = lines.nth(6).unwrap_or_default().trim().to_owned();

@@ -70,6 +70,17 @@ metrics_table! {
     DATABASE_UP = "blotter_database_up", Kind::Gauge, Count, [];
     /// Connections of the database pool: max, open, idle, and callers waiting.
     POOL = "blotter_database_pool", Kind::Gauge, Count, ["state"];
+    /// Calls to the broker that count against the present minute, at the fullest token.
+    BROKER_USED = "blotter_broker_calls_used", Kind::Gauge, Count, ["bucket"];
+    /// Most calls to the broker in a minute.
+    BROKER_LIMIT = "blotter_broker_calls_limit", Kind::Gauge, Count, ["bucket"];
+    /// Calls to the broker that wait for room.
+    BROKER_WAITING = "blotter_broker_calls_waiting", Kind::Gauge, Count, ["bucket"];
+    /// Calls to the broker that each urgency may still make now.
+    BROKER_ROOM = "blotter_broker_calls_room", Kind::Gauge, Count, ["bucket", "priority"];
+    /// Calls to the broker by what the limits said: granted, held (no room in time), throttled (the broker
+    /// refused), unsaved (a claim could not be written down).
+    BROKER_CALLS = "blotter_broker_calls_total", Kind::Counter, Count, ["bucket", "outcome"];
     /// Runs of a scheduled task, by outcome.
     TASK_RUNS = "blotter_task_runs_total", Kind::Counter, Count, ["task", "outcome"];
     /// Time that a scheduled task took.
@@ -89,6 +100,19 @@ impl std::fmt::Debug for Metrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Metrics").finish_non_exhaustive()
     }
+}
+
+/// Calls to the broker in one of its buckets.
+#[derive(Clone, Copy, Debug)]
+pub struct CallFigures {
+    pub bucket: &'static str,
+    pub used: u32,
+    pub limit: u32,
+    pub waiting: u32,
+    /// What each urgency may still make.
+    pub room: [(&'static str, u32); 6],
+    /// Since the start, by what the limits said.
+    pub totals: [(&'static str, u64); 4],
 }
 
 /// The figures of one route, looked up once.
@@ -142,6 +166,17 @@ impl Metrics {
     #[must_use]
     pub fn render(&self) -> String {
         self.handle.render()
+    }
+
+    /// What is nobody's and what is this user's: others are not named.
+    #[must_use]
+    pub fn render_for(&self, user: &str) -> String {
+        let own = format!("user=\"{user}\"");
+        let is_theirs = |line: &&str| {
+            let labels = line.split_once('{').map_or("", |(_, rest)| rest.split('}').next().unwrap_or_default());
+            labels.split(',').all(|label| !label.starts_with("user=") || label == own)
+        };
+        self.handle.render().split_inclusive('\n').filter(is_theirs).collect()
     }
 
     /// Folds what distributions have gathered, so that nobody's absence lets them grow.
@@ -210,6 +245,20 @@ impl Metrics {
         }
     }
 
+    /// How full the broker's limits are, over all tokens.
+    pub fn broker(&self, calls: &CallFigures) {
+        let name = calls.bucket;
+        self.gauge(&BROKER_USED, &[name]).set(f64::from(calls.used));
+        self.gauge(&BROKER_LIMIT, &[name]).set(f64::from(calls.limit));
+        self.gauge(&BROKER_WAITING, &[name]).set(f64::from(calls.waiting));
+        for (priority, left) in calls.room {
+            self.gauge(&BROKER_ROOM, &[name, priority]).set(f64::from(left));
+        }
+        for (outcome, total) in calls.totals {
+            self.counter(&BROKER_CALLS, &[name, outcome]).absolute(total);
+        }
+    }
+
     pub fn task(&self, task: &'static str, outcome: &'static str, took: Duration) {
         self.counter(&TASK_RUNS, &[task, outcome]).increment(1);
         self.histogram(&TASK_SECONDS, &[task]).record(took.as_secs_f64());
@@ -259,6 +308,18 @@ mod tests {
             assert!(text.contains(line), "missing: {line}\n{text}");
         }
         assert!(!text.contains("malformed"), "{text}");
+    }
+
+    #[test]
+    fn a_user_is_told_of_no_other() {
+        let metrics = Metrics::new().unwrap();
+        metrics.connections("ann", 2);
+        metrics.connections("joann", 1);
+        metrics.problem("malformed");
+        let text = metrics.render_for("ann");
+        assert!(text.contains("blotter_connections{user=\"ann\"} 2") && !text.contains("joann"), "{text}");
+        assert!(text.contains("malformed") && text.contains("# HELP blotter_connections "), "{text}");
+        assert!(metrics.render().contains("joann"));
     }
 
     #[test]

@@ -4,4 +4,4 @@ mod logs;
 mod metrics;
 
 pub use logs::{LogTarget, install, subscriber};
-pub use metrics::{Metrics, RouteMeter, TABLE};
+pub use metrics::{CallFigures, Metrics, RouteMeter, TABLE};

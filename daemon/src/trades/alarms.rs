@@ -42,7 +42,7 @@ pub fn judge(book: &Book, session: &Session, now: DateTime<Utc>, timing: &Timing
             late(trade),
             filled_after_end(trade),
             refused(trade, timing),
-            slow_close(trade, session, now, timing),
+            needs_person(book, trade, session, now, timing),
         ];
         all.map(|verdict| (*id, verdict))
     });
@@ -76,7 +76,7 @@ fn clears_itself(kind: AlarmKind) -> bool {
 /// Not positively verified for too long: whatever the reason, nobody knows that it is safe.
 fn unverified(trade: &Trade, session: &Session, now: DateTime<Utc>, timing: &Timing) -> Verdict {
     let sent = trade.intents.iter().filter_map(|intent| intent.sent_at).min();
-    let known = trade.marks.verified_at.or(sent).or((trade.marks.outside < 0).then_some(trade.spec.asked_at));
+    let known = trade.marks.verified_at.or(sent).or((trade.marks.adopted > 0).then_some(trade.spec.asked_at));
     let silent = known.map(|at| since(at.max(session.opens), now));
     let raise =
         silent.is_some_and(|seconds| session.open && !trade.is_ended() && seconds > timing.unverified.as_secs_f64());
@@ -88,7 +88,8 @@ fn unverified(trade: &Trade, session: &Session, now: DateTime<Utc>, timing: &Tim
 }
 
 fn naked(trade: &Trade, session: &Session, now: DateTime<Utc>, timing: &Timing) -> Verdict {
-    let bare = trade.marks.naked_since.filter(|_| session.open).map(|at| since(at.max(session.opens), now));
+    // By night too: what is naked at the open was naked when somebody could still have acted.
+    let bare = trade.marks.naked_since.map(|at| since(at, now));
     let loud = bare.and_then(|seconds| {
         // Bare since a moment that is to come: the wall clock went back, and nobody knows for how
         // long. The next cut that shows cover ends it.
@@ -98,18 +99,28 @@ fn naked(trade: &Trade, session: &Session, now: DateTime<Utc>, timing: &Timing) 
             (seconds >= timing.naked_alarm.as_secs_f64()).then_some(Severity::Warning)
         }
     });
-    let message = format!(
-        "{} of {} have no working stop: press b to place it again, or close",
-        trade.marks.held, trade.spec.symbol
-    );
+    let (held, symbol) = (trade.marks.held, &trade.spec.symbol);
+    let message = if session.open {
+        format!("{held} of {symbol} have no working stop: press b to place it again, or close")
+    } else {
+        let opens = session.opens.format("%Y-%m-%d %H:%M UTC");
+        format!(
+            "{held} of {symbol} have no stop that waits for the open at {opens}: the bracket is offered again until then"
+        )
+    };
     Verdict { kind: AlarmKind::Naked, raise: loud.map(|severity| (severity, message)) }
 }
 
 fn quarantined(trade: &Trade) -> Verdict {
-    let raise =
-        trade.marks.quarantine.as_ref().map(|quarantine| {
-            (Severity::Warning, format!("{} waits for you: {}", trade.spec.symbol, quarantine.reason))
-        });
+    let raise = trade.marks.quarantine.as_ref().map(|quarantine| {
+        (
+            Severity::Page,
+            format!(
+                "{} waits for you: {}; b takes what the broker shows for the truth",
+                trade.spec.symbol, quarantine.reason
+            ),
+        )
+    });
     Verdict { kind: AlarmKind::Quarantine, raise }
 }
 
@@ -134,14 +145,49 @@ fn refused(trade: &Trade, timing: &Timing) -> Verdict {
     Verdict { kind: AlarmKind::CannotProtect, raise: raise.then_some((Severity::Page, message)) }
 }
 
-fn slow_close(trade: &Trade, session: &Session, now: DateTime<Utc>, timing: &Timing) -> Verdict {
+fn needs_person(book: &Book, trade: &Trade, session: &Session, now: DateTime<Utc>, timing: &Timing) -> Verdict {
+    let sentence = late_fill(book, trade)
+        .or_else(|| unclaimed(book, trade, now, timing))
+        .or_else(|| below_zero(trade))
+        .or_else(|| slow_close(trade, session, now, timing));
+    Verdict { kind: AlarmKind::NeedsPerson, raise: sentence.map(|sentence| (Severity::Page, sentence)) }
+}
+
+/// A fill came for a trade at its end while another trade has the symbol.
+fn late_fill(book: &Book, trade: &Trade) -> Option<String> {
+    let held = Some(trade.marks.held).filter(|held| trade.is_ended() && *held > 0)?;
+    let taken = book.live_trades().any(|live| live.spec.symbol == trade.spec.symbol);
+    taken.then(|| {
+        format!(
+            "{held} more of {} were bought by an order that was over, and another trade has the symbol: \
+             they have no stop before that trade ends",
+            trade.spec.symbol
+        )
+    })
+}
+
+/// The last trade of a symbol has ended, and the account holds contracts of it.
+fn unclaimed(book: &Book, trade: &Trade, now: DateTime<Utc>, timing: &Timing) -> Option<String> {
+    let there = trade.marks.mismatch.filter(|_| trade.is_ended())?;
+    let of_symbol = || book.trades.values().filter(|other| other.spec.symbol == trade.spec.symbol);
+    let newest = of_symbol().max_by_key(|other| (other.spec.asked_at, other.id()))?;
+    let believed = there.reads >= timing.mismatch_reads && since(there.since, now) >= timing.mismatch.as_secs_f64();
+    let alone = newest.id() == trade.id() && of_symbol().all(Trade::is_ended);
+    (believed && alone).then(|| {
+        format!(
+            "the account holds {} of {} and no trade looks after them: adopt them, or close them at the broker",
+            there.position, trade.spec.symbol
+        )
+    })
+}
+
+fn below_zero(trade: &Trade) -> Option<String> {
+    let sentence = format!("the ledger of {} is below zero: more was sold than bought", trade.spec.symbol);
+    (trade.marks.held < 0).then_some(sentence)
+}
+
+fn slow_close(trade: &Trade, session: &Session, now: DateTime<Utc>, timing: &Timing) -> Option<String> {
     let waits = trade.wish.is_flat() && !trade.is_ended() && session.open;
     let long = since(trade.wish.since.max(session.opens), now) > timing.close_slow.as_secs_f64();
-    let broken = trade.marks.held < 0;
-    let message = if broken {
-        format!("the ledger of {} is below zero: more was sold than bought", trade.spec.symbol)
-    } else {
-        format!("the close of {} is not done after a minute", trade.spec.symbol)
-    };
-    Verdict { kind: AlarmKind::NeedsPerson, raise: (broken || (waits && long)).then_some((Severity::Page, message)) }
+    (waits && long).then(|| format!("the close of {} is not done after a minute", trade.spec.symbol))
 }

@@ -4,7 +4,7 @@
 //! contract that ran out worthless is `EXPIRED`, one that turned into shares is `EXERCISED`, and
 //! where no proof can be had the reason says so.
 
-use blotter_shared::domain::{BrokerMode, CloseReason};
+use blotter_shared::domain::{BrokerMode, CloseReason, OptionType};
 use chrono::{DateTime, Duration, NaiveDate, Utc};
 use rust_decimal::Decimal;
 
@@ -38,36 +38,62 @@ pub fn stage(expiry: NaiveDate, session: &Session, now: DateTime<Utc>) -> Stage 
     }
 }
 
-/// Why an expired position is gone, if expiry explains it: shares of the underlying that came in
-/// its place are an exercise; without them it ran out, proven where the broker keeps its books.
+/// Whether the contract has had its last session.
+#[must_use]
+pub fn is_over(trade: &Trade, snapshot: &Snapshot) -> bool {
+    let (expiry, today) = (trade.spec.contract.expiry, snapshot.session.date);
+    today > expiry || (today == expiry && !snapshot.session.open && snapshot.session.opens.date_naive() > expiry)
+}
+
+/// Whether what became of it can be told: shares come by the next session, not the same evening.
+#[must_use]
+pub fn is_due(snapshot: &Snapshot, trade: &Trade) -> bool {
+    snapshot.session.open && snapshot.session.date > trade.spec.contract.expiry
+}
+
+/// Shares of the underlying in the account.
+#[must_use]
+pub fn shares(trade: &Trade, snapshot: &Snapshot) -> i64 {
+    let root = trade.spec.contract.root.as_str();
+    let of_root = snapshot.positions.iter().filter(|position| position.symbol.as_str() == root);
+    of_root.map(|position| position.quantity).sum()
+}
+
+/// Why an expired position is gone. Shares that came (of a put: went) since it last ran are an
+/// exercise. Without them it ran out worthless, where the contract settles in shares and the broker
+/// keeps its books; a contract that settles in cash leaves nothing to see, and nobody knows.
 #[must_use]
 pub fn settled(trade: &Trade, snapshot: &Snapshot) -> Option<CloseReason> {
-    let contract = &trade.spec.contract;
-    let today = snapshot.session.date;
-    if today < contract.expiry || (today == contract.expiry && snapshot.session.open) {
+    if !is_over(trade, snapshot) {
         return None;
     }
-    let shares = held(trade).saturating_mul(i64::from(trade.spec.multiplier.get()));
-    let came = snapshot
-        .positions
-        .iter()
-        .any(|position| position.symbol.as_str() == contract.root && position.quantity.abs() >= shares && shares > 0);
-    Some(match (came, snapshot_mode_proves(snapshot)) {
-        (true, _) => CloseReason::Exercised,
-        (false, true) => CloseReason::Expired,
-        (false, false) => CloseReason::ExpiredUnconfirmed,
-    })
+    let contract = &trade.spec.contract;
+    let due = held(trade).saturating_mul(i64::from(trade.spec.multiplier.get()));
+    let moved = trade.marks.shares.map(|before| match contract.option_type {
+        OptionType::Call => shares(trade, snapshot) - before,
+        OptionType::Put => before - shares(trade, snapshot),
+    });
+    let in_shares = !settles_in_cash(&contract.root);
+    if in_shares && due > 0 && moved.is_some_and(|moved| moved >= due) {
+        return Some(CloseReason::Exercised);
+    }
+    let proven = in_shares && moved == Some(0) && snapshot.mode == BrokerMode::Live;
+    is_due(snapshot, trade).then_some(if proven { CloseReason::Expired } else { CloseReason::ExpiredUnconfirmed })
 }
 
-/// What the settlement is worth in option prices; absent when it is not a price.
+/// Options on indices: no share changes hands.
+fn settles_in_cash(root: &str) -> bool {
+    const INDICES: &[&str] = &[
+        "DJX", "MRUT", "MXEA", "MXEF", "NDX", "NDXP", "OEX", "RUT", "RUTW", "SPX", "SPXW", "VIX", "VIXW", "XEO", "XND",
+        "XSP",
+    ];
+    INDICES.contains(&root)
+}
+
+/// What the settlement is worth in option prices; absent when it is not a price, or nobody knows it.
 #[must_use]
 pub fn settlement_value(reason: CloseReason) -> Option<Decimal> {
-    matches!(reason, CloseReason::Expired | CloseReason::ExpiredUnconfirmed).then_some(Decimal::ZERO)
-}
-
-/// A broker that keeps a history proves a worthless expiry by the cash that did not move.
-fn snapshot_mode_proves(snapshot: &Snapshot) -> bool {
-    snapshot.mode == BrokerMode::Live
+    (reason == CloseReason::Expired).then_some(Decimal::ZERO)
 }
 
 #[cfg(test)]
@@ -121,21 +147,56 @@ mod tests {
         }
     }
 
+    /// Two contracts, with so many shares beside them while they ran.
+    fn ran_beside(shares: Option<i64>) -> Trade {
+        let mut trade = bought(2, "5.00");
+        trade.marks.shares = shares;
+        trade
+    }
+
     #[test]
-    fn shares_in_its_place_are_an_exercise_and_a_guess_says_that_it_is_one() {
-        let trade = bought(2, "5.00");
-        for (mode, shares, reason) in [
-            (BrokerMode::Live, Some(200), CloseReason::Exercised),
-            (BrokerMode::Live, Some(199), CloseReason::Expired),
-            (BrokerMode::Live, None, CloseReason::Expired),
-            (BrokerMode::Sandbox, None, CloseReason::ExpiredUnconfirmed),
-            (BrokerMode::Sandbox, Some(-200), CloseReason::Exercised),
+    fn shares_that_came_are_an_exercise_and_what_nobody_knows_has_no_price() {
+        for (mode, before, shares, reason) in [
+            (BrokerMode::Live, Some(0), Some(200), CloseReason::Exercised),
+            (BrokerMode::Live, Some(500), Some(700), CloseReason::Exercised),
+            (BrokerMode::Live, Some(500), Some(500), CloseReason::Expired),
+            (BrokerMode::Live, Some(0), None, CloseReason::Expired),
+            (BrokerMode::Live, Some(0), Some(199), CloseReason::ExpiredUnconfirmed),
+            (BrokerMode::Live, None, Some(500), CloseReason::ExpiredUnconfirmed),
+            (BrokerMode::Sandbox, Some(0), None, CloseReason::ExpiredUnconfirmed),
         ] {
-            assert_eq!(settled(&trade, &after_expiry(mode, shares)), Some(reason), "{mode} {shares:?}");
+            let told = settled(&ran_beside(before), &after_expiry(mode, shares));
+            assert_eq!(told, Some(reason), "{mode} {before:?} {shares:?}");
         }
+        assert_eq!(settlement_value(CloseReason::Expired), Some(Decimal::ZERO));
+        for reason in [CloseReason::Exercised, CloseReason::ExpiredUnconfirmed] {
+            assert_eq!(settlement_value(reason), None, "{reason} has no price");
+        }
+    }
+
+    #[test]
+    fn of_a_put_shares_go_and_an_index_leaves_nothing_to_see() {
+        let mut put = ran_beside(Some(200));
+        put.spec.contract.option_type = OptionType::Put;
+        assert_eq!(settled(&put, &after_expiry(BrokerMode::Live, None)), Some(CloseReason::Exercised));
+        assert_eq!(settled(&put, &after_expiry(BrokerMode::Live, Some(200))), Some(CloseReason::Expired));
+        let mut index = ran_beside(Some(0));
+        index.spec.contract.root = "SPXW".to_owned();
+        let told = settled(&index, &after_expiry(BrokerMode::Live, None));
+        assert_eq!(told, Some(CloseReason::ExpiredUnconfirmed), "it may have been worth anything");
+    }
+
+    #[test]
+    fn nothing_is_told_before_the_next_session() {
+        let trade = ran_beside(Some(0));
+        let mut evening = after_expiry(BrokerMode::Live, None);
+        evening.session.open = false;
+        assert!(is_over(&trade, &evening));
+        assert_eq!(settled(&trade, &evening), None, "shares come overnight");
+        evening.positions = after_expiry(BrokerMode::Live, Some(200)).positions;
+        assert_eq!(settled(&trade, &evening), Some(CloseReason::Exercised), "or they are here already");
         let mut early = after_expiry(BrokerMode::Live, None);
         early.session.date = "2027-01-14".parse().unwrap();
         assert_eq!(settled(&trade, &early), None, "it has not expired yet");
-        assert_eq!(settlement_value(CloseReason::Exercised), None, "shares are no option price");
     }
 }

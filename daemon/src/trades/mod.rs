@@ -25,6 +25,8 @@ pub mod commands;
 pub mod driver;
 pub mod expiry;
 pub mod facts;
+#[cfg(test)]
+mod figures_of_fills;
 pub mod orphan;
 pub mod plan;
 pub mod pnl;
@@ -34,6 +36,8 @@ pub mod progress;
 pub mod risk;
 pub mod rules;
 pub mod runtime;
+#[cfg(test)]
+mod scenes;
 pub mod snapshot;
 #[cfg(test)]
 mod specimen;

@@ -79,15 +79,17 @@ pub fn realized(trade: &Trade, fees: Cash) -> Option<Realized> {
 
 /// Contracts that came and went without an order of ours; none when their price is unknown.
 fn outside(trade: &Trade) -> Option<(Turnover, Turnover)> {
-    let contracts = u32::try_from(trade.marks.outside.unsigned_abs()).ok()?;
-    if contracts == 0 {
-        return Some((Turnover::default(), Turnover::default()));
+    let marks = &trade.marks;
+    let unpriced = matches!(marks.outside_reason, Some(CloseReason::SandboxReset | CloseReason::ExternalUnexplained));
+    let went = moved(marks.outside, marks.outside_value.filter(|_| !unpriced))?;
+    Some((moved(marks.adopted, marks.adopted_value)?, went))
+}
+
+fn moved(contracts: i64, value: Option<Decimal>) -> Option<Turnover> {
+    match u32::try_from(contracts).ok()? {
+        0 => Some(Turnover::default()),
+        contracts => value.map(|value| Turnover { contracts, value }),
     }
-    let unpriced =
-        matches!(trade.marks.outside_reason, Some(CloseReason::SandboxReset | CloseReason::ExternalUnexplained));
-    let value = trade.marks.outside_value.filter(|_| !unpriced)?;
-    let moved = Turnover { contracts, value: value.abs() };
-    Some(if trade.marks.outside > 0 { (Turnover::default(), moved) } else { (moved, Turnover::default()) })
 }
 
 fn ratio(part: Decimal, whole: Decimal) -> Option<Decimal> {
@@ -166,6 +168,17 @@ mod tests {
         let result = realized(&trade, Cash::ZERO).unwrap();
         assert_eq!((result.pnl, result.precision), (Cash(decimal("-100")), Precision::Estimated));
         assert_eq!(result.close_price, decimal("4.50"));
+    }
+
+    #[test]
+    fn an_adopted_position_that_somebody_else_sells_counts_both_ways() {
+        let mut trade = super::super::specimen::trade(2);
+        (trade.marks.adopted, trade.marks.adopted_value) = (2, Some(decimal("10.00")));
+        (trade.marks.outside, trade.marks.outside_value) = (2, Some(decimal("13.00")));
+        trade.marks.outside_reason = Some(CloseReason::External);
+        assert_eq!(realized(&trade, Cash::ZERO).unwrap().pnl, Cash(decimal("300")));
+        trade.marks.adopted_value = None;
+        assert_eq!(realized(&trade, Cash::ZERO), None, "nobody knows what it had cost");
     }
 
     #[test]

@@ -60,6 +60,24 @@ impl TickGrid {
     }
 }
 
+/// An exit on the coarsest grid that any option has: the stop not above what was asked for, the
+/// target not below. For a broker that knows a coarser grid than we do.
+#[must_use]
+pub fn coarse(shape: Shape) -> Shape {
+    let down = |price: Price| TickGrid::NickelDime.floor(price);
+    let up = |price: Price| {
+        let floor = down(price);
+        let above = Price::new(floor.value() + TickGrid::NickelDime.step(price)).unwrap_or(price);
+        if floor == price { price } else { above }
+    };
+    match shape {
+        Shape::Stop(stop) => Shape::Stop(down(stop)),
+        Shape::Limit(target) => Shape::Limit(up(target)),
+        Shape::Oco { stop, target } => Shape::Oco { stop: down(stop), target: up(target) },
+        Shape::BuyMarket | Shape::BuyLimit(_) | Shape::SellMarket => shape,
+    }
+}
+
 /// Why a bracket would be refused, or would be a mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum BadBracket {
@@ -160,6 +178,15 @@ mod tests {
             assert!(bad.is_none_or(|text| !grid.holds(price(text))), "{grid:?}");
         }
         assert_eq!(TickGrid::of_root("SPXW").floor(price("3.19")), price("3.10"));
+    }
+
+    #[test]
+    fn a_coarse_bracket_lies_around_the_one_that_was_asked_for() {
+        let oco = |stop: &str, target: &str| Shape::Oco { stop: price(stop), target: price(target) };
+        assert_eq!(coarse(oco("2.93", "5.05")), oco("2.90", "5.10"));
+        assert_eq!(coarse(oco("4.05", "6.00")), oco("4.00", "6.00"));
+        assert_eq!(coarse(oco("2.90", "2.98")), oco("2.90", "3.00"));
+        assert_eq!(coarse(Shape::SellMarket), Shape::SellMarket);
     }
 
     #[test]

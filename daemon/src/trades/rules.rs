@@ -50,6 +50,8 @@ rules! {
     LateArrivals = "late-arrivals",
     /// A position that differs is believed after several agreeing reads.
     MismatchNeedsReads = "mismatch-needs-reads",
+    /// A position that is gone without a reason ends nothing and takes no bracket away.
+    EndNeedsExplanation = "end-needs-explanation",
     /// Anybody raises the alarm when a held trade was not verified for a minute.
     Watchdog = "watchdog",
     /// An entry that could not be sent in time is void.
@@ -76,6 +78,8 @@ rules! {
     PlaceNeedsAgreement = "place-needs-agreement",
     /// Only an exit that was seen working covers anything.
     UnknownIsNoCover = "unknown-is-no-cover",
+    /// Only a stop that is seen at the market, at its price, covers anything, or becomes the last good one.
+    CoverIsSeen = "cover-is-seen",
     /// What was executed never shrinks.
     ExecutedIsMonotone = "executed-is-monotone",
     /// An order that came to an end stays there, whatever an older list says.
@@ -90,6 +94,8 @@ rules! {
     ClosedMarketKeepsBracket = "closed-market-keeps-bracket",
     /// The rest of a half-filled entry is cancelled and what is held is protected.
     PartialEntryIsCut = "partial-entry-is-cut",
+    /// Refusals sell a position only when they are about the bracket, and go on for long enough.
+    RefusalsNeedPatience = "refusals-need-patience",
     /// One entry for a trade, ever.
     OneEntry = "one-entry",
     /// A close is not protected again.

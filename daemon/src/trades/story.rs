@@ -58,7 +58,9 @@ fn wording(detail: &Value) -> String {
         Some(match value {
             Value::Null => format!("no {name}"),
             Value::String(text) => format!("{name} {text}"),
-            Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => format!("{name} {value}"),
+            other @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+                format!("{name} {other}")
+            }
         })
     };
     fields.iter().filter_map(said).collect::<Vec<_>>().join(", ")
@@ -66,17 +68,17 @@ fn wording(detail: &Value) -> String {
 
 fn intent(row: &IntentEventRow) -> Moment {
     let name = name_of(row);
-    let seen = |field: &str| row.data.get(field).cloned().unwrap_or_default();
-    let order =
-        row.data.get("order").and_then(Value::as_str).map(|order| format!(" as order {order}")).unwrap_or_default();
-    let reason = row.data.get("refusal").and_then(Value::as_str).unwrap_or("no reason given");
+    let word = |field: &str| row.data.get(field).and_then(Value::as_str);
+    let order = word("order").map(|order| format!(" as order {order}")).unwrap_or_default();
+    let reason = word("refusal").unwrap_or("no reason given");
+    let executed = row.data.get("executed").and_then(Value::as_i64).unwrap_or_default();
     let (kind, what) = match row.state {
         IntentState::Prepared => (MomentKind::Recorded, format!("{name} is written down")),
         IntentState::Sending => (MomentKind::Sent, format!("{name} is sent")),
         IntentState::Acked => (MomentKind::Answered, format!("{name} was taken by the broker{order}")),
         IntentState::Unknown => (MomentKind::Answered, format!("{name}: no answer came, it is looked for")),
         IntentState::Rejected => (MomentKind::Answered, format!("{name} was refused: {reason}")),
-        IntentState::Working => (MomentKind::Seen, format!("{name} works{order}, {} executed", seen("executed"))),
+        IntentState::Working => (MomentKind::Seen, format!("{name} works{order}, {executed} executed")),
         IntentState::Filled => (MomentKind::Seen, format!("{name} is filled")),
         IntentState::Canceled => (MomentKind::Seen, format!("{name} is cancelled at the broker")),
         IntentState::Expired => (MomentKind::Seen, format!("{name} has run out at the broker")),
@@ -127,11 +129,11 @@ fn execution(row: &ExecutionRow) -> Moment {
 }
 
 fn state(row: StateRow) -> Moment {
-    let said = |field: &str| row.data.get(field).and_then(Value::as_str);
-    let word = |field: &str| said(field).unwrap_or("?").to_owned();
+    let told = |field: &str| row.data.get(field).and_then(Value::as_str);
+    let word = |field: &str| told(field).unwrap_or("?");
     let what = match row.kind.as_str() {
         "CREATED" => "the trade begins".to_owned(),
-        "STATUS" => match said("reason") {
+        "STATUS" => match told("reason") {
             Some(reason) => format!("{} → {} ({reason})", word("from"), word("to")),
             None => format!("{} → {}", word("from"), word("to")),
         },

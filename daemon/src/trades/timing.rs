@@ -37,15 +37,23 @@ pub struct Timing {
     /// A position that differs is believed after this time and as many reads.
     pub mismatch: Duration,
     pub mismatch_reads: u32,
+    /// The position may be behind a fill by so long.
+    pub ledger: Duration,
     /// Clean reads without the order, and their distance, for the absence proof.
     pub absent_reads: u32,
     pub absent_gap: Duration,
+    /// The list of an earlier day is asked for no more often than this.
+    pub past_day: Duration,
     /// Clean reads without a working order before it is asked for by its id.
     pub missing_reads: u32,
     /// Refused exits in a row after which a position that cannot be protected is closed.
     pub refusals: u32,
+    /// And so long after the first of them: a broker that is not well has come back by then.
+    pub refusal_span: Duration,
     /// Longest pause between two attempts at an exit that is refused.
     pub refusal_pause: Duration,
+    /// And between attempts that are refused while the market is closed.
+    pub night_pause: Duration,
     /// A stop below the bid must be seen breached in so many passes.
     pub breach_reads: u32,
 }
@@ -69,11 +77,15 @@ impl Timing {
         close_slow: Duration::from_secs(60),
         mismatch: Duration::from_secs(20),
         mismatch_reads: 5,
+        ledger: Duration::from_secs(60),
         absent_reads: 3,
         absent_gap: Duration::from_secs(5),
+        past_day: Duration::from_secs(30),
         missing_reads: 8,
         refusals: 4,
+        refusal_span: Duration::from_secs(90),
         refusal_pause: Duration::from_secs(60),
+        night_pause: Duration::from_secs(900),
         breach_reads: 2,
     };
 }

@@ -9,6 +9,7 @@ mod fan_out;
 mod foreign;
 mod hostile;
 mod outage;
+mod performance;
 mod process;
 pub(crate) mod routes;
 mod stop;

@@ -2,6 +2,7 @@
 
 mod life;
 mod logins;
+mod performance;
 mod pooler;
 mod queries;
 mod tls;

@@ -45,6 +45,16 @@ async fn seed(admin: &Raw, name: &str) {
          INSERT INTO price_snapshots (username, trade_id, ts, session_date, mark_price, mark_kind, source, quality)
          SELECT '{name}', '{trade}', at, at::date, 1, 'MID', 'SIM', 'GOOD'
            FROM unnest(ARRAY[now(), now() + interval '1 month', now() + interval '2 months', now() - interval '1 year']) AS at;
+         INSERT INTO trade_forensics (username, trade_id, version, own_points, bar_points) VALUES ('{name}', '{trade}', 1, 0, 0);
+         INSERT INTO price_days (username, trade_id, session_date, first_ts, last_ts, points, packed)
+         VALUES ('{name}', '{trade}', '2026-01-05', now(), now(), 1, '\\x0100');
+         INSERT INTO closed_trades (username, trade_id, number, broker_mode, ticker, option_symbol, option_type, expiry, strategy,
+             verdict, entered_at, closed_at, ended_as)
+         VALUES ('{name}', '{trade}', 1, 'SIM', 'NVDA', 'NVDA261218C00000001', 'CALL', '2026-12-18', '', '', now(), now(), 'VOID');
+         INSERT INTO performance_stale (username, broker_mode, day) VALUES ('{name}', 'SIM', '2026-11-20');
+         INSERT INTO performance_heads VALUES ('{name}', 1);
+         INSERT INTO performance_sums SELECT '{name}', 'SIM', 'TOTAL', 'DAY', '2026-11-20', '', 1, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL,
+             0, 0, 0, 0, array_fill(0, ARRAY[8]), 0, 0, 0, array_fill(0, ARRAY[3]), 0, 0, 0, 0, 0, 0, 0, 0, 0;
          INSERT INTO alarms (username, alarm_id, kind, message, raised_at) VALUES ('{name}', '{trade}', 'NAKED', 'm', now());
          INSERT INTO change_feed VALUES ('{name}', 1, 'TRADE', '{trade}', now());
          INSERT INTO audit_log (username, action, subject, device, detail, at) VALUES ('{name}', 'a', 's', 'd', '{{}}', now());"

@@ -12,11 +12,21 @@ mod calendar;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod context;
+#[cfg(test)]
 mod database;
+#[cfg(test)]
+mod forensics;
 #[cfg(test)]
 mod isolation;
 #[cfg(test)]
+mod packaging;
+#[cfg(test)]
 mod postgres;
+#[cfg(test)]
+mod prices;
+#[cfg(test)]
+mod schedule;
 #[cfg(test)]
 mod schema;
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The private server: cold, warm, adopted, killed, and everything that may be in its way.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -30,7 +30,11 @@ impl Home {
 impl Drop for Home {
     fn drop(&mut self) {
         let data = self.path().join("pg/data");
-        let pid_file = fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
+        let pid_file = data.join("postmaster.pid");
+        if !fs::symlink_metadata(&pid_file).is_ok_and(|about| about.is_file()) {
+            return;
+        }
+        let pid_file = fs::read_to_string(pid_file).unwrap_or_default();
         let Some(pid) = pid_file.lines().next().and_then(|line| line.parse::<i32>().ok()) else { return };
         if fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == data) {
             let _ = kill(Pid::from_raw(pid), Signal::SIGQUIT);
@@ -326,4 +330,140 @@ async fn a_directory_that_the_servers_user_cannot_reach_is_named() {
         matches!(&error, PrivateError::Unreachable { directory: at, .. } if *at == named(directory.path())),
         "{error}"
     );
+}
+
+fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::symlink_metadata(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).mode() & 0o7777
+}
+
+fn owner(path: &Path) -> u32 {
+    fs::symlink_metadata(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).uid()
+}
+
+/// What the server's user may change is the data and the folder of the socket, and nothing else:
+/// what root opens by name lies where nobody else can put anything.
+#[tokio::test]
+async fn the_servers_user_owns_the_data_and_the_socket_and_nothing_else() {
+    let directory = directory();
+    let options = options(&directory);
+    let (private, pid, _) = begin(&options).await;
+    let us = nix::unistd::geteuid().as_raw();
+    let server = fs::metadata(format!("/proc/{pid}")).unwrap().uid();
+    assert_ne!(server, 65534, "nobody is not a user of one program");
+    let at = |name: &str| options.data_dir.join(name);
+    assert_eq!((owner(&at("")), mode(&at(""))), (us, if is_root() { 0o711 } else { 0o700 }));
+    for name in ["lock", "server.log"] {
+        assert_eq!((owner(&at(name)), mode(&at(name))), (us, 0o600), "{name}");
+    }
+    for name in ["data", "run"] {
+        assert_eq!((owner(&at(name)), mode(&at(name))), (server, 0o700), "{name}");
+    }
+    stop(private).await;
+}
+
+/// The server's user owns the data, and may put links where root is going to write at the next start.
+#[tokio::test]
+async fn links_in_the_data_lead_nowhere() {
+    let directory = directory();
+    let options = options(&directory);
+    stop(begin(&options).await.0).await;
+    let victim = directory.path().join("victim");
+    fs::write(&victim, "untouched").unwrap();
+    fs::set_permissions(&victim, fs::Permissions::from_mode(0o640)).unwrap();
+    let before = (owner(&victim), mode(&victim));
+    for name in ["blotter.conf", "pg_hba.conf", "pg_ident.conf"] {
+        let planted = options.data_dir.join("data").join(name);
+        fs::remove_file(&planted).unwrap();
+        symlink(&victim, &planted).unwrap();
+        symlink(&victim, planted.with_extension("conf.new")).unwrap();
+    }
+
+    let (private, ..) = begin(&options).await;
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "untouched");
+    assert_eq!((owner(&victim), mode(&victim)), before);
+    let written = options.data_dir.join("data/pg_hba.conf");
+    assert!(fs::symlink_metadata(&written).unwrap().is_file(), "a file has taken the link's place");
+    stop(private).await;
+}
+
+#[tokio::test]
+async fn links_in_the_place_of_what_the_daemon_opens_are_refused() {
+    for name in ["lock", "server.log", "data", "run"] {
+        let directory = directory();
+        let options = options(&directory);
+        let victim = directory.path().join("victim");
+        if ["data", "run"].contains(&name) {
+            fs::create_dir(&victim).unwrap();
+        } else {
+            fs::write(&victim, "untouched").unwrap();
+        }
+        fs::create_dir(&options.data_dir).unwrap();
+        symlink(&victim, options.data_dir.join(name)).unwrap();
+        let before = (owner(&victim), mode(&victim), fs::metadata(&victim).unwrap().len());
+        let error = Private::start(&options).await.err().unwrap_or_else(|| panic!("it started over a linked {name}"));
+        assert!(error.to_string().contains("symbolic link"), "{name}: {error}");
+        assert_eq!((owner(&victim), mode(&victim), fs::metadata(&victim).unwrap().len()), before, "{name}");
+    }
+}
+
+/// A pipe in a file's place would hold whoever reads it for ever.
+#[tokio::test]
+async fn pipes_in_the_place_of_files_hold_nobody() {
+    let directory = directory();
+    let options = options(&directory);
+    stop(begin(&options).await.0).await;
+    let data = options.data_dir.join("data");
+    let pipe = move |name: &str| {
+        let path = data.join(name);
+        let _ = fs::remove_file(&path);
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    };
+    pipe("postmaster.pid");
+    // On a thread of its own: whoever is held does not see a deadline.
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let stopped = runtime.block_on(postgres::stop(&options.data_dir, DEADLINE));
+        pipe("PG_VERSION");
+        let started = runtime.block_on(Private::start(&options)).err().map(|error| error.to_string());
+        let _ = tell.send((stopped, started));
+    });
+    let (stopped, started) = told.recv_timeout(DEADLINE).expect("the daemon hangs over a pipe");
+    assert_eq!(stopped, Ok(Leftover::NothingRan));
+    let started = started.expect("there is no version to read");
+    assert!(started.contains("PG_VERSION: is not a file"), "{started}");
+}
+
+#[tokio::test]
+async fn a_data_directory_of_somebody_else_is_refused_and_stays_theirs() {
+    if !is_root() {
+        // Only root can give something away for the test.
+        return;
+    }
+    let directory = directory();
+    let options = options(&directory);
+    let postgres = nix::unistd::User::from_name("postgres").unwrap().expect("the server's package made this user");
+    fs::create_dir(&options.data_dir).unwrap();
+    std::os::unix::fs::chown(&options.data_dir, Some(postgres.uid.as_raw()), None).unwrap();
+    let error = Private::start(&options).await.err().unwrap();
+    assert!(matches!(&error, PrivateError::NotOurs { owner, .. } if *owner == postgres.uid.as_raw()), "{error}");
+    let stopped = postgres::stop(&options.data_dir, DEADLINE).await.err().unwrap();
+    assert!(matches!(stopped, PrivateError::NotOurs { .. }), "{stopped}");
+    assert_eq!(owner(&options.data_dir), postgres.uid.as_raw());
+    assert_eq!(fs::read_dir(&options.data_dir).unwrap().count(), 0, "nothing was put into it");
+}
+
+#[tokio::test]
+async fn root_uses_no_folder_that_others_can_replace() {
+    if !is_root() {
+        return;
+    }
+    let directory = directory();
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let error = Private::start(&options(&directory)).await.err().unwrap().to_string();
+    assert!(error.contains("can be written by others") && error.contains("/var/lib/blotter"), "{error}");
 }

@@ -4,6 +4,7 @@ pub mod ids;
 pub mod intent;
 pub mod money;
 pub mod option;
+pub mod text;
 pub mod values;
 
 pub use ids::{AlarmId, CommandId, IntentId, TradeId, TradeNumber};

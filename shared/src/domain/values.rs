@@ -323,8 +323,9 @@ impl AlarmKind {
     pub fn severity(self) -> Severity {
         match self {
             Self::LateArrival | Self::FillAfterTerminal => Severity::Notice,
-            Self::CutTooSlow | Self::CalendarDisagrees | Self::BackupFailed | Self::Quarantine => Severity::Warning,
+            Self::CutTooSlow | Self::CalendarDisagrees | Self::BackupFailed => Severity::Warning,
             Self::Naked
+            | Self::Quarantine
             | Self::Unverified
             | Self::NeedsPerson
             | Self::AccountBlind

@@ -1,4 +1,4 @@
-//! `GET /v1/accounts` and `PUT /v1/tokens`.
+//! `GET /v1/accounts`, `PUT /v1/tokens` and `DELETE /v1/tokens/{which}`.
 
 use std::fmt;
 
@@ -38,6 +38,9 @@ pub struct AccountReport {
     pub may_send: bool,
     /// The sentence for the screen; none when all is well.
     pub detail: Option<String>,
+    /// What was seen, in few words, without the times that `since` and `until` tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// When the trouble began.
     pub since: Option<DateTime<Utc>>,
     /// When it ends by itself.
@@ -48,6 +51,39 @@ pub struct AccountReport {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AccountList {
     pub accounts: Vec<AccountReport>,
+}
+
+words! {
+    /// What a token opens: an account at the broker in one world, or ORATS' prices.
+    TokenKind {
+        Sim = "SIM",
+        Sandbox = "SANDBOX",
+        Live = "LIVE",
+        Orats = "ORATS",
+    }
+}
+
+impl TokenKind {
+    /// The world of the broker; none for ORATS.
+    #[must_use]
+    pub fn mode(self) -> Option<BrokerMode> {
+        match self {
+            Self::Sim => Some(BrokerMode::Sim),
+            Self::Sandbox => Some(BrokerMode::Sandbox),
+            Self::Live => Some(BrokerMode::Live),
+            Self::Orats => None,
+        }
+    }
+}
+
+impl From<BrokerMode> for TokenKind {
+    fn from(mode: BrokerMode) -> Self {
+        match mode {
+            BrokerMode::Sim => Self::Sim,
+            BrokerMode::Sandbox => Self::Sandbox,
+            BrokerMode::Live => Self::Live,
+        }
+    }
 }
 
 /// A token on its way to the daemon. It shows itself to no `Debug`.
@@ -61,13 +97,13 @@ impl fmt::Debug for TokenText {
     }
 }
 
-/// `PUT /v1/tokens`: stores a token once the broker has accepted it.
+/// `PUT /v1/tokens`: stores a token once the broker, or ORATS, has accepted it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TokenUpdate {
-    pub mode: BrokerMode,
+    pub mode: TokenKind,
     pub token: TokenText,
-    /// Which of its accounts; needed when it opens more than one.
+    /// Which of its accounts; needed when it opens more than one. ORATS has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account_id: Option<String>,
 }

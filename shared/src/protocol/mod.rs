@@ -8,15 +8,17 @@
 
 pub mod accounts;
 pub mod alarms;
-pub mod chain;
 pub mod commands;
 pub mod events;
 pub mod headers;
 pub mod health;
 pub mod market;
+pub mod performance;
+pub mod prices;
 pub mod problem;
 pub mod settings;
 pub mod sync;
+pub mod tasks;
 pub mod timeline;
 pub mod trades;
 

@@ -63,7 +63,6 @@ words! {
         /// A risk limit; `broken_limits` names each with its setting and value.
         LimitBroken = "limit_broken",
         /// The account holds more than the ledger explains.
-        PositionLarger = "position_larger",
         /// The account holds no such position.
         NoPosition = "no_position",
         /// The two programs speak different protocols.
@@ -93,7 +92,7 @@ impl ProblemCode {
             Self::TimedOut => 408,
             Self::StaleVersion | Self::KeyReused | Self::AlreadyClosing | Self::Ended | Self::NothingHeld => 409,
             Self::EntryWorking | Self::MarketClosed | Self::NoQuote | Self::NothingToChange | Self::AlreadyBegun => 409,
-            Self::SymbolTaken | Self::EntriesStopped | Self::Halted | Self::PositionLarger | Self::NoPosition => 409,
+            Self::SymbolTaken | Self::EntriesStopped | Self::Halted | Self::NoPosition => 409,
             Self::BodyTooLarge => 413,
             Self::Invalid | Self::QuantityTooLarge | Self::PartWithLimit | Self::Expired | Self::OffGrid => 422,
             Self::StopNotBelowBid | Self::TargetNotAboveBid | Self::LegsTooNear | Self::LimitBroken => 422,
@@ -138,7 +137,6 @@ impl ProblemCode {
             Self::EntriesStopped => "Entries are stopped",
             Self::Halted => "Sending has stopped for this account",
             Self::LimitBroken => "A risk limit forbids it",
-            Self::PositionLarger => "The account holds more than the ledger",
             Self::NoPosition => "The account holds no such position",
             Self::ProtocolMismatch => "Client and daemon speak different protocols",
             Self::TooMany => "Too many at once",

@@ -21,6 +21,30 @@ words! {
     }
 }
 
+words! {
+    /// What closed trades are sorted by. What is not known comes last, or first in ascending order.
+    Sort {
+        /// When it ended.
+        Closed = "closed",
+        /// The option symbol: ticker, expiry, right, strike.
+        Symbol = "symbol",
+        Pnl = "pnl",
+        PnlPct = "pnl_pct",
+        /// The multiple of the risk at entry.
+        R = "r",
+        Held = "held",
+        Reason = "reason",
+        Strategy = "strategy",
+    }
+}
+
+words! {
+    Order {
+        Descending = "desc",
+        Ascending = "asc",
+    }
+}
+
 /// Query of `GET /v1/trades`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -33,6 +57,15 @@ pub struct TradeQuery {
     /// Finds ticker, strategy and trade number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub q: Option<String>,
+    /// Only trades of this mode; default: of every one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<BrokerMode>,
+    /// Of closed trades; default: `closed`. With a mode every sort is an index, at any depth.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sort: Option<Sort>,
+    /// Of closed trades; default: `desc`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Order>,
     /// Where the page before ended: its `next_cursor`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
@@ -41,7 +74,65 @@ pub struct TradeQuery {
     pub limit: Option<u32>,
 }
 
-/// A page of trades: open ones oldest first, closed ones newest first.
+/// Query of `GET /v1/trades/totals`: the filter of a list of closed trades.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TotalsQuery {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub q: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<BrokerMode>,
+}
+
+words! {
+    /// How exported trades are written.
+    ExportFormat {
+        /// RFC 4180, with a line of headings. What a spreadsheet would take for a formula is quoted by an
+        /// apostrophe.
+        Csv = "csv",
+        /// A list of trades, as the list answers them.
+        Json = "json",
+    }
+}
+
+/// Query of `GET /v1/trades/export`: a list without its pages.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExportQuery {
+    /// Default: `csv`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<ExportFormat>,
+    /// Default: `closed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<Book>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub q: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<BrokerMode>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sort: Option<Sort>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Order>,
+}
+
+/// What a filter finds, added up: to be asked once for a filter, not with each page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TradeTotals {
+    /// Rows of the list, trades without a position included.
+    pub rows: u64,
+    /// Those with a result, scratches included.
+    pub trades: u64,
+    pub wins: u64,
+    pub losses: u64,
+    /// After fees.
+    pub net: Cash,
+}
+
+/// A page of trades: open ones oldest first, closed ones newest first unless another sort is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TradeList {
     pub items: Vec<Trade>,

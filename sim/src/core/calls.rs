@@ -4,7 +4,7 @@ use super::agenda::Due;
 use super::engine::Engine;
 use super::ids::{AccountId, OrderId};
 use super::ledger::Fact;
-use super::order::{Order, Role, Status};
+use super::order::{Kind, Order, Role, Status};
 use super::refusal::{Refusal, Reject};
 use super::settings::{Refusals, Switch};
 use super::ticket::Change;
@@ -66,6 +66,9 @@ impl Engine {
         if contingent_parent || order.executed > 0 {
             return Err(Refusal::Reject(Reject { code: "OrderContingentChangeNotAllowed" }));
         }
+        if change.duration.is_some_and(|d| d.moves_session(order.duration)) {
+            return Err(Refusal::parameter("duration", "is not valid"));
+        }
         let changed = apply(order.clone(), change);
         self.judge_change(account, &changed)?;
         self.note(Fact::Changed { order: id, price: changed.price, stop: changed.stop });
@@ -111,6 +114,8 @@ fn apply(mut order: Order, change: Change) -> Order {
     order.duration = change.duration.unwrap_or(order.duration);
     order.price = change.price.or(order.price);
     order.stop = change.stop.or(order.stop);
+    order.price = order.price.filter(|_| order.kind.is_some_and(Kind::has_price));
+    order.stop = order.stop.filter(|_| order.kind.is_some_and(Kind::has_stop));
     order.inner.rested = false;
     order.inner.triggered = false;
     order

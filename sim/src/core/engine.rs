@@ -266,17 +266,18 @@ impl Engine {
         while let Some((at, bound)) = self.book.day.next_bound().filter(|(at, _)| *at <= self.book.now) {
             self.book.day.passed = at;
             match bound {
-                Bound::Premarket | Bound::End => {}
+                Bound::Premarket => self.extended_opens(Duration::Pre),
+                Bound::End => self.expire(|o| o.duration == Duration::Post),
                 Bound::Open => self.session_opens(),
-                Bound::Close => self.session_closes(),
+                Bound::Close => {
+                    self.session_closes();
+                    self.extended_opens(Duration::Post);
+                }
                 Bound::Settle => self.settle_expired(),
                 Bound::Midnight => {
                     self.book.day = Day::at(at, self.book.settings.settle_hour);
                     self.new_day();
                 }
-            }
-            if bound == Bound::End {
-                self.expire(|o| o.duration == Duration::Post);
             }
         }
     }

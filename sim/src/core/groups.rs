@@ -176,6 +176,16 @@ impl Engine {
         self.match_working();
     }
 
+    /// A session before or after the regular one begins: what was sent for it opens.
+    pub(super) fn extended_opens(&mut self, duration: super::order::Duration) {
+        let waiting = self.book.live.iter().filter_map(|id| self.book.orders.get(id));
+        let due: Vec<OrderId> = waiting.filter(|o| o.duration == duration && o.inner.armed).map(|o| o.id).collect();
+        for id in due {
+            self.arm(id);
+        }
+        self.match_working();
+    }
+
     fn wake_at_open(&mut self, id: OrderId) {
         let Some(order) = self.book.orders.get_mut(&id) else { return };
         order.inner.rested = false;

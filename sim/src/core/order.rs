@@ -69,6 +69,15 @@ impl Kind {
     }
 }
 
+impl Duration {
+    /// Whether a change from one to the other would move the order to another session.
+    #[must_use]
+    pub fn moves_session(self, other: Self) -> bool {
+        let regular = |d| matches!(d, Self::Day | Self::Gtc);
+        self != other && !(regular(self) && regular(other))
+    }
+}
+
 impl Status {
     /// Whether nothing more can happen to the order.
     #[must_use]

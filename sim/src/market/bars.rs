@@ -71,30 +71,29 @@ impl Market {
         (from, to): (NaiveDate, NaiveDate),
         now: Ms,
     ) -> Vec<Bar> {
-        let Some(index) = self.index(symbol) else { return Vec::new() };
+        let Some(index) = self.index(symbol) else {
+            let listed = self.listed(symbol);
+            return listed.map_or_else(Vec::new, |l| self.option_history(&l, interval, (from, to), now));
+        };
         let last = self.days.number(to.min(now.date()));
         let first = self.days.number(from);
-        let mut bars: Vec<Bar> = Vec::new();
-        let mut group = None;
+        let mut days: Vec<Bar> = Vec::new();
         for number in first..=last {
             let session = self.days.get(number);
             if session.date < from || now < session.open {
                 continue;
             }
-            let bar = self.day_bar(index, number, now);
-            let key = interval.key(session.date);
-            match bars.last_mut().filter(|_| group == Some(key)) {
-                Some(open) => open.absorb(&bar),
-                None => bars.push(bar),
-            }
-            group = Some(key);
+            days.push(self.day_bar(index, number, now));
         }
-        bars
+        gather(days, interval)
     }
 
     /// Bars of `minutes` between two moments of regular sessions, labelled by their start; nothing after `now`.
     pub fn intraday(&mut self, symbol: &Symbol, minutes: i64, (from, to): (Ms, Ms), now: Ms) -> Vec<Bar> {
-        let Some(index) = self.index(symbol) else { return Vec::new() };
+        let Some(index) = self.index(symbol) else {
+            let (listed, size) = (self.listed(symbol), usize::try_from(minutes).unwrap_or(1));
+            return listed.map_or_else(Vec::new, |l| self.option_intraday(&l, size, (from, to), now));
+        };
         let (first, last) = (self.days.number(from.date()), self.days.number(to.min(now).date()));
         let mut bars = Vec::new();
         for number in first..=last {
@@ -145,6 +144,21 @@ impl Market {
     fn fresh_day(&mut self, index: usize, number: i64) -> std::sync::Arc<DayPath> {
         self.cached_number(index, number).unwrap_or_else(|| std::sync::Arc::new(self.lay_out(index, number)))
     }
+}
+
+/// Days put together to weeks or months.
+pub(super) fn gather(days: Vec<Bar>, interval: Interval) -> Vec<Bar> {
+    let mut bars: Vec<Bar> = Vec::new();
+    let mut group = None;
+    for day in days {
+        let key = interval.key(day.at.date());
+        match bars.last_mut().filter(|_| group == Some(key)) {
+            Some(open) => open.absorb(&day),
+            None => bars.push(day),
+        }
+        group = Some(key);
+    }
+    bars
 }
 
 impl Bar {

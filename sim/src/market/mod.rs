@@ -13,6 +13,7 @@ mod days;
 mod feed;
 mod model;
 mod option;
+mod option_bars;
 mod path;
 mod quote;
 mod round;

@@ -61,6 +61,7 @@ pub struct Market {
     /// The market factor's own days, shared by all underlyings.
     factor_cache: BTreeMap<(usize, i64), Arc<Vec<f64>>>,
     pub(super) bars: BTreeMap<(usize, i64), super::bars::Bar>,
+    pub(super) option_minutes: super::option_bars::OptionMinutes,
     pub(super) contracts: BTreeMap<Symbol, Option<Arc<Listed>>>,
     /// The last two days of New York that were asked for, with their bounds: a conversion saved on every price.
     dates: [(Ms, Ms, NaiveDate); 2],
@@ -92,6 +93,7 @@ impl Market {
             cache: vec![Vec::new(); underlyings.len()],
             factor_cache: BTreeMap::new(),
             bars: BTreeMap::new(),
+            option_minutes: BTreeMap::new(),
             contracts: BTreeMap::new(),
             dates: [(Ms(0), Ms(0), anchor); 2],
             year_ranges: vec![None; underlyings.len()],

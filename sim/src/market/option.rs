@@ -139,7 +139,11 @@ impl Market {
             i64::try_from(at(listed.noise ^ 0x51, (now.0 / SECOND * 2 + salt).cast_unsigned()) % 180).unwrap_or(0) + 3
         };
         let bid_size = if bid.is_zero() { 0 } else { size(0) };
-        let last = self.last_print(listed, fear, print_moment(listed.noise, now, session));
+        // The session's last trade is its closing price.
+        let over = now.plus(1) >= session.close;
+        let print = print_moment(listed.noise, now, session);
+        let last =
+            if over { super::option_bars::printed(class, view.worth) } else { self.last_print(listed, fear, print) };
         Touch { bid, ask, bid_size, ask_size: size(1), last }
     }
 
@@ -161,9 +165,7 @@ impl Market {
     fn last_print(&self, listed: &Listed, fear: f64, printed: Ms) -> Decimal {
         let class = self.underlying(listed.index).map_or(OptionClass::Penny, |u| u.options);
         let Some(day) = self.cached_day(listed.index, printed) else { return Decimal::ZERO };
-        let worth = self.terms_at(listed, (day.at(printed), fear, printed)).price();
-        let floor = float(tick_mils(class, worth)) / 1_000.0;
-        to_tick(worth.max(floor), tick_mils(class, worth), Toward::Nearest)
+        super::option_bars::printed(class, self.terms_at(listed, (day.at(printed), fear, printed)).price())
     }
 }
 

@@ -3,9 +3,9 @@
 use rust_decimal::Decimal;
 
 use super::model::{Listed, Market};
-use super::option::{OptionView, print_moment, tick_mils};
+use super::option::{OptionView, print_moment};
 use super::round::{Toward, float, int, to_tick};
-use super::universe::{AssetKind, OptionClass};
+use super::universe::AssetKind;
 use crate::core::{Contract, Symbol, Touch};
 use crate::rng::{at, key, unit};
 use crate::time::{Ms, SECOND};
@@ -179,13 +179,9 @@ impl Market {
         let (contract, index) = (&listed.contract, listed.index);
         let (seen, session) = self.trading_moment(now);
         let (number, _) = self.session_of(seen);
-        let class = self.underlying(index).map_or(OptionClass::Penny, |u| u.options);
-        let rounded = |worth: f64| to_tick(worth.max(0.01), tick_mils(class, worth), Toward::Nearest);
         let started = now >= session.open && session.date == self.date(now);
-        let day = started.then(|| self.option_day(listed, number, seen));
-        let before = self.days.get(number - 1).close.plus(-1);
-        let previous_worth = self.terms(listed, before).price();
-        let previous = rounded(previous_worth);
+        let day = started.then(|| self.option_day(listed, number, now));
+        let previous = self.option_close(listed, number - 1);
         let change = view.touch.last - previous;
         let noise = listed.noise;
         let traded_at = print_moment(noise, seen, &session);
@@ -200,7 +196,7 @@ impl Market {
             contract.strike(),
             if view.terms.call { "Call" } else { "Put" }
         );
-        let close = (now >= session.close || !started).then_some(view.touch.last);
+        let close = (now >= session.close || !started).then(|| self.option_close(listed, number));
         Some(Quote {
             symbol: listed.symbol.clone(),
             description,
@@ -214,7 +210,7 @@ impl Market {
             last_volume: 1 + i64::try_from(at(noise, traded_at.0.cast_unsigned()) % 9).unwrap_or(0),
             traded_at,
             quoted_at: quoted(seen, session.open, session.close),
-            day: day.map(|(o, h, l)| (rounded(o), rounded(h).max(view.touch.last), rounded(l).min(view.touch.last))),
+            day: day.map(|(o, h, l)| (o, h.max(view.touch.last), l.min(view.touch.last))),
             close,
             previous_close: previous,
             year_range: (Decimal::ZERO, Decimal::ZERO),
@@ -223,15 +219,10 @@ impl Market {
         })
     }
 
-    /// Open, high and low of an option today: its worth at the underlying's extremes.
-    fn option_day(&mut self, listed: &Listed, number: i64, now: Ms) -> (f64, f64, f64) {
-        let day = self.day(listed.index, number);
-        let fear = self.fear_at(now);
-        let (high, low) = day.until(now).iter().fold((f64::MIN, f64::MAX), |(h, l), p| (h.max(*p), l.min(*p)));
-        let open = day.points.first().copied().unwrap_or(0.0);
-        let worth = |spot: f64, at: Ms| self.terms_at(listed, (spot, fear, at)).price();
-        let (first, a, b) = (worth(open, day.session.open), worth(high, now), worth(low, now));
-        (first, a.max(b).max(first), a.min(b).min(first))
+    /// How many contracts change hands on a day like the one of `now`.
+    pub(super) fn usual_volume(&mut self, listed: &Listed, now: Ms) -> f64 {
+        let delta = self.view(listed, now).map_or(0.0, |v| v.greeks().delta);
+        self.interest(listed.index, &listed.contract, delta, listed.noise).1
     }
 
     /// Open interest and a usual day's volume: most at the money, most at round strikes.

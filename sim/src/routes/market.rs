@@ -9,7 +9,7 @@ use crate::core::World;
 use crate::market::{AssetKind, Underlying};
 use crate::pipeline::Call;
 use crate::time::Ms;
-use crate::wire::{Answer, Node, one_or_many};
+use crate::wire::{Answer, Node};
 
 pub(crate) fn clock(sim: &mut Sim, call: &Call, who: Who) -> Result<Answer, Answer> {
     let delayed = call.params.is_true("delayed");
@@ -99,8 +99,9 @@ fn security(u: &Underlying) -> Node {
     ])
 }
 
+/// An array also for one: clients that were written against the broker read it so.
 fn securities(found: Vec<Node>) -> Answer {
-    let inner = if found.is_empty() { Node::Null } else { Node::wrap("security", one_or_many(found)) };
+    let inner = if found.is_empty() { Node::Null } else { Node::wrap("security", Node::List(found)) };
     Answer::tree(Node::wrap("securities", inner))
 }
 

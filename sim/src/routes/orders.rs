@@ -68,7 +68,7 @@ fn acknowledged(id: OrderId, partner: bool) -> Answer {
 
 pub(crate) fn place(sim: &mut Sim, call: &Call, who: Who) -> Result<Answer, Answer> {
     let account = account_of(sim, call, who)?;
-    let ticket = read_ticket(&call.params, who.world)?;
+    let ticket = read_ticket(&call.params, who.world, sim.now())?;
     if call.params.is_true("preview") {
         let preview = sim.engine.preview(&account, &ticket)?;
         return Ok(Answer::tree(Node::wrap("order", preview_node(sim, &ticket, &preview))));
@@ -80,7 +80,7 @@ pub(crate) fn place(sim: &mut Sim, call: &Call, who: Who) -> Result<Answer, Answ
 pub(crate) fn change(sim: &mut Sim, call: &Call, who: Who) -> Result<Answer, Answer> {
     let account = account_of(sim, call, who)?;
     let id = order_id(call)?;
-    let change = read_change(&call.params, who.world)?;
+    let change = read_change(&call.params, who.world, sim.now())?;
     Ok(acknowledged(sim.engine.change(&account, id, change)?, true))
 }
 

@@ -11,7 +11,7 @@ use crate::core::{Contract, Symbol, World};
 use crate::market::{Market, OptionPart, Quote, figure};
 use crate::pipeline::Call;
 use crate::time::Ms;
-use crate::wire::{Answer, Node, Written, one_or_many};
+use crate::wire::{Answer, Node, Written, one_or_many, split_symbols};
 
 /// Which face of a quote a client sees.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -90,12 +90,12 @@ impl Shown {
 pub(crate) fn quotes(sim: &mut Sim, call: &Call, who: Who) -> Result<Answer, Answer> {
     let view = View { world: who.world, greeks: call.params.is_true("greeks"), now: sim.now() };
     let mut market = sim.market.lock();
-    let asked = call.params.get("symbols").unwrap_or_default();
-    if let Some(known) = sim.shown.list(&market, asked, view) {
+    let asked = call.params.joined("symbols");
+    if let Some(known) = sim.shown.list(&market, &asked, view) {
         return Ok(Answer::tree(known));
     }
     let (mut found, mut unmatched) = (Vec::new(), Vec::new());
-    for symbol in call.params.each_symbol("symbols") {
+    for symbol in split_symbols(&asked) {
         match sim.shown.quote(&mut market, &symbol, view) {
             Some(quote) => found.push(quote),
             None => unmatched.push(Node::Text(symbol.into_owned())),
@@ -111,7 +111,7 @@ pub(crate) fn quotes(sim: &mut Sim, call: &Call, who: Who) -> Result<Answer, Ans
     if !unmatched.is_empty() {
         fields.push(("unmatched_symbols", Node::wrap("symbol", one_or_many(unmatched))));
     }
-    Ok(Answer::tree(sim.shown.keep_list(asked, view, Node::wrap("quotes", Node::Map(fields)))))
+    Ok(Answer::tree(sim.shown.keep_list(&asked, view, Node::wrap("quotes", Node::Map(fields)))))
 }
 
 /// A quote as a world sees it: the sandbox is late and has no indices.

@@ -33,12 +33,15 @@ struct Subscribe {
     sessionid: String,
     #[serde(default)]
     exclude_accounts: Vec<AccountId>,
+    #[serde(default)]
+    linebreak: bool,
 }
 
 struct Subscription {
     id: String,
     accounts: Vec<AccountId>,
     wants_orders: bool,
+    linebreak: bool,
 }
 
 /// One stream's side of things.
@@ -66,7 +69,8 @@ impl Listener {
         accounts.retain(|a| !frame.exclude_accounts.contains(a));
         // The documents say `order`; clients that were written against the broker also say `orders`.
         let wants_orders = frame.events.is_empty() || frame.events.iter().any(|e| e == "order" || e == "orders");
-        self.subscription = Some(Subscription { id: frame.sessionid, accounts, wants_orders });
+        let linebreak = frame.linebreak;
+        self.subscription = Some(Subscription { id: frame.sessionid, accounts, wants_orders, linebreak });
         Ok(())
     }
 
@@ -111,7 +115,9 @@ pub(crate) async fn serve(app: Arc<App>, mut socket: WebSocket) {
                 None => break,
             },
         };
+        let linebreak = listener.subscription.as_ref().is_some_and(|s| s.linebreak);
         for text in texts {
+            let text = if linebreak { text + "\n" } else { text };
             if socket.send(Message::Text(text.into())).await.is_err() {
                 return;
             }
@@ -127,6 +133,7 @@ pub(crate) fn serve_http(app: &Arc<App>, call: &Call) -> Response<Body> {
         events: call.params.list("events"),
         sessionid: call.params.get("sessionid").unwrap_or_default().to_owned(),
         exclude_accounts: call.params.list("excludeAccounts").into_iter().map(AccountId).collect(),
+        linebreak: true,
     };
     if let Err(why) = listener.subscribe(frame) {
         return Answer::text(StatusCode::UNAUTHORIZED, why).into_http(Format::Json).map(Body::from);

@@ -3,11 +3,13 @@
 use http::StatusCode;
 
 use super::answer::{Answer, Body};
+use super::node::Node;
 
 /// An Apigee fault.
 pub(crate) fn fault(status: StatusCode, text: &str, code: &str) -> Answer {
-    let body = serde_json::json!({"fault": {"faultstring": text, "detail": {"errorcode": code}}});
-    Answer::new(status, Body::Json(body.to_string()))
+    let inner = Node::wrap("errorcode", Node::text(code));
+    let fault = Node::Map(vec![("faultstring", Node::text(text)), ("detail", inner)]);
+    Answer::new(status, Body::Json(Node::wrap("fault", fault).to_json()))
 }
 
 /// The page that a gateway shows when nobody is behind it.

@@ -14,5 +14,5 @@ pub(crate) use errors::{fault, html_page};
 pub(crate) use limits::{Bucket, Count, Limits, too_many};
 pub(crate) use node::{Node, Written, nullable, one_or_many};
 pub(crate) use orders::{NumberStyle, notice_node, order_node};
-pub(crate) use params::Params;
+pub(crate) use params::{Params, split_symbols};
 pub(crate) use ticket::{read_change, read_ticket};

@@ -29,15 +29,16 @@ impl Params {
         self.get(name).is_some_and(|v| v.eq_ignore_ascii_case("true"))
     }
 
-    /// A list with commas between, in capitals.
+    /// A list with commas between, or with its name again and again, in capitals.
     pub(crate) fn symbols(&self, name: &str) -> Vec<String> {
-        self.each_symbol(name).map(Cow::into_owned).collect()
+        split_symbols(&self.joined(name)).map(Cow::into_owned).collect()
     }
 
-    /// The same, one after the other.
-    pub(crate) fn each_symbol(&self, name: &str) -> impl Iterator<Item = Cow<'_, str>> {
-        let text = self.get(name).unwrap_or_default();
-        text.split(',').map(str::trim).filter(|s| !s.is_empty()).map(capitals)
+    /// All values of a name with commas between: as a list is asked for by most, and by those who repeat its name.
+    pub(crate) fn joined(&self, name: &str) -> Cow<'_, str> {
+        let mut all = self.0.iter().filter(|(k, _)| k == name).map(|(_, v)| v.trim());
+        let first = all.next().unwrap_or_default();
+        all.fold(Cow::Borrowed(first), |joined, next| Cow::Owned(format!("{joined},{next}")))
     }
 
     /// A list as streams take it: with commas between, or the name again and again.
@@ -72,6 +73,11 @@ impl Params {
     }
 }
 
+/// The symbols of a list with commas between.
+pub(crate) fn split_symbols(text: &str) -> impl Iterator<Item = Cow<'_, str>> {
+    text.split(',').map(str::trim).filter(|s| !s.is_empty()).map(capitals)
+}
+
 /// A new text only where there are small letters.
 fn capitals(text: &str) -> Cow<'_, str> {
     if text.bytes().any(|b| b.is_ascii_lowercase()) { text.to_ascii_uppercase().into() } else { text.into() }
@@ -94,6 +100,8 @@ mod tests {
         let p = Params::read("filter=quote&filter=trade,%20summary,", b"symbols=SPY");
         assert_eq!(p.list("filter"), ["quote", "trade", "summary"]);
         assert_eq!((p.list("symbols").len(), p.list("none").len()), (1, 0));
+        let p = Params::read("symbols=spy&symbols=AAPL,qqq", b"");
+        assert_eq!(p.symbols("symbols"), ["SPY", "AAPL", "QQQ"]);
     }
 
     #[test]

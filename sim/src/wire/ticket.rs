@@ -3,16 +3,21 @@
 use rust_decimal::Decimal;
 
 use super::params::Params;
+use crate::calendar;
 use crate::core::{Change, Class, Contract, Duration, Kind, Leg, Net, Refusal, Side, Symbol, Ticket, World};
+use crate::time::{MINUTE, Ms};
 
 type Read<T> = Result<T, Refusal>;
+
+/// The session before the regular one ends at 09:24.
+const PREMARKET_ENDS: i64 = 6 * MINUTE;
 
 fn invalid<T>(name: &str) -> Read<T> {
     Err(Refusal::parameter(name, "is not valid"))
 }
 
 /// Reads a request to place an order.
-pub(crate) fn read_ticket(params: &Params, world: World) -> Read<Ticket> {
+pub(crate) fn read_ticket(params: &Params, world: World, now: Ms) -> Read<Ticket> {
     let Some(class) = params.get("class").and_then(|c| Class::parse(&c.to_ascii_lowercase())) else {
         return invalid("class");
     };
@@ -23,20 +28,20 @@ pub(crate) fn read_ticket(params: &Params, world: World) -> Read<Ticket> {
         Class::Oto | Class::Oco | Class::Otoco => read_group(params, class, tag)?,
     };
     for leg in &ticket.legs {
-        check_session(leg.duration, world)?;
+        check_session(leg.duration, world, now)?;
     }
     Ok(ticket)
 }
 
 /// Reads a request to change an order.
-pub(crate) fn read_change(params: &Params, world: World) -> Read<Change> {
+pub(crate) fn read_change(params: &Params, world: World, now: Ms) -> Read<Change> {
     let kind = params.get("type").map(|t| read_kind(Some(t), "type")).transpose()?;
     if kind.is_some_and(|k| matches!(k, Kind::Debit | Kind::Credit | Kind::Even)) {
         return invalid("type");
     }
     let duration = params.get("duration").map(|d| read_duration(Some(d), "duration")).transpose()?;
     if let Some(duration) = duration {
-        check_session(duration, world)?;
+        check_session(duration, world, now)?;
     }
     let price = params.get("price").map(|p| read_price(Some(p), "price")).transpose()?.flatten();
     let stop = params.get("stop").map(|p| read_price(Some(p), "stop")).transpose()?.flatten();
@@ -54,13 +59,19 @@ fn read_tag(params: &Params) -> Read<Option<String>> {
     Ok(Some(tag.to_owned()))
 }
 
-/// The sandbox knows no trading outside the session.
-fn check_session(duration: Duration, world: World) -> Read<()> {
-    match (duration, world) {
-        (Duration::Pre, World::Sandbox) => Err(Refusal::parameter("duration", "pre market no longer available")),
-        (Duration::Post, World::Sandbox) => Err(Refusal::parameter("duration", "post market no longer available")),
-        (Duration::Pre | Duration::Post, World::Live) | (Duration::Day | Duration::Gtc, _) => Ok(()),
+/// The sandbox knows no trading outside the session. In the live world an order for a session before or after the
+/// regular one is taken until that session is over.
+fn check_session(duration: Duration, world: World, now: Ms) -> Read<()> {
+    let today = calendar::session(now.date());
+    let (name, over) = match duration {
+        Duration::Day | Duration::Gtc => return Ok(()),
+        Duration::Pre => ("pre", today.is_some_and(|s| now >= s.open.plus(-PREMARKET_ENDS))),
+        Duration::Post => ("post", today.is_some_and(|s| now >= s.end)),
+    };
+    if over || world == World::Sandbox {
+        return Err(Refusal::parameter("duration", &format!("{name} market no longer available")));
     }
+    Ok(())
 }
 
 fn read_single(params: &Params, class: Class) -> Read<Leg> {

@@ -261,6 +261,24 @@ fn s3_6_the_list_rolls_at_midnight_in_new_york_and_keeps_working_gtc() {
 }
 
 #[test]
+fn s6_day_orders_end_with_an_early_close_and_gtc_ones_do_not() {
+    let feed = blotter_sim::core::FixedFeed::default();
+    feed.set("SPY", "600.00", "600.01");
+    let at = |hour| Ms::at_et("2026-11-27".parse().unwrap(), hour, 0);
+    let mut engine = blotter_sim::core::Engine::new(Settings::default(), Box::new(feed), 7, at(12));
+    engine.open_account(Opening::new("6YA00001", World::Live));
+    let account = blotter_sim::core::AccountId("6YA00001".into());
+    let leg = Leg::market(Side::Buy, "SPY", 1).at(dec("500.00"));
+    let day = engine.place(&account, &Ticket::single(leg.clone())).unwrap();
+    let gtc = engine.place(&account, &Ticket::single(leg.gtc())).unwrap();
+    engine.advance_to(at(13).plus(-1));
+    assert_eq!(engine.order(&account, day).unwrap().status, Status::Open);
+    engine.advance_to(at(13).plus(SECOND));
+    let status = |id| engine.order(&account, id).unwrap().status;
+    assert_eq!((status(day), status(gtc)), (Status::Expired, Status::Open));
+}
+
+#[test]
 fn s3_6_an_order_stays_pending_while_the_market_is_closed_and_opens_at_half_past_nine() {
     let mut b = Bench::at(Settings::default(), World::Live, 8, 0);
     let id = b.place(Ticket::single(Leg::market(Side::BuyToOpen, CALL, 1)));

@@ -11,9 +11,13 @@ use blotter_daemon::auth::{Admission, SystemDirectory};
 use blotter_daemon::calendar::{Calendar, Force, MarketClock};
 use blotter_daemon::clock::Clock;
 use blotter_daemon::config::Config;
+use blotter_daemon::context::Collector;
 use blotter_daemon::db::{DatabaseConfig, Db, DbState};
 use blotter_daemon::events::{Hub, HubParts};
 use blotter_daemon::health::HealthBoard;
+use blotter_daemon::prices::sources::OratsDesk;
+use blotter_daemon::prices::{Board, Chains, Recorder};
+use blotter_daemon::schedule::TaskBoard;
 use blotter_daemon::telemetry::Metrics;
 use blotter_daemon::trades::runtime::bells::Bells;
 use blotter_daemon::trades::runtime::desk::Counter;
@@ -61,19 +65,33 @@ impl Ours {
             db: db.clone(),
             accounts: accounts.clone(),
             clock: clock.clone(),
-            calendar,
+            calendar: Arc::new(Calendar::new()),
             force: Force::No,
             kill_file: None,
             bells: Bells::default(),
         };
+        let recorder = Recorder {
+            db: db.clone(),
+            accounts: accounts.clone(),
+            orats: OratsDesk::new(accounts.clone(), None, clock.clone()),
+            clock: clock.clone(),
+            calendar: Arc::new(Calendar::new()),
+            force: Force::No,
+            board: Board::default(),
+        };
         let api = Arc::new(Api {
             accounts,
             counter,
+            orats: recorder.orats.clone(),
+            board: recorder.board.clone(),
+            chains: Chains::new(recorder.clone()),
+            collector: Collector::new(recorder),
             db,
             hub,
             health: health.clone(),
             market,
             metrics,
+            tasks: TaskBoard::new(app::timetable(&config.market, Arc::new(Calendar::new()))),
             clock: clock.clone(),
             limits: config.limits.clone(),
             policy: Policy { live: LiveTrading::Locked },
@@ -82,7 +100,10 @@ impl Ours {
         let (listener, file) = BoundSocket::bind(socket, None)?.into_parts();
         let own_uid = nix::unistd::getuid().as_raw();
         let admission = Admission::new(own_uid, config.auth.clone(), SystemDirectory, clock);
-        tasks.spawn(serve(listener, Accept { api, admission, tasks: tasks.clone(), kill }));
+        tasks.spawn(serve(
+            listener,
+            Accept { api, admission, tasks: tasks.clone(), kill, recheck: std::time::Duration::from_secs(15) },
+        ));
         Ok(Self { health, _file: file, _stop: stop.drop_guard(), _cluster: cluster })
     }
 

@@ -144,7 +144,24 @@ pub enum Deny {
     StopAboveBid,
     Final(OrderState),
     NoSuchOrder,
+    Unavailable,
     Other(&'static str),
+}
+
+impl Deny {
+    /// In the broker's own words.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match self {
+            Self::CrossZero => "LongPositionCrossZero".to_owned(),
+            Self::NoPosition => "UnexpectedSellOrderOption".to_owned(),
+            Self::StopAboveBid => "SellStopOrderStopPriceGreaterBid".to_owned(),
+            Self::Unavailable => "OmsUnavailable".to_owned(),
+            Self::Final(state) => format!("order already in finalized state: {state:?}"),
+            Self::NoSuchOrder => "no such order".to_owned(),
+            Self::Other(why) => (*why).to_owned(),
+        }
+    }
 }
 
 /// How an order that was accepted goes on.
@@ -215,7 +232,7 @@ impl Broker {
             day_order: order.shape.is_for_the_day(),
             created: now,
             day: self.day,
-            reason: denial.as_ref().map(|denial| format!("{denial:?}")),
+            reason: denial.as_ref().map(Deny::words),
             doomed: denial.is_some() || order.refused_later,
         });
         self.touch(now);

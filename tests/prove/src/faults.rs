@@ -74,6 +74,14 @@ classes! {
     StoreSlow = "store-slow",
     /// The wall clock of a daemon jumps.
     ClockJump = "clock-jump",
+    /// For half a minute and more the list of positions is empty.
+    PositionsGone = "positions-gone",
+    /// An order stays pending for long before it gets to the market, or is refused.
+    SlowOpen = "slow-open",
+    /// A leg of a pair dies alone, or somebody moves its stop.
+    LegDies = "leg-dies",
+    /// For half a minute and more the broker's machinery refuses what is sold.
+    Unwell = "unwell",
 }
 
 /// One fault that happened: its class and the how-manieth use of that class it was.

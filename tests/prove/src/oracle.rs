@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use blotter_daemon::trades::facts::{Intent, Trade};
+use blotter_daemon::trades::facts::{FlatCause, Intent, Shape, Trade};
 use blotter_daemon::trades::pnl;
 use blotter_daemon::trades::ports::{LeaseAnswer, Placement};
 use blotter_shared::domain::{AlarmKind, CloseReason, IntentRole, IntentState, TradeStatus};
@@ -19,7 +19,7 @@ pub struct Oracle {
     pub violations: Vec<String>,
     /// How often something worth reaching was reached.
     pub marks: BTreeMap<&'static str, u64>,
-    /// Seconds of market time in a row that each contract was held without cover.
+    /// Seconds in a row that each contract was held without cover.
     bare: BTreeMap<usize, u64>,
     /// When an alarm about each contract was last open.
     told: BTreeMap<usize, u64>,
@@ -50,10 +50,13 @@ impl Oracle {
     }
 }
 
-/// Market seconds that a position may be bare before somebody must have been told. With processes
+/// Seconds that a position may be bare before somebody must have been told. With processes
 /// that die and databases that fail the alarm needs somebody who is up.
 const BARE_DISTURBED: u64 = 240;
 const BARE_CALM: u64 = 90;
+const NIGHT: u64 = 60;
+/// Refusals of a bracket must have gone on for so long before its position is sold for them.
+const REFUSED: i64 = 60;
 /// The longest pass, and a little.
 const PASS: u64 = 25;
 /// After a sale by somebody else nobody can exclude a race for so long.
@@ -72,6 +75,7 @@ pub fn check(world: &mut World) {
         bare(world, at);
     }
     entries(world);
+    quarantines(world);
     count_steps(world);
     if let Some(since) = world.oracle.calm_since {
         liveness(world, since);
@@ -99,8 +103,14 @@ fn bare(world: &mut World, at: usize) {
     let Some(contract) = world.broker.contracts.get(at) else { return };
     let symbol = contract.symbol.clone();
     let live = world.broker.orders.iter().filter(|order| order.symbol == at && !order.buys && !order.doomed);
-    let cover: i64 = live.filter(|order| order.own_tag().is_some()).map(|order| i64::from(order.remaining())).sum();
-    let exposed = contract.position > cover && world.broker.open;
+    let stop_wanted = |symbol: &str| {
+        let trades = world.store.book.trades.values().filter(|trade| trade.spec.symbol.as_str() == symbol);
+        trades.max_by_key(|trade| trade.spec.asked_at).is_some_and(|trade| trade.wish.stop.is_some())
+    };
+    let with_stop = stop_wanted(&symbol);
+    let own = live.filter(|order| order.own_tag().is_some() && covers(order, with_stop, world.broker.open));
+    let cover: i64 = own.map(|order| i64::from(order.remaining())).sum();
+    let exposed = contract.position > cover;
     let wanted = world.store.book.trades.values().filter(|trade| trade.spec.symbol.as_str() == symbol);
     let owner = wanted.max_by_key(|trade| trade.spec.asked_at);
     let by_choice = owner.is_none_or(|trade| trade.wish.stop.is_none() && !trade.wish.is_flat());
@@ -111,6 +121,9 @@ fn bare(world: &mut World, at: usize) {
         [Class::CrashBefore, Class::CrashAfter, Class::Pause, Class::StoreDown, Class::StoreSlow, Class::CommitLost];
     let disturbed = rough.iter().any(|class| world.streams.rate(*class) > 0) || world.crash_at.is_some();
     let limit = if disturbed { BARE_DISTURBED } else { BARE_CALM };
+    // By night a quiet loop looks once a minute.
+    let night = world.gaps.iter().any(|gap| (gap.from..gap.to + PASS).contains(&world.second()));
+    let limit = if night { limit + NIGHT } else { limit };
     let id = owner.map(Trade::id);
     let now = world.second();
     if world.store.book.alarms.iter().any(|alarm| alarm.trade == id && tells(alarm.kind)) {
@@ -122,6 +135,17 @@ fn bare(world: &mut World, at: usize) {
     if seconds > limit && !told {
         world.oracle.fail(format!("I4 bare for {seconds} s and nobody was told"));
     }
+}
+
+/// It is at the market, where there is one, and has a leg that ends a loss: a stop near the price that was ever asked for,
+/// or a sale.
+fn covers(order: &crate::broker::SimOrder, with_stop: bool, at_market: bool) -> bool {
+    let ends_a_loss = |leg: &crate::broker::Leg| match leg.kind {
+        crate::broker::Kind::Market => true,
+        crate::broker::Kind::Stop(stop) => stop > 10,
+        crate::broker::Kind::Limit(_) => !with_stop,
+    };
+    (order.open || !at_market) && order.legs.iter().any(|leg| !leg.state.is_final() && ends_a_loss(leg))
 }
 
 fn tells(kind: AlarmKind) -> bool {
@@ -152,6 +176,14 @@ fn entries(world: &mut World) {
     }
 }
 
+/// I12, while it lasts: one that nothing explains must not be there for a second.
+fn quarantines(world: &mut World) {
+    let quarantine = world.store.book.trades.values().find_map(|trade| trade.marks.quarantine.as_ref());
+    if let Some(reason) = quarantine.filter(|_| world.oracle.excuses.is_empty()).map(|found| found.reason.clone()) {
+        world.oracle.fail(format!("I12 a quarantine without a cause: {reason}"));
+    }
+}
+
 /// I11, and that a send follows its gate within the deadline.
 pub fn sent(world: &mut World, _daemon: usize, order: &Placement) {
     let now = world.now;
@@ -163,6 +195,16 @@ pub fn sent(world: &mut World, _daemon: usize, order: &Placement) {
     if intent.role == IntentRole::Entry && age > 19_000 && !jumpy {
         world.oracle.fail(format!("I11 an entry is sent {} s after it was asked for", age / 1000));
         return;
+    }
+    // I18: only refusals that last sell a position.
+    if trade.wish.flat == Some(FlatCause::CannotProtect) && intent.role == IntentRole::Emergency && !jumpy {
+        let refused = trade.exits().filter(|exit| exit.state == IntentState::Rejected || exit.refusal.is_some());
+        let first = refused.filter_map(|exit| exit.sent_at).min();
+        let lasted = first.map_or(0, |first| (world.wall() - first).num_seconds());
+        if lasted < REFUSED {
+            world.oracle.fail(format!("I18 a position is sold {lasted} s after the first refusal"));
+            return;
+        }
     }
     let gate = world.store.gated.get(&intent.id).copied();
     if gate.is_some_and(|gate| now > gate + 3_100) {
@@ -315,14 +357,12 @@ fn ledger(world: &mut World, trade: &Trade) {
 
 /// I5, I12, L2.
 fn rest(world: &mut World, trade: &Trade) {
-    if let Some(quarantine) = &trade.marks.quarantine {
+    if let Some(quarantine) = trade.marks.quarantine.clone() {
         let told = world.store.book.alarms.iter().any(|alarm| alarm.trade == Some(trade.id()));
         if !told {
             world.oracle.fail("I5 a quarantine without an alarm".to_owned());
         }
-        if world.oracle.excuses.is_empty() {
-            world.oracle.fail(format!("I12 a quarantine without a cause: {}", quarantine.reason));
-        }
+        world.note(|| format!("at rest in quarantine: {}", quarantine.reason));
         return;
     }
     let symbol = trade.spec.symbol.as_str();
@@ -381,10 +421,15 @@ fn at_hold(world: &mut World, trade: &Trade, position: i64, own: &[crate::broker
     }
 }
 
-fn has_shape(own: &[crate::broker::SimOrder], shape: blotter_daemon::trades::facts::Shape) -> bool {
-    let kinds: Vec<crate::broker::Kind> = own.iter().flat_map(|order| &order.legs).map(|leg| leg.kind).collect();
-    let stop = shape.stop().map(|price| crate::broker::Kind::Stop(crate::broker::cents(price)));
-    stop.is_none_or(|stop| kinds.contains(&stop))
+fn has_shape(own: &[crate::broker::SimOrder], shape: Shape) -> bool {
+    let alive = own.iter().flat_map(|order| &order.legs).filter(|leg| !leg.state.is_final());
+    let kinds: Vec<crate::broker::Kind> = alive.map(|leg| leg.kind).collect();
+    // After refusals the bracket stands on the coarser grid.
+    let is_there = |stop: crate::broker::Kind| kinds.contains(&stop);
+    let has = |shape: Shape| {
+        shape.stop().is_none_or(|price| is_there(crate::broker::Kind::Stop(crate::broker::cents(price))))
+    };
+    has(shape) || has(blotter_daemon::trades::pricing::coarse(shape))
 }
 
 /// I17: the result is what the broker's ledger says, to the cent.

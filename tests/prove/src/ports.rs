@@ -9,8 +9,8 @@ use std::time::Duration;
 use blotter_daemon::trades::facts::{AlarmChange, Book, Change};
 use blotter_daemon::trades::ports::{
     Allowance, BrokerLeg, BrokerOrder, BrokerPort, Clock, CommitError, Fence, Holder, LeaseAnswer, LegKind, Lookup,
-    OrderId, OrderPage, Placement, Position, Quote, ReadFailure, Refusal, RefusalKind, Rest, Session, Sessions, Side,
-    Store, StoreError, Symbol, WriteOutcome,
+    OrderId, OrderPage, OrderState, Placement, Position, Quote, ReadFailure, Refusal, RefusalKind, Rest, Session,
+    Sessions, Side, Store, StoreError, Symbol, WriteOutcome,
 };
 use blotter_shared::domain::Cash;
 use chrono::{DateTime, NaiveDate, Utc};
@@ -327,9 +327,10 @@ fn refusal(deny: &Deny) -> Refusal {
         Deny::NoPosition => RefusalKind::NoPosition,
         Deny::StopAboveBid => RefusalKind::StopAboveBid,
         Deny::Final(state) => RefusalKind::AlreadyFinal(*state),
+        Deny::Unavailable => RefusalKind::Unavailable,
         Deny::NoSuchOrder | Deny::Other(_) => RefusalKind::Other,
     };
-    Refusal { kind, text: format!("{deny:?}") }
+    Refusal { kind, text: deny.words() }
 }
 
 impl BrokerPort for Port {
@@ -367,7 +368,7 @@ impl BrokerPort for Port {
     fn positions(&self) -> impl Future<Output = Result<Vec<Position>, ReadFailure>> + Send {
         self.call(move |world, daemon, call| {
             read(world, daemon, call, move |world, age| {
-                if world.streams.strikes(Class::EmptyList).is_some() {
+                if world.streams.strikes(Class::EmptyList).is_some() || positions_gone(world) {
                     return Vec::new();
                 }
                 let view = world.broker.view(world.second(), age);
@@ -431,10 +432,40 @@ impl BrokerPort for Port {
     }
 }
 
+/// The list of positions is empty for longer than a flap, and the orders are all there.
+fn positions_gone(world: &mut World) -> bool {
+    if world.now >= world.gone_until
+        && let Some(size) = world.streams.strikes(Class::PositionsGone)
+    {
+        let span = 25_000 + size % 65_000;
+        world.gone_until = world.now + span;
+        world.oracle.excuses.push("positions gone");
+        world.oracle.count("positions-gone");
+        world.note(|| format!("the list of positions is empty for {} s", span / 1000));
+    }
+    world.now < world.gone_until
+}
+
+/// The broker's machinery takes nothing for longer than a few attempts.
+fn is_unwell(world: &mut World) -> bool {
+    if world.now >= world.unwell_until
+        && let Some(size) = world.streams.strikes(Class::Unwell)
+    {
+        let span = 20_000 + size % 60_000;
+        world.unwell_until = world.now + span;
+        world.oracle.count("unwell");
+        world.note(|| format!("the broker takes no sale for {} s", span / 1000));
+    }
+    world.now < world.unwell_until
+}
+
 fn arrive(world: &mut World, order: &Placement, denies_later: bool, refused_later: bool) -> Result<i64, Deny> {
     let contracts = world.broker.contracts.iter();
     let symbol = contracts.into_iter().position(|contract| contract.symbol == order.symbol.as_str());
     let symbol = symbol.ok_or(Deny::Other("no such contract"))?;
+    if order.shape.is_sell() && is_unwell(world) {
+        return Err(Deny::Unavailable);
+    }
     let now = world.second();
     let quantity = order.quantity.get();
     let new = NewOrder { tag: order.tag.clone(), symbol, quantity, shape: order.shape, denies_later, refused_later };
@@ -445,9 +476,29 @@ fn arrive(world: &mut World, order: &Placement, denies_later: bool, refused_late
         Fate::Opens { after: world.streams.between(Class::Delays, 20, 2500) }
     };
     let (Fate::Opens { after } | Fate::Refused { after }) = fate;
+    let after = after + world.streams.strikes(Class::SlowOpen).map_or(0, |size| 2_000 + size % 50_000);
+    if let Some(size) = world.streams.strikes(Class::LegDies) {
+        world.later(after + 1_000 + size % 30_000, move |world| leg_dies(world, id, size));
+    }
     world.later(after, move |world| world.broker.settle(id, world.second()));
     world.oracle.arrived(&order.tag);
     Ok(id)
+}
+
+/// One leg of a pair comes to an end, or its stop is moved, and the rest of it goes on.
+fn leg_dies(world: &mut World, id: i64, how: u64) {
+    let now = world.second();
+    let Some(order) = world.broker.order_mut(id).filter(|order| order.open && !order.state.is_final()) else { return };
+    let [target, stop] = order.legs.as_mut_slice() else { return };
+    match how % 4 {
+        0 => stop.state = OrderState::Rejected,
+        1 => stop.state = OrderState::Canceled,
+        2 => target.state = OrderState::Canceled,
+        _ => stop.kind = Kind::Stop(10),
+    }
+    world.broker.touch(now);
+    world.oracle.count("leg-died");
+    world.note(|| format!("a leg of {id} dies alone, in manner {}", how % 4));
 }
 
 fn cancel(world: &mut World, id: i64) -> Result<i64, Deny> {
@@ -496,11 +547,12 @@ fn stranger(world: &World, n: usize) -> BrokerOrder {
         symbol: Symbol::new("OTHR260320C00010000"),
         side: Side::Buy,
         quantity: 1,
-        state: blotter_daemon::trades::ports::OrderState::Filled,
+        state: OrderState::Filled,
+        head: OrderState::Filled,
         legs: vec![BrokerLeg {
             id,
             kind: LegKind::Market,
-            state: blotter_daemon::trades::ports::OrderState::Filled,
+            state: OrderState::Filled,
             executed: 1,
             average: Some(Decimal::ONE),
         }],
@@ -512,6 +564,7 @@ fn stranger(world: &World, n: usize) -> BrokerOrder {
 /// An order as the list shows it.
 pub fn shown(world: &World, order: &SimOrder) -> BrokerOrder {
     let now = world.second();
+    let told = |state: OrderState| if state == OrderState::Live && !order.open { OrderState::Pending } else { state };
     let legs = order.legs.iter().map(|leg| BrokerLeg {
         id: OrderId(leg.id),
         kind: match leg.kind {
@@ -519,7 +572,7 @@ pub fn shown(world: &World, order: &SimOrder) -> BrokerOrder {
             Kind::Limit(cents) => LegKind::Limit(price(cents)),
             Kind::Stop(cents) => LegKind::Stop(price(cents)),
         },
-        state: leg.state,
+        state: told(leg.state),
         executed: leg.executed,
         average: (leg.executed > 0 && leg.priced_at <= now).then(|| average(leg.value, leg.executed)),
     });
@@ -530,7 +583,8 @@ pub fn shown(world: &World, order: &SimOrder) -> BrokerOrder {
         symbol: Symbol::new(symbol),
         side: if order.buys { Side::Buy } else { Side::Sell },
         quantity: order.quantity,
-        state: order.state,
+        state: told(order.state),
+        head: told(order.state),
         legs: legs.collect(),
         created_at: world.at_millis(order.created * 1000),
         reason: order.reason.clone(),

@@ -37,11 +37,13 @@ pub enum Family {
     Midnight,
     /// Requests that arrive after the longest delivery time, when they were proven absent.
     Late,
+    /// The broker's books disagree with each other for longer than a moment.
+    Books,
 }
 
 impl Family {
     pub const EVERY: &'static [Self] =
-        &[Self::Swarm, Self::Zombies, Self::Blind, Self::Lost, Self::Midnight, Self::Late];
+        &[Self::Swarm, Self::Zombies, Self::Blind, Self::Lost, Self::Midnight, Self::Late, Self::Books];
 
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -52,6 +54,7 @@ impl Family {
             Self::Lost => "lost",
             Self::Midnight => "midnight",
             Self::Late => "late",
+            Self::Books => "books",
         }
     }
 
@@ -64,6 +67,7 @@ impl Family {
             2 => Self::Lost,
             3 => Self::Midnight,
             4 => Self::Late,
+            8 | 9 => Self::Books,
             _ => Self::Swarm,
         }
     }
@@ -125,6 +129,7 @@ pub fn finish(sim: &mut Sim) -> Report {
 fn calm(world: &mut World) {
     world.streams.armed = false;
     world.crash_at = None;
+    (world.gone_until, world.unwell_until) = (0, 0);
     world.oracle.calm_since = Some(STORMY);
     world.note(|| "--- faults are off".to_owned());
 }
@@ -185,30 +190,33 @@ fn draw(mut streams: Streams, plan: &Plan) -> World {
     world
 }
 
+/// A little of everything.
+const SWARM: &[(Class, &[u32])] = &[
+    (Class::RequestLost, &[0, 0, 60, 200]),
+    (Class::AnswerLost, &[0, 0, 100, 300]),
+    (Class::RequestLate, &[0, 0, 150]),
+    (Class::Gateway, &[0, 0, 100]),
+    (Class::NoConnection, &[0, 0, 100]),
+    (Class::StaleRead, &[0, 0, 250]),
+    (Class::EmptyList, &[0, 0, 60]),
+    (Class::MissingOrder, &[0, 0, 60]),
+    (Class::MissingTag, &[0, 0, 60]),
+    (Class::AsyncReject, &[0, 0, 0, 250]),
+    (Class::LatePrice, &[0, 300]),
+    (Class::CrashBefore, &[0, 0, 3, 12]),
+    (Class::CrashAfter, &[0, 0, 3, 12]),
+    (Class::Pause, &[0, 0, 8]),
+    (Class::CommitLost, &[0, 0, 40]),
+    (Class::StoreDown, &[0, 0, 40]),
+    (Class::StoreSlow, &[0, 0, 60]),
+    (Class::ClockJump, &[0, 0, 0, 8]),
+    (Class::RequestVeryLate, &[0, 0, 0, 0, 0, 40]),
+];
+
 /// The rates at which each class of fault strikes.
 fn rates(streams: &mut Streams, family: Family) {
     let table: &[(Class, &[u32])] = match family {
-        Family::Swarm => &[
-            (Class::RequestLost, &[0, 0, 60, 200]),
-            (Class::AnswerLost, &[0, 0, 100, 300]),
-            (Class::RequestLate, &[0, 0, 150]),
-            (Class::Gateway, &[0, 0, 100]),
-            (Class::NoConnection, &[0, 0, 100]),
-            (Class::StaleRead, &[0, 0, 250]),
-            (Class::EmptyList, &[0, 0, 60]),
-            (Class::MissingOrder, &[0, 0, 60]),
-            (Class::MissingTag, &[0, 0, 60]),
-            (Class::AsyncReject, &[0, 0, 0, 250]),
-            (Class::LatePrice, &[0, 300]),
-            (Class::CrashBefore, &[0, 0, 3, 12]),
-            (Class::CrashAfter, &[0, 0, 3, 12]),
-            (Class::Pause, &[0, 0, 8]),
-            (Class::CommitLost, &[0, 0, 40]),
-            (Class::StoreDown, &[0, 0, 40]),
-            (Class::StoreSlow, &[0, 0, 60]),
-            (Class::ClockJump, &[0, 0, 0, 8]),
-            (Class::RequestVeryLate, &[0, 0, 0, 0, 0, 40]),
-        ],
+        Family::Swarm => SWARM,
         Family::Zombies => &[
             (Class::Pause, &[25, 50]),
             (Class::RequestLate, &[250, 350]),
@@ -240,6 +248,16 @@ fn rates(streams: &mut Streams, family: Family) {
             (Class::RequestLost, &[0, 60]),
             (Class::CrashAfter, &[0, 3]),
         ],
+        Family::Books => &[
+            (Class::PositionsGone, &[0, 8, 25]),
+            (Class::AsyncReject, &[0, 150]),
+            (Class::SlowOpen, &[0, 150, 400]),
+            (Class::LegDies, &[0, 400, 700]),
+            (Class::Unwell, &[0, 100, 300]),
+            (Class::AnswerLost, &[0, 60]),
+            (Class::StaleRead, &[0, 100]),
+            (Class::LatePrice, &[0, 300]),
+        ],
         Family::Midnight => &[
             (Class::RequestLost, &[0, 200]),
             (Class::AnswerLost, &[0, 300]),
@@ -259,7 +277,11 @@ fn temper(streams: &mut Streams, family: Family) -> Temper {
     let cross_zero = (one_of(&[1, 1, 1, 1, 1, 0]) == 1 && !zombies) || family == Family::Late;
     Temper {
         cross_zero,
-        ledger_lag: if zombies { 0 } else { one_of(&[0, 0, 0, 4, 9]) },
+        ledger_lag: match family {
+            Family::Zombies => 0,
+            Family::Books => one_of(&[0, 9, 25, 45]),
+            Family::Swarm | Family::Blind | Family::Lost | Family::Midnight | Family::Late => one_of(&[0, 0, 0, 4, 9]),
+        },
         noise: usize::try_from(one_of(&[0, 0, 30])).unwrap_or(0),
         sibling_shrinks: one_of(&[0, 1]) == 1,
         volatility: if zombies { 2 } else { one_of(&[1, 3, 8]) },
@@ -271,7 +293,7 @@ fn temper(streams: &mut Streams, family: Family) -> Temper {
 fn gaps(streams: &mut Streams, family: Family) -> Vec<Gap> {
     let closes = match family {
         Family::Midnight => true,
-        Family::Swarm => streams.chance(Class::Setup, 250),
+        Family::Swarm | Family::Books => streams.chance(Class::Setup, 250),
         Family::Zombies | Family::Blind | Family::Lost | Family::Late => false,
     };
     if !closes {

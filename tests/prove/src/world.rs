@@ -132,6 +132,10 @@ pub struct World {
     /// A crash is planned at this await of the first daemon.
     pub crash_at: Option<CrashPoint>,
     pub seconds: u64,
+    /// The list of positions is empty until then.
+    pub gone_until: Millis,
+    /// No sale is taken until then.
+    pub unwell_until: Millis,
 }
 
 /// One await point and the side on which the process dies.
@@ -199,6 +203,8 @@ impl World {
             log: None,
             crash_at: None,
             seconds: 0,
+            gone_until: 0,
+            unwell_until: 0,
         }
     }
 

@@ -14,14 +14,17 @@ const REACHED: &[&str] = &[
     "bracket-then-close",
     "crash",
     "exit-refused",
+    "leg-died",
     "lost",
     "new-day",
     "outside-cancel",
     "outside-order",
     "outside-sale",
     "partial-fill",
+    "positions-gone",
     "quarantine",
     "takeover",
+    "unwell",
     "wipe",
 ];
 

@@ -57,6 +57,8 @@ impl Daemon {
             daemon.data_dir().display()
         );
         fs::write(daemon.config_file(), places + &daemon.options.config)?;
+        // There may be a secret in it.
+        fs::set_permissions(daemon.config_file(), fs::Permissions::from_mode(0o600))?;
         Ok(daemon)
     }
 

@@ -84,6 +84,7 @@ pub fn of(config: &Config, environment: &Environment, access: Access) -> Surroun
         depth,
         glyphs: glyphs(config, environment),
         motion: if moves { Motion::Full } else { Motion::Still },
+        quiet: config.quiet,
         theme_follows: config.theme == "auto" && depth != ColorDepth::None,
         access,
         shows_title: config.title,

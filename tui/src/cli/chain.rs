@@ -2,8 +2,7 @@
 
 use std::process::ExitCode;
 
-use blotter_shared::domain::OptionType;
-use blotter_shared::protocol::chain::{Chain, ChainRow};
+use blotter_shared::protocol::prices::{ChainContract, ChainRow, OptionChain};
 use chrono::NaiveDate;
 use clap::Args;
 use rust_decimal::Decimal;
@@ -11,8 +10,7 @@ use rust_decimal::Decimal;
 use super::exit::Failure;
 use super::output::{print, print_json, table};
 use super::{Context, block_on};
-use crate::client::calls::Call;
-use crate::client::orders::OrderCall;
+use crate::client::chain::{Listed, listed};
 use crate::format;
 use crate::widgets::text::clean;
 
@@ -23,50 +21,46 @@ pub struct ChainArgs {
     /// One of the listed expiries; about a month away without it
     #[arg(long, value_name = "YYYY-MM-DD")]
     expiry: Option<NaiveDate>,
-    /// Strikes above and below the price of the underlying
+    /// Strikes on each side of the money
     #[arg(long, default_value = "8")]
-    strikes: usize,
+    strikes: u32,
 }
 
 pub(super) fn run(context: &Context, args: &ChainArgs) -> Result<ExitCode, Failure> {
     let daemon = context.daemon();
-    let call = Call::Order(OrderCall::Chain { symbol: args.symbol.clone(), expiry: args.expiry });
-    let chain: Chain = block_on(async { Ok(daemon.ask(&call).await?) })?;
-    if context.global.json {
-        return print_json(&chain);
+    let listed = block_on(async { Ok(listed(&daemon, &args.symbol, args.expiry, args.strikes).await?) })?;
+    if context.global.json { print_json(&listed) } else { print(&text(&args.symbol, &listed)) }
+}
+
+fn text(symbol: &str, listed: &Listed) -> String {
+    let expirations: Vec<String> = listed.expirations.iter().map(ToString::to_string).collect();
+    match &listed.chain {
+        None => format!("no options of {} are listed\n", clean(symbol)),
+        Some(chain) => format!("{}expiries: {}\n", contracts(chain), expirations.join(" ")),
     }
-    print(&text(&chain, args.strikes))
 }
 
-fn text(chain: &Chain, strikes: usize) -> String {
-    let figure = |value: Option<Decimal>| value.map_or_else(|| format::UNKNOWN.to_owned(), format::price);
-    let near = around(chain, strikes);
-    let rows: Vec<Vec<String>> = near
-        .iter()
-        .map(|row| {
-            let right = match row.option_type {
-                OptionType::Call => "C",
-                OptionType::Put => "P",
-            };
-            let strike = format!("{} {right}", row.strike.normalize());
-            vec![
-                strike,
-                figure(row.bid),
-                figure(row.ask),
-                figure(row.delta.map(|delta| delta.round_dp(2))),
-                clean(&row.option_symbol),
-            ]
-        })
-        .collect();
-    let expiries: Vec<String> = chain.expiries.iter().map(ToString::to_string).collect();
+fn contracts(chain: &OptionChain) -> String {
     let heading = format!("{} {}  expiry {}\n", clean(&chain.symbol), figure(chain.underlying), chain.expiry);
-    format!("{heading}{}expiries: {}\n", table(&["STRIKE", "BID", "ASK", "DELTA", "SYMBOL"], &rows), expiries.join(" "))
+    let rows: Vec<Vec<String>> = chain.rows.iter().flat_map(of_strike).collect();
+    format!("{heading}{}", table(&["STRIKE", "BID", "ASK", "DELTA", "SYMBOL"], &rows))
 }
 
-/// The rows whose strikes are nearest to the price.
-fn around(chain: &Chain, strikes: usize) -> Vec<&ChainRow> {
-    let Some(price) = chain.underlying else { return chain.rows.iter().collect() };
-    let below = chain.rows.iter().filter(|row| row.strike < price).count();
-    let from = below.saturating_sub(strikes * 2);
-    chain.rows.iter().skip(from).take(strikes * 4).collect()
+fn of_strike(row: &ChainRow) -> impl Iterator<Item = Vec<String>> {
+    let sides = [("C", &row.call), ("P", &row.put)];
+    sides.into_iter().filter_map(|(letter, side)| Some(cells(row.strike, letter, side.as_ref()?)))
+}
+
+fn cells(strike: Decimal, letter: &str, contract: &ChainContract) -> Vec<String> {
+    vec![
+        format!("{} {letter}", strike.normalize()),
+        figure(contract.bid),
+        figure(contract.ask),
+        figure(contract.delta.map(|delta| delta.round_dp(2))),
+        clean(&contract.symbol),
+    ]
+}
+
+fn figure(value: Option<Decimal>) -> String {
+    value.map_or_else(|| format::UNKNOWN.to_owned(), format::price)
 }

@@ -8,6 +8,7 @@ use blotter_shared::protocol::problem::ProblemCode;
 
 use crate::client::calls::CallError;
 use crate::config::ConfigErrors;
+use crate::widgets::text::clean;
 
 const FAULT: u8 = 1;
 pub(super) const USAGE: u8 = 2;
@@ -73,7 +74,8 @@ impl From<CallError> for Failure {
             CallError::Garbled(_) => FAULT,
             CallError::Refused(problem) => code_of(problem.code),
         };
-        Self { code, message: error.to_string() }
+        // What a daemon says may be what a broker said, and what a broker said may be anything.
+        Self { code, message: clean(&error.to_string()) }
     }
 }
 
@@ -90,7 +92,22 @@ fn code_of(code: ProblemCode) -> u8 {
         }
         P::NoQuote | P::Expired | P::OffGrid | P::StopNotBelowBid | P::TargetNotAboveBid | P::LegsTooNear => REFUSED,
         P::NothingToChange | P::AlreadyBegun | P::SymbolTaken | P::EntriesStopped | P::Halted => REFUSED,
-        P::LimitBroken | P::PositionLarger | P::NoPosition => REFUSED,
+        P::LimitBroken | P::NoPosition => REFUSED,
         P::Internal => FAULT,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use blotter_shared::protocol::problem::Problem;
+
+    use super::*;
+
+    #[test]
+    fn what_was_refused_cannot_write_on_the_terminal() {
+        let detail = "no\u{1b}]0;pwned\u{7} \u{9b}2J\u{202e}ereht";
+        let failure = Failure::from(CallError::Refused(Box::new(Problem::new(ProblemCode::Invalid, detail))));
+        assert_eq!(failure.to_string(), "no\\u{1b}]0;pwned\\u{7} \\u{9b}2J\\u{202e}ereht");
+        assert_eq!(failure.number(), REFUSED);
     }
 }

@@ -8,6 +8,7 @@ mod config_file;
 pub mod demo;
 mod doctor;
 mod exit;
+mod export;
 mod manual;
 mod orders;
 mod output;
@@ -73,6 +74,8 @@ pub enum Command {
     Show(trades::ShowArgs),
     /// List what can be bought of an underlying
     Chain(chain::ChainArgs),
+    /// Write trades as CSV or JSON
+    Export(export::ExportArgs),
     /// Buy a call or a put to open, with its stop and target; a JSON signal on standard input without arguments
     Place(orders::PlaceArgs),
     /// Close a trade: whole or part, at the market or a limit, now or at the open
@@ -175,6 +178,7 @@ pub fn run(arguments: Vec<OsString>, environment: Environment, clock: Clock) -> 
     match cli.command {
         None => open_screen(&context),
         Some(Command::Trades(args)) => trades::list(&context, &args),
+        Some(Command::Export(args)) => export::run(&context, &args),
         Some(Command::Show(args)) => trades::show(&context, &args),
         Some(Command::Chain(args)) => chain::run(&context, &args),
         Some(Command::Place(args)) => orders::place(&context, args),

@@ -4,6 +4,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use blotter_shared::domain::text::is_dangerous;
 use serde::Serialize;
 
 use super::exit::Failure;
@@ -22,7 +23,21 @@ pub(super) fn print(text: &str) -> Result<ExitCode, Failure> {
 /// Prints a value as JSON.
 pub(super) fn print_json(value: &impl Serialize) -> Result<ExitCode, Failure> {
     let text = serde_json::to_string_pretty(value).map_err(|error| Failure::fault(error.to_string()))?;
-    print(&format!("{text}\n"))
+    print(&format!("{}\n", escaped(&text)))
+}
+
+/// The same JSON with every dangerous character escaped: JSON itself escapes those below 32 alone, and
+/// a terminal obeys others too. Outside of strings there are none but line breaks.
+fn escaped(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c == '\n' || !is_dangerous(c) {
+            out.push(c);
+        } else {
+            out.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+        }
+    }
+    out
 }
 
 /// Rows under a heading, every column as wide as its widest cell; the last is not padded.
@@ -51,6 +66,15 @@ pub(super) fn table(heading: &[&str], rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_means_the_same_and_shows_every_character() {
+        let value = serde_json::json!({ "reason": "\u{9b}2J \u{202e}x \u{7f} \u{e0041} é\n", "n": [1, 2] });
+        let text = escaped(&serde_json::to_string_pretty(&value).unwrap());
+        assert!(text.chars().all(|c| c == '\n' || !is_dangerous(c)), "{text}");
+        assert!(text.contains("\\u009b2J \\u202ex \\u007f \\udb40\\udc41 é\\n"), "{text}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+    }
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {

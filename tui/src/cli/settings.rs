@@ -14,6 +14,7 @@ use crate::client::calls::{Call, CallError};
 use crate::client::http::Daemon;
 use crate::model::Access;
 use crate::panes::settings::model::{Field, to_update};
+use crate::widgets::text::clean;
 
 #[derive(Debug, Args)]
 pub struct SettingsArgs {
@@ -48,7 +49,7 @@ pub(super) fn run(context: &Context, args: SettingsArgs) -> Result<ExitCode, Fai
         Some(SettingsCommand::Get { name: Some(name) }) => {
             let field = field(&name)?;
             let settings = block_on(async { Ok(fetch(&daemon).await?) })?;
-            print(&format!("{}\n", field.stored(&settings)))
+            print(&format!("{}\n", clean(&field.stored(&settings).to_string())))
         }
         Some(SettingsCommand::Set { changes, version, live_account }) => {
             let settings = block_on(set(context, &daemon, &changes, (version, live_account)))?;
@@ -64,7 +65,7 @@ fn show(context: &Context, settings: &Settings) -> Result<ExitCode, Failure> {
     let stored = |is_stored: bool| if is_stored { "stored" } else { "none" };
     let mut text = String::new();
     for field in Field::ALL {
-        text.push_str(&format!("{:<18} {}\n", field.key(), field.stored(settings)));
+        text.push_str(&format!("{:<18} {}\n", field.key(), clean(&field.stored(settings).to_string())));
     }
     let tokens = settings.tokens;
     for (name, is_stored) in

@@ -1,6 +1,7 @@
 //! `blotter snapshot`: the screen of a living daemon, drawn once and printed. Pictures for the
 //! documentation come from it, and so can a status line or a cron mail.
 
+use std::collections::VecDeque;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
@@ -80,6 +81,7 @@ fn model(context: &Context, args: &SnapshotArgs) -> Model {
             depth,
             glyphs: Glyphs::Unicode,
             motion: Motion::Still,
+            quiet: None,
             theme_follows: false,
             access: context.access(),
             shows_title: false,
@@ -103,12 +105,28 @@ fn model(context: &Context, args: &SnapshotArgs) -> Model {
 async fn load(context: &Context, daemon: &Daemon, model: &mut Model) {
     let greeting = daemon.ask(&Call::Version).await;
     let effects = update::update(model, context.clock.now(), Msg::Greeted(greeting));
-    for effect in effects {
-        let Effect::Load(calls) = effect else { continue };
-        for call in calls {
-            let result = Box::new(daemon.call(&call).await);
-            update::update(model, context.clock.now(), Msg::Answered { call, result });
+    let mut calls: VecDeque<Call> = effects.into_iter().flat_map(calls_of).collect();
+    while let Some(call) = calls.pop_front() {
+        let result = Box::new(daemon.call(&call).await);
+        let effects = update::update(model, context.clock.now(), Msg::Answered { call, result });
+        calls.extend(effects.into_iter().flat_map(calls_of));
+    }
+    model.is_loading = false;
+}
+
+/// What an effect asks the daemon. A picture follows no events.
+fn calls_of(effect: Effect) -> Vec<Call> {
+    match effect {
+        Effect::Load(calls) => calls,
+        Effect::Call(call) => vec![call],
+        Effect::Greet
+        | Effect::Export { .. }
+        | Effect::OpenStream { .. }
+        | Effect::CloseStream
+        | Effect::Copy(_)
+        | Effect::Ring { .. } => {
+            vec![]
         }
-        model.is_loading = false;
+        Effect::Title(_) | Effect::Redraw | Effect::Suspend | Effect::Quit => vec![],
     }
 }

@@ -40,7 +40,12 @@ pub struct ShowArgs {
 
 pub(super) fn list(context: &Context, args: &ListArgs) -> Result<ExitCode, Failure> {
     let daemon = context.daemon();
-    let query = HistoryQuery { outcome: args.outcome, search: args.find.clone(), cursor: args.cursor.clone() };
+    let query = HistoryQuery {
+        outcome: args.outcome,
+        search: args.find.clone(),
+        cursor: args.cursor.clone(),
+        ..HistoryQuery::default()
+    };
     let call = match args.status {
         Book::Open if query == HistoryQuery::default() => Call::OpenTrades,
         Book::Open => return Err(Failure::usage("--outcome, --find and --cursor go with --status closed")),

@@ -1,14 +1,15 @@
 //! Every request that this client makes, with the type of its answer: the one table of routes.
 
-use blotter_shared::domain::{Outcome, TradeId};
-use blotter_shared::protocol::accounts::{AccountList, TokenUpdate};
+use blotter_shared::domain::{BrokerMode, Outcome, TradeId};
+use blotter_shared::protocol::accounts::{AccountList, TokenKind, TokenUpdate};
 use blotter_shared::protocol::alarms::AlarmList;
 use blotter_shared::protocol::health::{Health, Version};
 use blotter_shared::protocol::market::Market;
+use blotter_shared::protocol::performance::{Performance, PerformanceQuery};
 use blotter_shared::protocol::problem::{Problem, ProblemCode};
 use blotter_shared::protocol::settings::{Settings, SettingsUpdate};
 use blotter_shared::protocol::sync::{SyncRequest, SyncStatus};
-use blotter_shared::protocol::trades::{Trade, TradeList};
+use blotter_shared::protocol::trades::{Order, Sort, TotalsQuery, Trade, TradeList, TradeTotals};
 use http::Method;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -21,7 +22,22 @@ use super::orders::{OrderAnswer, OrderCall};
 pub struct HistoryQuery {
     pub outcome: Option<Outcome>,
     pub search: String,
+    /// Of this mode alone.
+    #[serde(default)]
+    pub mode: Option<BrokerMode>,
+    /// Newest first unless another order is wanted.
+    #[serde(default)]
+    pub sorted: Option<(Sort, Order)>,
     pub cursor: Option<String>,
+}
+
+impl HistoryQuery {
+    /// The same filter, for what it adds up to.
+    #[must_use]
+    pub fn totals(&self) -> TotalsQuery {
+        let q = (!self.search.is_empty()).then(|| self.search.clone());
+        TotalsQuery { outcome: self.outcome, q, mode: self.mode }
+    }
 }
 
 /// Rows of a history page.
@@ -36,6 +52,8 @@ pub enum Call {
     Settings,
     OpenTrades,
     History(HistoryQuery),
+    Totals(TotalsQuery),
+    Performance(PerformanceQuery),
     Trade(TradeId),
     Alarms,
     Accounts,
@@ -55,6 +73,10 @@ pub enum Call {
         update: TokenUpdate,
         key: Uuid,
     },
+    RemoveToken {
+        kind: TokenKind,
+        key: Uuid,
+    },
     /// About trades: what is asked of them, and what happened to one.
     Order(OrderCall),
 }
@@ -68,6 +90,8 @@ pub enum Answer {
     Settings(Box<Settings>),
     OpenTrades(TradeList),
     History(TradeList),
+    Totals(TradeTotals),
+    Performance(Box<Performance>),
     Trade(Box<Trade>),
     Alarms(AlarmList),
     Accounts(AccountList),
@@ -120,9 +144,11 @@ impl Call {
     pub fn method(&self) -> Method {
         match self {
             Self::Version | Self::Health | Self::Market | Self::Settings | Self::OpenTrades => Method::GET,
-            Self::History(_) | Self::Trade(_) | Self::Alarms | Self::Accounts | Self::SyncStatus { .. } => Method::GET,
+            Self::History(_) | Self::Totals(_) | Self::Performance(_) | Self::Trade(_) => Method::GET,
+            Self::Alarms | Self::Accounts | Self::SyncStatus { .. } => Method::GET,
             Self::Sync { .. } => Method::POST,
             Self::PutSettings { .. } | Self::PutToken { .. } => Method::PUT,
+            Self::RemoveToken { .. } => Method::DELETE,
             Self::Order(call) => call.method(),
         }
     }
@@ -137,10 +163,13 @@ impl Call {
             Self::Settings | Self::PutSettings { .. } => "/v1/settings".to_owned(),
             Self::OpenTrades => "/v1/trades?status=open".to_owned(),
             Self::History(query) => history_target(query),
+            Self::Totals(query) => totals_target(query),
+            Self::Performance(query) => performance_target(*query),
             Self::Trade(id) => format!("/v1/trades/{id}"),
             Self::Alarms => "/v1/alarms".to_owned(),
             Self::Accounts => "/v1/accounts".to_owned(),
             Self::PutToken { .. } => "/v1/tokens".to_owned(),
+            Self::RemoveToken { kind, .. } => format!("/v1/tokens/{}", kind.as_str().to_lowercase()),
             Self::SyncStatus { version } => format!("/v1/sync-status?version={version}"),
             Self::Sync { .. } => "/v1/sync".to_owned(),
             Self::Order(call) => call.target(),
@@ -154,9 +183,11 @@ impl Call {
     pub fn body(&self) -> Result<Option<(Vec<u8>, Uuid)>, serde_json::Error> {
         match self {
             Self::Version | Self::Health | Self::Market | Self::Settings | Self::OpenTrades => Ok(None),
-            Self::History(_) | Self::Trade(_) | Self::Alarms | Self::Accounts | Self::SyncStatus { .. } => Ok(None),
+            Self::History(_) | Self::Totals(_) | Self::Performance(_) | Self::Trade(_) => Ok(None),
+            Self::Alarms | Self::Accounts | Self::SyncStatus { .. } => Ok(None),
             Self::Sync { request, key } => Ok(Some((serde_json::to_vec(request)?, *key))),
             Self::PutToken { update, key } => Ok(Some((serde_json::to_vec(update)?, *key))),
+            Self::RemoveToken { key, .. } => Ok(Some((b"{}".to_vec(), *key))),
             Self::PutSettings { update, key } => Ok(Some((serde_json::to_vec(update)?, *key))),
             Self::Order(call) => call.body(),
         }
@@ -166,10 +197,11 @@ impl Call {
     #[must_use]
     pub fn is_action(&self) -> bool {
         match self {
-            Self::PutSettings { .. } | Self::PutToken { .. } | Self::Sync { .. } => true,
+            Self::PutSettings { .. } | Self::PutToken { .. } | Self::RemoveToken { .. } | Self::Sync { .. } => true,
             Self::Order(call) => call.is_action(),
             Self::Version | Self::Health | Self::Market | Self::Settings | Self::OpenTrades => false,
-            Self::History(_) | Self::Trade(_) | Self::Alarms | Self::Accounts | Self::SyncStatus { .. } => false,
+            Self::History(_) | Self::Totals(_) | Self::Performance(_) | Self::Trade(_) => false,
+            Self::Alarms | Self::Accounts | Self::SyncStatus { .. } => false,
         }
     }
 
@@ -185,12 +217,16 @@ impl Call {
             Self::Settings => Answer::Settings(serde_json::from_slice(body)?),
             Self::OpenTrades => Answer::OpenTrades(serde_json::from_slice(body)?),
             Self::History(_) => Answer::History(serde_json::from_slice(body)?),
+            Self::Totals(_) => Answer::Totals(serde_json::from_slice(body)?),
+            Self::Performance(_) => Answer::Performance(serde_json::from_slice(body)?),
             Self::Trade(_) => Answer::Trade(serde_json::from_slice(body)?),
             Self::Alarms => Answer::Alarms(serde_json::from_slice(body)?),
             Self::Accounts => Answer::Accounts(serde_json::from_slice(body)?),
             Self::SyncStatus { .. } => Answer::SyncStatus(serde_json::from_slice(body)?),
             Self::Sync { .. } => Answer::Synced(serde_json::from_slice(body)?),
-            Self::PutSettings { .. } | Self::PutToken { .. } => Answer::SettingsSaved(serde_json::from_slice(body)?),
+            Self::PutSettings { .. } | Self::PutToken { .. } | Self::RemoveToken { .. } => {
+                Answer::SettingsSaved(serde_json::from_slice(body)?)
+            }
             Self::Order(call) => Answer::Order(Box::new(call.read(body)?)),
         })
     }
@@ -198,16 +234,40 @@ impl Call {
 
 fn history_target(query: &HistoryQuery) -> String {
     let mut target = format!("/v1/trades?status=closed&limit={HISTORY_PAGE}");
-    if let Some(outcome) = query.outcome {
-        target.push_str(&format!("&outcome={outcome}"));
-    }
-    if !query.search.is_empty() {
-        target.push_str(&format!("&q={}", percent_encoded(&query.search)));
+    push_filter(&mut target, &query.totals());
+    if let Some((sort, order)) = query.sorted {
+        target.push_str(&format!("&sort={sort}&order={order}"));
     }
     if let Some(cursor) = &query.cursor {
         target.push_str(&format!("&cursor={}", percent_encoded(cursor)));
     }
     target
+}
+
+fn totals_target(query: &TotalsQuery) -> String {
+    let mut target = "/v1/trades/totals?".to_owned();
+    push_filter(&mut target, query);
+    target.replace("?&", "?").trim_end_matches('?').to_owned()
+}
+
+fn push_filter(target: &mut String, query: &TotalsQuery) {
+    if let Some(outcome) = query.outcome {
+        target.push_str(&format!("&outcome={outcome}"));
+    }
+    if let Some(term) = &query.q {
+        target.push_str(&format!("&q={}", percent_encoded(term)));
+    }
+    if let Some(mode) = query.mode {
+        target.push_str(&format!("&mode={mode}"));
+    }
+}
+
+fn performance_target(query: PerformanceQuery) -> String {
+    let period = query.period.map(|period| format!("period={period}"));
+    let by = query.by.map(|by| format!("by={by}"));
+    let mode = query.mode.map(|mode| format!("mode={mode}"));
+    let parts: Vec<String> = [period, by, mode].into_iter().flatten().collect();
+    if parts.is_empty() { "/v1/performance".to_owned() } else { format!("/v1/performance?{}", parts.join("&")) }
 }
 
 pub(super) fn percent_encoded(text: &str) -> String {
@@ -232,11 +292,25 @@ mod tests {
             outcome: Some(Outcome::Win),
             search: "a b&limit=9#é".to_owned(),
             cursor: Some("x/y=".to_owned()),
+            ..HistoryQuery::default()
         };
         assert_eq!(
             Call::History(query).target(),
             "/v1/trades?status=closed&limit=100&outcome=win&q=a%20b%26limit%3D9%23%C3%A9&cursor=x%2Fy%3D"
         );
+    }
+
+    #[test]
+    fn a_filter_is_told_in_full() {
+        let sorted = Some((Sort::Pnl, Order::Ascending));
+        let query = HistoryQuery { mode: Some(BrokerMode::Live), sorted, ..HistoryQuery::default() };
+        assert_eq!(
+            Call::History(query.clone()).target(),
+            "/v1/trades?status=closed&limit=100&mode=LIVE&sort=pnl&order=asc"
+        );
+        assert_eq!(Call::Totals(query.totals()).target(), "/v1/trades/totals?mode=LIVE");
+        assert_eq!(Call::Totals(TotalsQuery::default()).target(), "/v1/trades/totals");
+        assert_eq!(Call::Performance(PerformanceQuery::default()).target(), "/v1/performance");
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub enum ConnectError {
 pub struct Place {
     pub path: PathBuf,
     pub source: &'static str,
-    /// In a folder where anyone may make files: its owner is checked.
+    /// In a place that nobody named, where somebody else may have been first: its owner is checked.
     pub is_shared_folder: bool,
     pub uid: u32,
 }
@@ -76,7 +76,8 @@ fn usual_place(system: &Path, environment: &Environment) -> Place {
     }
     if let Some(runtime) = &environment.xdg_runtime_dir {
         let path = runtime.join("blotter/blotterd.sock");
-        return Place { path, source: "XDG_RUNTIME_DIR", is_shared_folder: false, uid };
+        // Who changes the user and keeps the environment looks into somebody else's folder.
+        return Place { path, source: "XDG_RUNTIME_DIR", is_shared_folder: true, uid };
     }
     let path = PathBuf::from(format!("/tmp/blotter-{uid}/blotterd.sock"));
     Place { path, source: "the fallback under /tmp", is_shared_folder: true, uid }
@@ -100,18 +101,23 @@ pub async fn connect(place: &Place) -> Result<UnixStream, ConnectError> {
     }
 }
 
-/// Under `/tmp` anyone could have made the folder first and listen there in the daemon's name.
+/// Under `/tmp` anyone could have made the folder first and listen there in the daemon's name; and
+/// whoever owns the folder around it could put another in its place.
 fn check_owner(place: &Place) -> Result<(), ConnectError> {
     if !place.is_shared_folder {
         return Ok(());
     }
     let folder = place.path.parent().unwrap_or(&place.path);
-    match std::fs::symlink_metadata(folder) {
-        Ok(metadata) if metadata.uid() != place.uid => {
-            Err(ConnectError::NotOurs { path: folder.display().to_string(), owner: metadata.uid() })
+    let around = folder.parent().unwrap_or(folder);
+    for (path, trusted) in [(around, &[place.uid, 0][..]), (folder, &[place.uid][..])] {
+        match std::fs::symlink_metadata(path) {
+            Ok(metadata) if !trusted.contains(&metadata.uid()) => {
+                return Err(ConnectError::NotOurs { path: path.display().to_string(), owner: metadata.uid() });
+            }
+            Ok(_) | Err(_) => {}
         }
-        Ok(_) | Err(_) => Ok(()),
     }
+    Ok(())
 }
 
 fn explain(path: &Path, error: &std::io::Error) -> ConnectError {
@@ -150,7 +156,9 @@ mod tests {
         environment.blotter_socket = None;
         assert_eq!(found(None, &environment, Some("/file")), Path::new("/file"));
         let absent = Path::new("/nonexistent/blotterd.sock");
-        assert_eq!(usual_place(absent, &environment).path, Path::new("/run/user/7/blotter/blotterd.sock"));
+        let runtime = usual_place(absent, &environment);
+        assert_eq!(runtime.path, Path::new("/run/user/7/blotter/blotterd.sock"));
+        assert!(runtime.is_shared_folder, "its owner is looked at");
         environment.xdg_runtime_dir = None;
         let fallback = usual_place(absent, &environment);
         assert_eq!(fallback.path, Path::new("/tmp/blotter-7/blotterd.sock"));
@@ -182,5 +190,22 @@ mod tests {
         let shared = Place { is_shared_folder: true, uid: owner + 1, ..place(&path) };
         let shown = folder.path().display().to_string();
         assert_eq!(connect(&shared).await.unwrap_err(), ConnectError::NotOurs { path: shown, owner });
+    }
+
+    /// As after `su`, with the environment of the user before.
+    #[tokio::test]
+    async fn a_strangers_runtime_folder_is_refused() {
+        let runtime = tempfile::tempdir().unwrap();
+        let folder = runtime.path().join("blotter");
+        std::fs::create_dir(&folder).unwrap();
+        let _stranger = std::os::unix::net::UnixListener::bind(folder.join("blotterd.sock")).unwrap();
+        let owner = std::fs::metadata(&folder).unwrap().uid();
+        let mut environment =
+            Environment { xdg_runtime_dir: Some(runtime.path().to_owned()), uid: owner, ..Environment::default() };
+        let absent = Path::new("/nonexistent/blotterd.sock");
+        connect(&usual_place(absent, &environment)).await.unwrap();
+        environment.uid = owner + 1;
+        let refused = connect(&usual_place(absent, &environment)).await.unwrap_err();
+        assert!(matches!(refused, ConnectError::NotOurs { owner: found, .. } if found == owner), "{refused}");
     }
 }

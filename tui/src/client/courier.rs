@@ -1,8 +1,10 @@
 //! Carries calls to the daemon and messages back, each in a task that this owns: dropping the
 //! courier ends them all.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use blotter_shared::protocol::trades::ExportQuery;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::sync::mpsc::UnboundedSender;
@@ -10,6 +12,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use super::calls::{Call, CallError};
 use super::events::SseReader;
+use super::export::{self, Existing, ExportSaid};
 use super::http::Daemon;
 use crate::msg::{Msg, StreamSaid};
 
@@ -63,6 +66,19 @@ impl Courier {
                 }
             }
             send(&out, Msg::Loaded(outcome));
+        });
+    }
+
+    /// Writes an export into a new file, and tells how it goes.
+    pub fn export(&mut self, query: ExportQuery, path: PathBuf) {
+        let (daemon, out) = (Arc::clone(&self.daemon), self.out.clone());
+        self.spawn(async move {
+            let progress = |bytes| send(&out, Msg::Export(ExportSaid::Progress { bytes }));
+            let said = match export::to_file(&daemon, &query, &path, Existing::Kept, progress).await {
+                Ok((path, bytes)) => ExportSaid::Done { path: path.display().to_string(), bytes },
+                Err(error) => ExportSaid::Failed(error.to_string()),
+            };
+            send(&out, Msg::Export(said));
         });
     }
 

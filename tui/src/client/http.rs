@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use blotter_shared::protocol::problem::{Problem, ProblemCode};
+use blotter_shared::protocol::trades::ExportQuery;
 use blotter_shared::protocol::{PROTOCOL_VERSION, headers};
 use bytes::Bytes;
 use http::{Request, Response};
@@ -85,6 +86,25 @@ impl Daemon {
             builder = builder.header(headers::LAST_EVENT_ID, id.to_string());
         }
         let request = builder.body(Full::default()).map_err(|error| CallError::Garbled(error.to_string()))?;
+        let opening = async {
+            let mut connection = self.connection().await?;
+            let response = connection.send_request(request).await.map_err(|_| CallError::Broken)?;
+            if response.status().is_success() {
+                return Ok(response.into_body());
+            }
+            Err(refusal(response).await)
+        };
+        let limit = ANSWER_TIMEOUT;
+        tokio::time::timeout(limit, opening).await.unwrap_or(Err(CallError::TimedOut { seconds: limit.as_secs() }))
+    }
+
+    /// Opens an export. It lasts as long as the list is long.
+    ///
+    /// # Errors
+    /// As for [`Daemon::call`].
+    pub async fn open_export(&self, query: &ExportQuery) -> Result<Incoming, CallError> {
+        let request = self.builder("GET", &super::export::target(query)).body(Full::default());
+        let request = request.map_err(|error| CallError::Garbled(error.to_string()))?;
         let opening = async {
             let mut connection = self.connection().await?;
             let response = connection.send_request(request).await.map_err(|_| CallError::Broken)?;

@@ -3,9 +3,11 @@
 //! tasks that do it ([`courier`]).
 
 pub mod calls;
+pub mod chain;
 pub mod connect;
 pub mod courier;
 pub mod events;
+pub mod export;
 pub mod http;
 pub mod orders;
 pub mod session;

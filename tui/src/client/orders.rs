@@ -2,10 +2,10 @@
 
 use blotter_shared::domain::{AlarmId, TradeId};
 use blotter_shared::protocol::alarms::Alarm;
-use blotter_shared::protocol::chain::Chain;
 use blotter_shared::protocol::commands::{
     AdjustTrade, AdoptPosition, CloseTrade, Flatten, Flattened, PlaceTrade, SeenVersion,
 };
+use blotter_shared::protocol::prices::{Expirations, OptionChain};
 use blotter_shared::protocol::settings::{KillSwitch, Settings};
 use blotter_shared::protocol::timeline::Timeline;
 use blotter_shared::protocol::trades::Trade;
@@ -21,8 +21,10 @@ use super::calls::percent_encoded;
 pub enum OrderCall {
     /// What happened to a trade.
     Timeline(TradeId),
-    /// What can be bought.
-    Chain { symbol: String, expiry: Option<NaiveDate> },
+    /// When the options of an underlying run out.
+    Expirations { symbol: String },
+    /// What can be bought around the money, and how many strikes on each side of it.
+    Chain { symbol: String, expiry: NaiveDate, strikes: u32 },
     Ask {
         ask: Box<Ask>,
         /// Makes a repetition harmless.
@@ -49,7 +51,8 @@ pub enum Ask {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OrderAnswer {
     Timeline(Box<Timeline>),
-    Chain(Box<Chain>),
+    Expirations(Expirations),
+    Chain(Box<OptionChain>),
     /// The trade as it is wanted now.
     Trade(Box<Trade>),
     Flattened(Flattened),
@@ -61,7 +64,7 @@ impl OrderCall {
     #[must_use]
     pub fn method(&self) -> Method {
         match self {
-            Self::Timeline(_) | Self::Chain { .. } => Method::GET,
+            Self::Timeline(_) | Self::Expirations { .. } | Self::Chain { .. } => Method::GET,
             Self::Ask { ask, .. } if matches!(**ask, Ask::Withdraw(..)) => Method::DELETE,
             Self::Ask { ask, .. } if matches!(**ask, Ask::StopEntries(_)) => Method::PUT,
             Self::Ask { .. } => Method::POST,
@@ -73,9 +76,9 @@ impl OrderCall {
         let of = |id: &TradeId, deed: &str| format!("/v1/trades/{id}/{deed}");
         match self {
             Self::Timeline(id) => of(id, "timeline"),
-            Self::Chain { symbol, expiry } => {
-                let expiry = expiry.map(|expiry| format!("&expiry={expiry}")).unwrap_or_default();
-                format!("/v1/chain?symbol={}{expiry}", percent_encoded(symbol))
+            Self::Expirations { symbol } => format!("/v1/chain/expirations?symbol={}", percent_encoded(symbol)),
+            Self::Chain { symbol, expiry, strikes } => {
+                format!("/v1/chain?symbol={}&expiry={expiry}&strikes={strikes}", percent_encoded(symbol))
             }
             Self::Ask { ask, .. } => match &**ask {
                 Ask::Place(_) => "/v1/trades".to_owned(),
@@ -114,7 +117,7 @@ impl OrderCall {
     #[must_use]
     pub fn is_action(&self) -> bool {
         match self {
-            Self::Timeline(_) | Self::Chain { .. } => false,
+            Self::Timeline(_) | Self::Expirations { .. } | Self::Chain { .. } => false,
             Self::Ask { ask, .. } => !matches!(**ask, Ask::Flatten(Flatten { drill: true, .. })),
         }
     }
@@ -126,6 +129,7 @@ impl OrderCall {
     pub fn read(&self, body: &[u8]) -> Result<OrderAnswer, serde_json::Error> {
         Ok(match self {
             Self::Timeline(_) => OrderAnswer::Timeline(serde_json::from_slice(body)?),
+            Self::Expirations { .. } => OrderAnswer::Expirations(serde_json::from_slice(body)?),
             Self::Chain { .. } => OrderAnswer::Chain(serde_json::from_slice(body)?),
             Self::Ask { ask, .. } => match &**ask {
                 Ask::Flatten(_) => OrderAnswer::Flattened(serde_json::from_slice(body)?),

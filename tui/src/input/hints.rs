@@ -62,7 +62,10 @@ fn is_useful(model: &Model, entry: &Entry) -> bool {
             (Some(Overlay::Settings(form)), Some(settings)) => form.is_stale(settings),
             _ => false,
         },
-        A::NextFilter => is_bare,
+        A::NextFilter | A::NextPeriod | A::NextBreakdown => is_bare,
+        A::Export => is_bare && list(model).is_some_and(|(_, count)| count > 0),
+        A::NextSort => is_bare && list(model).is_some_and(|(_, count)| count > 1),
+        A::ReverseSort | A::NextMode | A::Palette => is_bare,
         A::CloseTrade | A::ClosePart | A::AdjustStop | A::AdjustTarget | A::Why => is_bare && has_selection(model),
         A::Protect => is_bare && needs_protection(model),
         A::NewTrade | A::Flatten | A::AckAlarms => is_bare,
@@ -108,6 +111,7 @@ pub fn list(model: &Model) -> Option<(&ListState, usize)> {
 pub fn is_modal(context: Context) -> bool {
     match context {
         Context::Dialog | Context::Typing => true,
-        Context::Everywhere | Context::Lists | Context::Open | Context::History | Context::Settings => false,
+        Context::Everywhere | Context::Lists | Context::Open | Context::History => false,
+        Context::Performance | Context::Settings => false,
     }
 }

@@ -25,6 +25,13 @@ pub enum Action {
     Search,
     Copy,
     NextFilter,
+    NextSort,
+    ReverseSort,
+    NextPeriod,
+    NextBreakdown,
+    NextMode,
+    Export,
+    Palette,
     CloseTrade,
     ClosePart,
     AdjustStop,
@@ -69,6 +76,7 @@ pub enum Context {
     /// The Open pane.
     Open,
     History,
+    Performance,
     Settings,
     Dialog,
     /// A line of text is being typed: characters go there first.
@@ -83,14 +91,23 @@ impl Context {
             Self::Lists => "Moving and rows",
             Self::Open => "Open trades",
             Self::History => "History",
+            Self::Performance => "Performance",
             Self::Settings => "Settings",
             Self::Dialog => "Dialogs",
             Self::Typing => "While typing",
         }
     }
 
-    pub const ALL: &'static [Self] =
-        &[Self::Lists, Self::Open, Self::Everywhere, Self::History, Self::Settings, Self::Dialog, Self::Typing];
+    pub const ALL: &'static [Self] = &[
+        Self::Lists,
+        Self::Open,
+        Self::Everywhere,
+        Self::History,
+        Self::Performance,
+        Self::Settings,
+        Self::Dialog,
+        Self::Typing,
+    ];
 }
 
 /// One row of the table.
@@ -141,6 +158,16 @@ pub const TABLE: &[Entry] = &[
     entry(Action::Search, Context::Lists, "search", &["/"]).says("find", "Search; Esc clears"),
     entry(Action::NextFilter, Context::History, "next_filter", &["f"])
         .says("filter", "Next filter: all, wins, losses, expired"),
+    entry(Action::NextPeriod, Context::Performance, "next_period", &["p"])
+        .says("period", "Next period: 7, 30, 90 days, this year, all"),
+    entry(Action::NextBreakdown, Context::Performance, "next_breakdown", &["b"])
+        .says("breakdown", "Next breakdown: strategy, ticker, side, weekday, hour, days to expiry and more"),
+    entry(Action::NextSort, Context::Lists, "next_sort", &["o"]).says("sort", "Sort by the next column"),
+    entry(Action::ReverseSort, Context::Lists, "reverse_sort", &["O"]).says("", "Turn the order of the rows around"),
+    entry(Action::Export, Context::Lists, "export", &["x"])
+        .says("export", "Write what the filter shows into a file, as CSV or JSON"),
+    entry(Action::NextMode, Context::Lists, "next_mode", &["m"])
+        .says("", "History and performance of the next mode: SIM, SANDBOX, LIVE"),
     entry(Action::Sync, Context::Everywhere, "sync", &["r"]).says("sync", "Ask the daemon for the newest now"),
     entry(Action::AutoRefresh, Context::Everywhere, "auto_refresh", &["a"])
         .says("auto", "Turn the timed refresh on or off"),
@@ -148,6 +175,8 @@ pub const TABLE: &[Entry] = &[
     entry(Action::Copy, Context::Lists, "copy", &["y"]).says("copy", "Copy the selected row to the clipboard"),
     entry(Action::Messages, Context::Everywhere, "messages", &["!"])
         .says("messages", "Show every message of this session"),
+    entry(Action::Palette, Context::Everywhere, "palette", &[":"])
+        .says("", "Find any of these by a few letters and do it"),
     entry(Action::Up, Context::Lists, "up", &["up", "k"]).says("", "One row up"),
     entry(Action::Down, Context::Lists, "down", &["down", "j"]).says("", "One row down"),
     entry(Action::Left, Context::Lists, "left", &["left", "h"]).says("", "To the left: filter, choice, or close a row"),
@@ -185,6 +214,7 @@ const MOVING_KEYS: &[char] = &['h', 'j', 'k', 'l', 'g', 'G'];
 const TOGETHER: &[&[Context]] = &[
     &[Context::Open, Context::Lists, Context::Everywhere],
     &[Context::History, Context::Lists, Context::Everywhere],
+    &[Context::Performance, Context::Lists, Context::Everywhere],
     &[Context::Settings, Context::Lists, Context::Everywhere],
     &[Context::Dialog],
     &[Context::Typing],
@@ -292,6 +322,7 @@ fn moves(action: Action) -> bool {
         A::Up | A::Down | A::Left | A::Right | A::PageUp | A::PageDown | A::Top | A::Bottom => true,
         A::NextChoice | A::PreviousChoice => true,
         A::Details | A::Search | A::Copy | A::NextFilter | A::Sync | A::AutoRefresh | A::OpenPane => false,
+        A::NextSort | A::ReverseSort | A::NextPeriod | A::NextBreakdown | A::NextMode | A::Export | A::Palette => false,
         A::CloseTrade | A::ClosePart | A::AdjustStop | A::AdjustTarget | A::Protect | A::NewTrade => false,
         A::Flatten | A::AckAlarms | A::Why => false,
         A::HistoryPane | A::PerformancePane | A::NextPane | A::PreviousPane | A::Settings | A::Messages => false,

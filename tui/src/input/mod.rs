@@ -7,3 +7,4 @@ pub mod decode;
 pub mod hints;
 pub mod keymap;
 pub mod line;
+pub mod palette;

@@ -2,6 +2,7 @@
 //! broker, and alarms that want a person. Made from the model anew each time; nothing to dismiss.
 
 use blotter_shared::domain::Severity;
+use blotter_shared::protocol::accounts::{AccountReport, AccountState};
 use blotter_shared::protocol::health::{Component, ComponentState};
 use blotter_shared::protocol::problem::ProblemCode;
 use ratatui::layout::Rect;
@@ -34,7 +35,7 @@ pub fn banners(model: &Model) -> Vec<Banner> {
     // What the daemon said of its parts is only news while the daemon is there to say it.
     if !model.is_cut_off() {
         banners.extend(database_banner(model));
-        banners.extend(broker_banner(model));
+        banners.extend(account_banners(model));
         banners.extend(scheduler_banner(model));
     }
     banners
@@ -104,6 +105,39 @@ fn database_banner(model: &Model) -> Option<Banner> {
         ComponentState::NotConfigured => (Role::BannerDanger, "No database is set up".to_owned()),
     };
     Some(banner(role, with_detail(&sentence, part)))
+}
+
+/// One for each account in trouble; the health page's one word when none of them is known.
+fn account_banners(model: &Model) -> Vec<Banner> {
+    let told: Vec<_> = model.data.accounts.iter().filter_map(account_banner).collect();
+    if told.is_empty() { broker_banner(model).into_iter().collect() } else { told }
+}
+
+fn account_banner(account: &AccountReport) -> Option<Banner> {
+    let who = format!("{} {}", account.mode, account.account_id.as_deref().unwrap_or("-"));
+    let since = account.since.map(|at| format!(" since {}", format::clock_s(at))).unwrap_or_default();
+    let reason = account.reason.as_deref().filter(|reason| !reason.is_empty());
+    let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+    let (role, sentence) = match account.state {
+        AccountState::Ok | AccountState::NotTried => return None,
+        AccountState::Reauthenticate => {
+            let command = format!("blotter tokens set {}", account.mode.as_str().to_lowercase());
+            (Role::BannerDanger, format!("{who}: re-authenticate{since}{reason}. `{command}` takes a new token."))
+        }
+        AccountState::Blocked => {
+            (Role::BannerDanger, format!("{who}: blocked by the broker{since}{reason}. Nothing can be sent there."))
+        }
+        AccountState::Unavailable => (
+            Role::BannerWarn,
+            format!("{who}: the broker is unavailable{since}{reason}. Your brackets stay at the broker."),
+        ),
+        AccountState::RateLimited => {
+            let until = account.until.map(|at| format!(" until {}", format::clock_s(at))).unwrap_or_default();
+            (Role::BannerInfo, format!("{who}: rate limited{until}. Calls go on by themselves."))
+        }
+        AccountState::NotOpened => (Role::BannerDanger, format!("{who}: cannot be used{reason}.")),
+    };
+    Some(banner(role, sentence))
 }
 
 fn broker_banner(model: &Model) -> Option<Banner> {

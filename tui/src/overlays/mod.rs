@@ -3,14 +3,18 @@
 
 pub mod banners;
 pub mod confirm;
+pub mod export;
 pub mod form;
 pub mod help;
 pub mod messages;
 pub mod notices;
+pub mod palette;
 pub mod story;
 
 use confirm::Confirm;
+use export::ExportDialog;
 use form::Form;
+use palette::Palette;
 use story::Story;
 
 use crate::panes::settings::model::SettingsForm;
@@ -28,6 +32,8 @@ pub enum Overlay {
     },
     Settings(SettingsForm),
     Confirm(Confirm),
+    Export(ExportDialog),
+    Palette(Palette),
     /// Something is typed for a trade.
     Form(Box<Form>),
     Story(Box<Story>),

@@ -11,18 +11,10 @@ use crate::format;
 use crate::model::Model;
 use crate::theme::Role;
 use crate::widgets::canvas::{Canvas, line};
+use crate::widgets::facts::{Fact, flow, put_facts};
 use crate::widgets::text;
 
-/// A label and what it is for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Fact {
-    label: &'static str,
-    value: String,
-    role: Role,
-}
-
 const INDENT: u16 = 3;
-const GAP: u16 = 3;
 
 /// Lines that the details of a trade take at the model's width.
 #[must_use]
@@ -35,41 +27,21 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model, trade: &Trade) -
     let lines = lines(model, trade, area.width);
     for (row, facts) in (0..area.height).zip(&lines) {
         let row = line(area, row);
-        let mut x = canvas.put(row, INDENT, "│ ", Role::Rule);
-        for fact in facts {
-            x = canvas.put(row, x, fact.label, Role::Muted);
-            x = canvas.put(row, x + 1, &fact.value, fact.role) + GAP;
-        }
+        let x = canvas.put(row, INDENT, "│ ", Role::Rule);
+        put_facts(canvas, row, x, facts);
     }
     u16::try_from(lines.len()).unwrap_or(u16::MAX)
 }
 
 fn lines(model: &Model, trade: &Trade, width: u16) -> Vec<Vec<Fact>> {
     let room = width.saturating_sub(INDENT + 3);
-    let mut lines = Vec::new();
-    for group in
-        [price_facts(model, trade), bracket_facts(model, trade), close_facts(model, trade), identity_facts(trade)]
-    {
-        let mut used = 0;
-        let mut current: Vec<Fact> = Vec::new();
-        for fact in group {
-            let needed = text::width(fact.label) + 1 + text::width(&fact.value) + GAP;
-            if used + needed > room + GAP && !current.is_empty() {
-                lines.push(std::mem::take(&mut current));
-                used = 0;
-            }
-            used += needed;
-            current.push(fact);
-        }
-        if !current.is_empty() {
-            lines.push(current);
-        }
-    }
-    lines
+    let groups =
+        [price_facts(model, trade), bracket_facts(model, trade), close_facts(model, trade), identity_facts(trade)];
+    groups.into_iter().flat_map(|group| flow(group, room)).collect()
 }
 
 fn fact(label: &'static str, value: impl Into<String>) -> Fact {
-    Fact { label, value: value.into(), role: Role::Text }
+    Fact::new(label, value)
 }
 
 fn price_facts(model: &Model, trade: &Trade) -> Vec<Fact> {

@@ -62,24 +62,19 @@ pub fn history(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
 
 /// The Performance pane while there is nothing to compute from.
 pub fn performance(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
-    let Some(closed) = &model.history.items else { return waiting(canvas, area, model) };
-    let lines = if closed.is_empty() && model.history.shows_all() {
-        [
+    let lines = match (&model.performance.data, &model.performance.refusal) {
+        (Some(_), _) => [
             ("No figures yet".to_owned(), Role::Strong),
-            ("Win rate, profit factor, expectancy and the equity curve are computed from closed trades: the first close begins them.".to_owned(), Role::Muted),
-        ]
-    } else {
-        let version = model.data.version.as_ref().map_or("", |version| version.daemon.as_str());
-        [
-            ("No figures from this daemon".to_owned(), Role::Strong),
             (
-                format!(
-                    "blotterd {} does not report performance. History has the trades; a newer daemon adds the figures.",
-                    text::clean(version)
-                ),
+                "Win rate, profit factor, expectancy and the equity curve are computed from closed trades of this period and mode: the first close begins them.".to_owned(),
                 Role::Muted,
             ),
-        ]
+        ],
+        (None, Some(reason)) => [
+            ("No figures from this daemon".to_owned(), Role::Strong),
+            (text::clean(reason), Role::Muted),
+        ],
+        (None, None) => return waiting(canvas, area, model),
     };
     say(canvas, area, &lines);
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use blotter_shared::domain::CloseReason;
 use blotter_shared::protocol::alarms::Alarm;
 use blotter_shared::protocol::events::{Event, Hello};
 use blotter_shared::protocol::health::{ComponentState, Health};
@@ -12,17 +11,14 @@ use blotter_shared::protocol::settings::Settings;
 use blotter_shared::protocol::sync::SyncStatus;
 use blotter_shared::protocol::trades::Trade;
 
-use super::{carry_out, orders, settings_form};
+use super::{attention, carry_out, orders, settings_form};
 use crate::client::calls::{Answer, Call, CallError};
 use crate::client::events::StreamItem;
 use crate::client::session::{Input, TimedRefresh};
 use crate::effect::Effect;
-use crate::format;
 use crate::model::{Heard, Model};
 use crate::overlays::Overlay;
 use crate::overlays::notices::Level;
-use crate::sound::Sound;
-use crate::widgets::text;
 
 /// How long after a conflict everything is loaded again.
 pub(super) const RELOAD_AFTER: Duration = Duration::from_secs(1);
@@ -46,14 +42,25 @@ fn take(model: &mut Model, call: &Call, answer: Answer) -> Vec<Effect> {
         Answer::Version(version) => model.data.version = Some(version),
         Answer::Health(health) => return health_came(model, *health),
         Answer::Market(market) => market_came(model, market),
-        Answer::Settings(settings) => settings_came(model, *settings),
+        Answer::Settings(settings) => return settings_came(model, *settings),
         Answer::OpenTrades(list) => {
             note_seq(model, list.as_of);
             model.data.open = Some(list.items);
         }
         Answer::History(list) => {
             if let Call::History(query) = call {
+                model.data.recent.take(query, &list);
                 model.history.take(query, list);
+            }
+        }
+        Answer::Totals(totals) => {
+            if let Call::Totals(query) = call {
+                model.history.totals = Some((query.clone(), totals));
+            }
+        }
+        Answer::Performance(performance) => {
+            if let Call::Performance(query) = call {
+                model.performance.take(*query, *performance);
             }
         }
         Answer::Trade(trade) => return trade_came(model, &trade),
@@ -63,11 +70,10 @@ fn take(model: &mut Model, call: &Call, answer: Answer) -> Vec<Effect> {
             model.notices.say(model.now, Level::Info, synced_sentence(&status));
             return sync_status_came(model, status);
         }
-        // The screen asks for none: `blotter tokens` does.
-        Answer::Accounts(_) => {}
+        Answer::Accounts(list) => model.data.accounts = list.accounts,
         Answer::SettingsSaved(settings) => {
             settings_form::saved(model, &settings);
-            settings_came(model, *settings);
+            return settings_came(model, *settings);
         }
         Answer::Order(answer) => {
             if let Call::Order(call) = call {
@@ -97,9 +103,13 @@ fn failed(model: &mut Model, call: &Call, error: &CallError) -> Vec<Effect> {
             model.notices.say(model.now, Level::Warn, format!("The next page did not come: {error}"));
         }
         Call::History(_) => model.history.is_loading_more = false,
+        Call::Performance(query) => model.performance.refused(*query, error),
         // A load that fails is the session's business: it is repeated and shown as a banner.
         Call::Version | Call::Health | Call::Market | Call::Settings | Call::OpenTrades => {}
-        Call::Trade(_) | Call::Alarms | Call::SyncStatus { .. } | Call::Accounts | Call::PutToken { .. } => {}
+        // The line of totals says how many rows there are at least until they come.
+        Call::Totals(_) => {}
+        Call::Trade(_) | Call::Alarms | Call::SyncStatus { .. } | Call::Accounts => {}
+        Call::PutToken { .. } | Call::RemoveToken { .. } => {}
     }
     vec![]
 }
@@ -107,9 +117,12 @@ fn failed(model: &mut Model, call: &Call, error: &CallError) -> Vec<Effect> {
 fn health_came(model: &mut Model, health: Health) -> Vec<Effect> {
     let was_away = model.data.health.as_ref().is_some_and(|heard| heard.value.database.state != ComponentState::Ok);
     let is_back = was_away && health.database.state == ComponentState::Ok;
+    let before = model.data.health.as_ref().map(|heard| (heard.value.broker.state, heard.value.broker.detail.clone()));
+    let broker_changed = before.is_some_and(|before| before != (health.broker.state, health.broker.detail.clone()));
     model.data.health = Some(Heard { value: health, at: model.now });
     if !is_back {
-        return vec![];
+        // The health tells that something is with an account, not with which.
+        return if broker_changed { vec![Effect::Call(Call::Accounts)] } else { vec![] };
     }
     model.notices.say(model.now, Level::Info, "The database answers again.");
     let orders = model.session.step(model.now, Input::MustReload);
@@ -120,9 +133,9 @@ fn market_came(model: &mut Model, market: Market) {
     model.data.market = Some(Heard { value: market, at: model.now });
 }
 
-fn settings_came(model: &mut Model, settings: Settings) {
+fn settings_came(model: &mut Model, settings: Settings) -> Vec<Effect> {
     if model.data.settings.as_ref().is_some_and(|known| known.version > settings.version) {
-        return;
+        return vec![];
     }
     if model.data.settings.is_none() && !settings.auto_refresh {
         model.timed_refresh = TimedRefresh::Off;
@@ -135,12 +148,18 @@ fn settings_came(model: &mut Model, settings: Settings) {
             form.version = settings.version;
         }
     }
+    let mode = settings.broker_mode;
     model.data.settings = Some(settings);
+    // Play money and real money are never on one list.
+    let mut effects = model.history.choose_mode(Some(mode));
+    effects.extend(model.performance.choose_mode(mode, model.pane));
+    effects
 }
 
 /// A trade is new or changed: into its list, or from one to the other.
 pub(super) fn trade_came(model: &mut Model, trade: &Trade) -> Vec<Effect> {
-    let mut effects = ended(model, trade);
+    let was = model.open_trades().iter().find(|row| row.id == trade.id).cloned();
+    let heard = attention::trade_changed(model, was.as_ref(), trade);
     if let Some(open) = &mut model.data.open {
         match open.iter().position(|row| row.id == trade.id) {
             Some(index) if trade.status.is_terminal() => {
@@ -158,39 +177,23 @@ pub(super) fn trade_came(model: &mut Model, trade: &Trade) -> Vec<Effect> {
             }
         }
     }
-    effects.extend(model.history.note(trade));
+    model.data.recent.note(trade);
+    let mut effects = model.history.note(trade);
+    if trade.status.is_terminal() && !model.is_loading {
+        effects.extend(model.performance.reload_if_shown(model.pane));
+    }
+    effects.extend(heard);
     effects
 }
 
-/// A trade that was open is at its end: a toast with the result, and a sound of its kind.
-fn ended(model: &mut Model, trade: &Trade) -> Vec<Effect> {
-    let was_open = model.open_trades().iter().any(|row| row.id == trade.id);
-    let Some(close) = trade.close.as_ref().filter(|_| was_open && trade.status.is_terminal()) else { return vec![] };
-    let reason = close.reason.map_or(trade.status.as_str(), |reason| reason.as_str());
-    let result = close.realized_pnl.map(|cash| format!(" {}", format::trend(cash.0))).unwrap_or_default();
-    let text = format!("{} {} {reason}{result}", trade.number, text::clean(&trade.ticker));
-    model.notices.say(model.now, Level::Info, text.clone());
-    let sound = match close.reason {
-        Some(CloseReason::TargetHit) => Sound::Profit,
-        Some(CloseReason::StopHit | CloseReason::Emergency | CloseReason::ExternalUnexplained) => Sound::Loss,
-        Some(
-            CloseReason::Manual
-            | CloseReason::Expired
-            | CloseReason::ExpiredUnconfirmed
-            | CloseReason::Exercised
-            | CloseReason::External
-            | CloseReason::SandboxReset,
-        )
-        | None => Sound::Pop,
-    };
-    vec![Effect::Ring { sound, text }]
-}
-
-fn alarm_came(model: &mut Model, alarm: Alarm) {
+fn alarm_came(model: &mut Model, alarm: Alarm) -> Vec<Effect> {
+    let is_new = model.data.alarms.iter().all(|known| known.id != alarm.id);
+    let heard = attention::alarm_came(model, is_new, &alarm);
     model.data.alarms.retain(|known| known.id != alarm.id);
     if alarm.cleared_at.is_none() {
         model.data.alarms.insert(0, alarm);
     }
+    heard
 }
 
 fn sync_status_came(model: &mut Model, status: SyncStatus) -> Vec<Effect> {
@@ -240,14 +243,8 @@ fn event_came(model: &mut Model, event: Event) -> Vec<Effect> {
             carry_out(model, orders)
         }
         Event::Trade(trade) => trade_came(model, &trade),
-        Event::Settings(settings) => {
-            settings_came(model, *settings);
-            vec![]
-        }
-        Event::Alarm(alarm) => {
-            alarm_came(model, *alarm);
-            vec![]
-        }
+        Event::Settings(settings) => settings_came(model, *settings),
+        Event::Alarm(alarm) => alarm_came(model, *alarm),
         Event::Health(health) => health_came(model, *health),
         Event::Market(market) => {
             market_came(model, market);

@@ -5,9 +5,9 @@ use blotter_shared::protocol::settings::SettingsUpdate;
 use blotter_shared::protocol::sync::SyncRequest;
 use blotter_shared::protocol::trades::Trade;
 
-use super::carry_out;
 use super::orders::{self, Wish};
 use super::settings_form::{self, Turn, with_form};
+use super::{carry_out, tools};
 use crate::client::calls::Call;
 use crate::client::session::{Input, Link, TimedRefresh};
 use crate::effect::Effect;
@@ -18,6 +18,7 @@ use crate::model::{Access, Model};
 use crate::overlays::Overlay;
 use crate::overlays::confirm::{Confirm, Deed, Outcome};
 use crate::overlays::notices::Level;
+use crate::overlays::palette;
 use crate::panes::Pane;
 use crate::panes::list::{ListState, Step};
 use crate::panes::settings::model::{Field, SettingsForm};
@@ -27,18 +28,15 @@ use crate::view::layout;
 #[must_use]
 pub fn contexts(model: &Model) -> &'static [Context] {
     match model.overlays.last() {
-        Some(Overlay::Confirm(_) | Overlay::Form(_)) => &[Context::Dialog, Context::Everywhere],
+        Some(Overlay::Confirm(_) | Overlay::Form(_) | Overlay::Export(_)) => &[Context::Dialog, Context::Everywhere],
+        Some(Overlay::Palette(_)) => &[Context::Typing, Context::Everywhere],
         Some(Overlay::Settings(form)) if form.editing.is_some() => &[Context::Typing, Context::Everywhere],
         Some(Overlay::Settings(_)) => &[Context::Settings, Context::Lists, Context::Everywhere],
         Some(Overlay::Help { .. } | Overlay::Messages { .. } | Overlay::Story(_)) => {
             &[Context::Lists, Context::Everywhere]
         }
         None if is_searching(model) => &[Context::Typing, Context::Everywhere],
-        None => match model.pane {
-            Pane::Open => &[Context::Open, Context::Lists, Context::Everywhere],
-            Pane::History => &[Context::History, Context::Lists, Context::Everywhere],
-            Pane::Performance => &[Context::Everywhere],
-        },
+        None => palette::contexts(model.pane),
     }
 }
 
@@ -80,6 +78,12 @@ fn ends_text(action: Action) -> bool {
 
 /// A button was clicked: the same as its key.
 pub(super) fn act_or_dialog(model: &mut Model, action: Action) -> Vec<Effect> {
+    if let Some(Overlay::Export(_)) = model.overlays.last() {
+        return tools::export_key(model, Some(action));
+    }
+    if let Some(Overlay::Palette(_)) = model.overlays.last() {
+        model.overlays.pop();
+    }
     if matches!(model.overlays.last(), Some(Overlay::Confirm(_) | Overlay::Form(_))) {
         let key = model.keymap.key_of(action).unwrap_or(Chord::char(' '));
         return dialog_key(model, Some(action), Chord { ctrl: true, ..key });
@@ -88,6 +92,9 @@ pub(super) fn act_or_dialog(model: &mut Model, action: Action) -> Vec<Effect> {
 }
 
 fn dialog_key(model: &mut Model, action: Option<Action>, chord: Chord) -> Vec<Effect> {
+    if let Some(Overlay::Export(_)) = model.overlays.last() {
+        return tools::export_key(model, action);
+    }
     let now = model.now;
     if matches!(model.overlays.last(), Some(Overlay::Form(_))) {
         return orders::form_key(model, action, chord);
@@ -127,6 +134,9 @@ fn carry_out_deed(model: &mut Model, deed: Deed, typed: String) -> Vec<Effect> {
 }
 
 fn type_key(model: &mut Model, chord: Chord) {
+    if tools::type_in_palette(model, chord) {
+        return;
+    }
     if with_form(model, |form, _| form.editing.as_mut().map(|line| line.on_key(chord))).flatten().is_some() {
         return;
     }
@@ -141,6 +151,11 @@ pub(super) fn on_paste(model: &mut Model, text: &str) {
         if dialog.word.is_some() {
             dialog.typed.paste(text);
         }
+        return;
+    }
+    if let Some(Overlay::Palette(palette)) = model.overlays.last_mut() {
+        palette.line.paste(text);
+        palette.selected = 0;
         return;
     }
     if let Some(Overlay::Form(form)) = model.overlays.last_mut() {
@@ -163,7 +178,7 @@ pub(super) fn on_paste(model: &mut Model, text: &str) {
 /// In the History pane the daemon searches.
 fn after_typing(model: &mut Model) -> Vec<Effect> {
     if model.overlays.is_empty() && model.pane == Pane::History && model.history.loaded != model.history.query() {
-        return vec![model.history.reload()];
+        return model.history.reload();
     }
     vec![]
 }
@@ -192,6 +207,13 @@ fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         A::Search => begin_search(model),
         A::Copy => return copy_row(model),
         A::NextFilter => return model.history.turn_filter(1),
+        A::NextSort => return tools::sort(model, tools::Sorted::Next),
+        A::ReverseSort => return tools::sort(model, tools::Sorted::Reversed),
+        A::NextPeriod => return model.performance.turn_period(1),
+        A::NextBreakdown => return model.performance.turn_breakdown(),
+        A::NextMode => return tools::next_mode(model),
+        A::Export => tools::begin_export(model),
+        A::Palette => tools::begin_palette(model),
         A::CloseTrade => return of_trade(model, Wish::Close),
         A::ClosePart => return of_trade(model, Wish::ClosePart),
         A::AdjustStop => return of_trade(model, Wish::Stop),
@@ -206,11 +228,11 @@ fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         }
         A::Sync => return sync(model),
         A::AutoRefresh => toggle_refresh(model),
-        A::OpenPane => show(model, Pane::Open),
-        A::HistoryPane => show(model, Pane::History),
-        A::PerformancePane => show(model, Pane::Performance),
-        A::NextPane => show(model, model.pane.next()),
-        A::PreviousPane => show(model, model.pane.previous()),
+        A::OpenPane => return show(model, Pane::Open),
+        A::HistoryPane => return show(model, Pane::History),
+        A::PerformancePane => return show(model, Pane::Performance),
+        A::NextPane => return show(model, model.pane.next()),
+        A::PreviousPane => return show(model, model.pane.previous()),
         A::Settings => open_overlay(model, Overlay::Settings(SettingsForm::new(settings_version(model)))),
         A::Messages => open_overlay(model, Overlay::Messages { top: 0 }),
         A::Help => open_overlay(model, Overlay::Help { top: 0 }),
@@ -218,6 +240,9 @@ fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         A::SaveSettings => return settings_form::save(model),
         A::RefreshForm => settings_form::refresh(model),
         A::CopyWork => return settings_form::copy_work(model),
+        A::AcceptText if matches!(model.overlays.last(), Some(Overlay::Palette(_))) => {
+            return tools::take_choice(model).map(|action| act(model, action)).unwrap_or_default();
+        }
         A::AcceptText => end_text(model),
         A::CancelText => return cancel_text(model),
         A::Redraw => return vec![Effect::Redraw],
@@ -272,7 +297,7 @@ pub(super) fn scroll(model: &mut Model, step: Step) -> Vec<Effect> {
                 Step::Last => longest,
             };
         }
-        Some(Overlay::Confirm(_) | Overlay::Form(_)) => {}
+        Some(Overlay::Confirm(_) | Overlay::Form(_) | Overlay::Export(_) | Overlay::Palette(_)) => {}
         None => return scroll_list(model, step),
     }
     vec![]
@@ -289,7 +314,10 @@ fn text_lines(model: &Model) -> usize {
         Some(Overlay::Story(story)) => {
             crate::overlays::story::lines(story, model, 96.min(model.width).saturating_sub(4)).len()
         }
-        Some(Overlay::Settings(_) | Overlay::Confirm(_) | Overlay::Form(_)) | None => 0,
+        Some(
+            Overlay::Settings(_) | Overlay::Confirm(_) | Overlay::Form(_) | Overlay::Export(_) | Overlay::Palette(_),
+        )
+        | None => 0,
     };
     lines.saturating_sub(window) + 3
 }
@@ -306,14 +334,28 @@ fn scroll_list(model: &mut Model, step: Step) -> Vec<Effect> {
             model.history.list.step(&rows, step);
             model.history.ask_for_more()
         }
-        Pane::Performance => vec![],
+        Pane::Performance => {
+            let hidden = crate::panes::performance::view::hidden_rows(model);
+            let top = &mut model.performance.top;
+            *top = match step {
+                Step::Up(count) => top.saturating_sub(count),
+                Step::Down(count) => top.saturating_add(count).min(hidden),
+                Step::First => 0,
+                Step::Last => hidden,
+            };
+            vec![]
+        }
     }
 }
 
 fn sideways(model: &mut Model, turn: Turn) -> Vec<Effect> {
     match (model.overlays.last(), model.pane) {
         (Some(Overlay::Settings(_)), _) => settings_form::turn(model, turn),
-        (Some(_), _) | (None, Pane::Performance) => {}
+        (Some(_), _) => {}
+        (None, Pane::Performance) => {
+            let count = crate::panes::performance::model::PERIODS.len();
+            return model.performance.turn_period(if turn == Turn::Right { 1 } else { count - 1 });
+        }
         (None, Pane::History) => {
             let count = crate::panes::history::model::FILTERS.len();
             return model.history.turn_filter(if turn == Turn::Right { 1 } else { count - 1 });
@@ -374,6 +416,10 @@ fn end_text(model: &mut Model) {
 }
 
 fn cancel_text(model: &mut Model) -> Vec<Effect> {
+    if let Some(Overlay::Palette(_)) = model.overlays.last() {
+        model.overlays.pop();
+        return vec![];
+    }
     if with_form(model, |form, _| form.editing.take()).is_some() {
         return vec![];
     }
@@ -434,10 +480,12 @@ fn toggle_refresh(model: &mut Model) {
     model.notices.say(model.now, Level::Info, words);
 }
 
-fn show(model: &mut Model, pane: Pane) {
-    if model.overlays.is_empty() {
-        model.pane = pane;
+fn show(model: &mut Model, pane: Pane) -> Vec<Effect> {
+    if !model.overlays.is_empty() {
+        return vec![];
     }
+    model.pane = pane;
+    model.performance.load_if_shown(pane)
 }
 
 /// Opens an overlay, or closes it when it is the one on top.
@@ -449,6 +497,8 @@ fn open_overlay(model: &mut Model, overlay: Overlay) {
             Overlay::Help { .. }
             | Overlay::Messages { .. }
             | Overlay::Confirm(_)
+            | Overlay::Export(_)
+            | Overlay::Palette(_)
             | Overlay::Form(_)
             | Overlay::Story(_) => {
                 model.overlays.pop();

@@ -424,7 +424,9 @@ fn with_form(model: &mut Model, change: impl FnOnce(&mut Form)) {
         | Overlay::Messages { .. }
         | Overlay::Settings(_)
         | Overlay::Confirm(_)
-        | Overlay::Story(_) => None,
+        | Overlay::Story(_)
+        | Overlay::Export(_)
+        | Overlay::Palette(_) => None,
     });
     if let Some(form) = form {
         change(form);
@@ -465,8 +467,10 @@ pub(super) fn answered(model: &mut Model, call: &OrderCall, answer: OrderAnswer)
             done(model, ask, *key, None);
             vec![]
         }
-        (OrderCall::Timeline(_) | OrderCall::Chain { .. }, _)
-        | (OrderCall::Ask { .. }, OrderAnswer::Timeline(_) | OrderAnswer::Chain(_)) => vec![],
+        (OrderCall::Timeline(_) | OrderCall::Expirations { .. } | OrderCall::Chain { .. }, _)
+        | (OrderCall::Ask { .. }, OrderAnswer::Timeline(_) | OrderAnswer::Expirations(_) | OrderAnswer::Chain(_)) => {
+            vec![]
+        }
     }
 }
 

@@ -23,6 +23,8 @@ pub(super) fn with_form<T>(model: &mut Model, act: impl FnOnce(&mut SettingsForm
         Overlay::Help { .. }
         | Overlay::Messages { .. }
         | Overlay::Confirm(_)
+        | Overlay::Export(_)
+        | Overlay::Palette(_)
         | Overlay::Form(_)
         | Overlay::Story(_) => None,
     }

@@ -119,8 +119,8 @@ fn counts(model: &Model) -> Vec<Piece> {
 fn risk(model: &Model) -> Vec<Piece> {
     let (Some(open), Some(settings)) = (&model.data.open, &model.data.settings) else { return vec![] };
     let mut pieces = Vec::new();
-    let closed = model.history.trades();
-    let day = figures::day_pnl(open, closed, model.trading_now()).map(|cash| cash.0);
+    let recent = &model.data.recent;
+    let day = figures::day_pnl(open, recent, model.trading_now()).map(|cash| cash.0);
     pieces.push(match day.map(format::trend) {
         Some(words) => {
             Piece::right(day.map_or(Role::Muted, sign_role), vec![(65, format!("Day {words}")), (75, words)])

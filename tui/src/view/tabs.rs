@@ -22,6 +22,12 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, row: Rect, model: &Model) {
         x = next + if mode(model.width) == Mode::Narrow { 2 } else { 3 };
     }
     draw_search(canvas, row, model, x);
+    if let Some(bytes) = model.exporting {
+        let words = format!("exporting {}", crate::format::size(bytes));
+        if x + text::width(&words) + 2 < row.width {
+            canvas.put_right(Rect { width: row.width.saturating_sub(1), ..row }, &words, Role::Accent);
+        }
+    }
 }
 
 fn action(pane: Pane) -> Action {
@@ -52,12 +58,15 @@ fn label(model: &Model, pane: Pane) -> String {
 fn count(model: &Model, pane: Pane) -> Option<String> {
     match pane {
         Pane::Open => model.data.open.as_ref().map(|trades| trades.len().to_string()),
-        Pane::History => {
-            let more = if model.history.next_cursor.is_some() { "+" } else { "" };
-            model.history.items.as_ref().map(|trades| format!("{}{more}", trades.len()))
-        }
+        Pane::History => model.history.items.as_ref().map(|_| found(model)),
         Pane::Performance => None,
     }
+}
+
+/// Rows of the History pane; a plus says that there are more.
+fn found(model: &Model) -> String {
+    let (count, is_exact) = model.history.count();
+    format!("{count}{}", if is_exact { "" } else { "+" })
 }
 
 fn draw_search(canvas: &mut Canvas<'_>, row: Rect, model: &Model, from: u16) {
@@ -82,10 +91,7 @@ fn searched(model: &Model) -> Option<(&ListState, String)> {
             let found = open::model::visible(&model.open, model.open_trades()).len();
             Some((&model.open.list, format!("{found} of {}", model.open_trades().len())))
         }
-        Pane::History => {
-            let more = if model.history.next_cursor.is_some() { "+" } else { "" };
-            Some((&model.history.list, format!("{}{more} found", model.history.trades().len())))
-        }
+        Pane::History => Some((&model.history.list, format!("{} found", found(model)))),
         Pane::Performance => None,
     }
 }

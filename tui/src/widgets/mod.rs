@@ -2,6 +2,7 @@
 
 pub mod canvas;
 pub mod columns;
+pub mod facts;
 pub mod fit;
 pub mod rail;
 pub mod text;

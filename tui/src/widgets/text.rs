@@ -1,5 +1,6 @@
 //! Text from others made safe to show, measured in cells, cut and wrapped.
 
+use blotter_shared::domain::text::is_dangerous;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Cells that a text takes.
@@ -16,11 +17,6 @@ pub fn clean(text: &str) -> String {
         return text.to_owned();
     }
     text.chars().map(|c| if is_dangerous(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
-}
-
-fn is_dangerous(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// At most `cells` wide, with an ellipsis where something is missing.

@@ -1,15 +1,15 @@
 //! A trader's afternoon as data: the same trades, settings and moments in every test and picture.
 
+mod hands;
 mod orders;
 
 use std::time::Duration;
 
 use blotter_shared::domain::{
-    AlarmId, AlarmKind, BrokerMode, Cash, CloseReason, Desired, Multiplier, Price, Protection, Severity, TradeId,
-    TradeNumber, TradeStatus,
+    BrokerMode, Cash, CloseReason, Desired, Multiplier, Price, Protection, TradeId, TradeNumber, TradeStatus,
 };
 use blotter_shared::protocol::PROTOCOL_VERSION;
-use blotter_shared::protocol::accounts::AccountList;
+use blotter_shared::protocol::accounts::{AccountList, AccountReport, AccountState};
 use blotter_shared::protocol::alarms::{Alarm, AlarmList};
 use blotter_shared::protocol::events::{Event, Hello};
 use blotter_shared::protocol::health::{Component, ComponentState, Health, Version};
@@ -21,16 +21,18 @@ use blotter_tui::client::calls::{Answer, Call, CallError};
 use blotter_tui::client::events::StreamItem;
 use blotter_tui::clock::Now;
 use blotter_tui::effect::Effect;
-use blotter_tui::input::chord::Chord;
-use blotter_tui::input::decode::TerminalEvent;
 use blotter_tui::input::keymap::Keymap;
 use blotter_tui::model::{Access, Model, Motion, Parts, Surroundings};
 use blotter_tui::msg::{Msg, StreamSaid};
 use blotter_tui::theme::glyphs::Glyphs;
 use blotter_tui::theme::{ColorDepth, Theme};
-use blotter_tui::{picture, update, view};
+use blotter_tui::update;
 use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
 use uuid::Uuid;
+
+pub(crate) use crate::figures::alarm;
+use crate::figures::{performance, totals};
 
 pub(crate) fn utc(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
@@ -68,9 +70,8 @@ impl Row {
         let contract: blotter_shared::domain::OptionContract = self.symbol.parse().unwrap();
         let is_filled = !self.entry.is_empty();
         let pnl = (!self.entry.is_empty() && !self.mark.is_empty()).then(|| {
-            let (entry, mark): (rust_decimal::Decimal, rust_decimal::Decimal) =
-                (self.entry.parse().unwrap(), self.mark.parse().unwrap());
-            Cash((mark - entry) * rust_decimal::Decimal::from(self.qty * 100))
+            let (entry, mark): (Decimal, Decimal) = (self.entry.parse().unwrap(), self.mark.parse().unwrap());
+            Cash((mark - entry) * Decimal::from(self.qty * 100))
         });
         Trade {
             id: TradeId(Uuid::from_u128(u128::from(self.number))),
@@ -304,6 +305,27 @@ pub(crate) fn component(state: ComponentState) -> Component {
     }
 }
 
+/// An account in a state, since or until a time that has passed or is to come.
+pub(crate) fn account(mode: BrokerMode, state: AccountState, reason: &str) -> AccountReport {
+    let (since, until) = match state {
+        AccountState::Ok | AccountState::NotTried | AccountState::NotOpened => (None, None),
+        AccountState::Reauthenticate | AccountState::Blocked | AccountState::Unavailable => {
+            (Some(utc("2026-02-20T16:58:03Z")), None)
+        }
+        AccountState::RateLimited => (None, Some(utc("2026-02-20T17:00:40Z"))),
+    };
+    AccountReport {
+        mode,
+        account_id: Some(if mode == BrokerMode::Live { "6YA00001" } else { "VA00000001" }.to_owned()),
+        state,
+        may_send: state == AccountState::Ok,
+        detail: None,
+        reason: (!reason.is_empty()).then(|| reason.to_owned()),
+        since,
+        until,
+    }
+}
+
 pub(crate) fn health(broker: ComponentState) -> Health {
     Health {
         status: ComponentState::Ok,
@@ -313,6 +335,8 @@ pub(crate) fn health(broker: ComponentState) -> Health {
         database: component(ComponentState::Ok),
         broker: component(broker),
         scheduler: component(ComponentState::Ok),
+        account_events: None,
+        rates: Vec::new(),
     }
 }
 
@@ -335,20 +359,6 @@ pub(crate) fn version() -> Version {
     Version { daemon: "0.1.0".to_owned(), protocol: PROTOCOL_VERSION, schema: 1, username: "sam".to_owned() }
 }
 
-pub(crate) fn alarm() -> Alarm {
-    Alarm {
-        id: AlarmId(Uuid::from_u128(77)),
-        kind: AlarmKind::Naked,
-        severity: Severity::Page,
-        trade_id: None,
-        trade_number: Some(TradeNumber(11)),
-        message: "#11 SPY 600 C is held without a stop for 41 s. Set a stop below the bid.".to_owned(),
-        raised_at: noon(),
-        acked_at: None,
-        cleared_at: None,
-    }
-}
-
 /// What a daemon answers.
 #[derive(Clone)]
 pub(crate) struct World {
@@ -358,7 +368,10 @@ pub(crate) struct World {
     pub(crate) health: Health,
     pub(crate) market: Market,
     pub(crate) alarms: Vec<Alarm>,
+    pub(crate) accounts: Vec<AccountReport>,
     pub(crate) next_cursor: Option<String>,
+    /// How many closed trades there are, when not only those of `closed`.
+    pub(crate) rows: Option<u64>,
 }
 
 impl World {
@@ -376,7 +389,9 @@ impl World {
             health: health(broker),
             market: market(SessionPhase::Open),
             alarms: vec![],
+            accounts: vec![],
             next_cursor: None,
+            rows: None,
         }
     }
 
@@ -404,10 +419,12 @@ impl World {
                     .collect();
                 Answer::History(list(&found, self.next_cursor.clone()))
             }
+            Call::Totals(query) => Answer::Totals(totals(query, &self.closed, self.rows)),
+            Call::Performance(query) => Answer::Performance(Box::new(performance(*query, &self.closed))),
             Call::Trade(id) => Answer::Trade(Box::new(self.open.iter().find(|trade| trade.id == *id).unwrap().clone())),
             Call::Alarms => Answer::Alarms(AlarmList { items: self.alarms.clone() }),
-            Call::Accounts => Answer::Accounts(AccountList::default()),
-            Call::PutToken { .. } => Answer::SettingsSaved(Box::new(self.settings.clone())),
+            Call::Accounts => Answer::Accounts(AccountList { accounts: self.accounts.clone() }),
+            Call::PutToken { .. } | Call::RemoveToken { .. } => Answer::SettingsSaved(Box::new(self.settings.clone())),
             Call::SyncStatus { .. } => Answer::SyncStatus(status),
             Call::Sync { .. } => Answer::Synced(status),
             Call::PutSettings { update, .. } => {
@@ -446,6 +463,8 @@ pub(crate) struct Desk {
     /// Calls that are not answered by themselves.
     pub(crate) held: Vec<Call>,
     pub(crate) holds_actions: bool,
+    /// Pages of history are given by the test.
+    pub(crate) holds_history: bool,
     pub(crate) is_gone: bool,
 }
 
@@ -456,6 +475,7 @@ impl Desk {
             depth: look.depth,
             glyphs: look.glyphs,
             motion: Motion::Still,
+            quiet: None,
             theme_follows: false,
             access: Access::Full,
             shows_title: false,
@@ -468,7 +488,16 @@ impl Desk {
             refresh: Duration::from_secs(15),
         };
         let model = Model::new(now, look.size, parts, 7);
-        Self { model, now, world, deeds: Vec::new(), held: Vec::new(), holds_actions: false, is_gone: false }
+        Self {
+            model,
+            now,
+            world,
+            deeds: Vec::new(),
+            held: Vec::new(),
+            holds_actions: false,
+            holds_history: false,
+            is_gone: false,
+        }
     }
 
     /// A desk whose session is live.
@@ -507,10 +536,17 @@ impl Desk {
             }
             Effect::Greet => vec![Msg::Greeted(Ok(version()))],
             Effect::Load(calls) => {
+                let is_held = |call: &&Call| self.holds_history && matches!(call, Call::History(_));
+                self.held.extend(calls.iter().filter(is_held).cloned());
+                let calls: Vec<Call> = calls.iter().filter(|call| !is_held(call)).cloned().collect();
                 let answers = calls.iter().map(|call| answered(call, &self.world));
                 answers.chain([Msg::Loaded(Ok(()))]).collect()
             }
             Effect::Call(call) if call.is_action() && self.holds_actions => {
+                self.held.push(call);
+                vec![]
+            }
+            Effect::Call(call @ Call::History(_)) if self.holds_history => {
                 self.held.push(call);
                 vec![]
             }
@@ -520,7 +556,9 @@ impl Desk {
                 let item = StreamItem::Event { id: None, event: Box::new(hello) };
                 vec![Msg::Stream { generation, said: StreamSaid::Item(item) }]
             }
-            Effect::CloseStream | Effect::Copy(_) | Effect::Ring { .. } | Effect::Title(_) => vec![],
+            Effect::Export { .. } | Effect::CloseStream | Effect::Copy(_) | Effect::Ring { .. } | Effect::Title(_) => {
+                vec![]
+            }
             Effect::Redraw | Effect::Suspend | Effect::Quit => vec![],
         }
     }
@@ -543,38 +581,5 @@ impl Desk {
         self.is_gone = true;
         let generation = self.model.generation;
         self.tell(Msg::Stream { generation, said: StreamSaid::Ended(None) });
-    }
-
-    /// Presses keys, written as in the configuration, with spaces between them.
-    pub(crate) fn keys(&mut self, script: &str) -> &mut Self {
-        for key in script.split_whitespace() {
-            let chord: Chord = key.parse().unwrap();
-            self.tell(Msg::Terminal(TerminalEvent::Key(chord)));
-        }
-        self
-    }
-
-    /// Types text.
-    pub(crate) fn types(&mut self, text: &str) -> &mut Self {
-        for c in text.chars() {
-            self.tell(Msg::Terminal(TerminalEvent::Key(Chord::char(c))));
-        }
-        self
-    }
-
-    pub(crate) fn pass(&mut self, seconds: f64) -> &mut Self {
-        let passed = Duration::from_secs_f64(seconds);
-        self.now = Now { wall: self.now.wall + passed, since_start: self.now.since_start + passed };
-        self.tell(Msg::Wake);
-        self
-    }
-
-    /// The screen as text.
-    pub(crate) fn screen(&self) -> String {
-        picture::text(&view::draw(&self.model).buffer)
-    }
-
-    pub(crate) fn has_done(&self, deed: impl Fn(&Effect) -> bool) -> bool {
-        self.deeds.iter().any(deed)
     }
 }

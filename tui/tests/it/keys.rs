@@ -1,6 +1,6 @@
 //! Key scripts on the real model, driven until idle against a daemon that answers at once.
 
-use blotter_shared::domain::TradeStatus;
+use blotter_shared::domain::{BrokerMode, TradeStatus};
 use blotter_shared::protocol::events::{Event, Reload, ReloadReason};
 use blotter_shared::protocol::problem::{Problem, ProblemCode};
 use blotter_shared::protocol::settings::Settings;
@@ -133,8 +133,9 @@ fn the_daemon_searches_and_filters_history() {
 
 #[test]
 fn the_next_page_is_asked_for_once() {
-    let mut desk = Desk::live(Look::sized(80, 24), World { next_cursor: Some("c1".to_owned()), ..World::busy() });
-    assert!(desk.screen().contains("2 History 3+"));
+    let world = World { next_cursor: Some("c1".to_owned()), rows: Some(6), ..World::busy() };
+    let mut desk = Desk::live(Look::sized(80, 24), world);
+    assert!(desk.screen().contains("2 History 6"), "the daemon adds up what is not loaded");
     desk.world.next_cursor = None;
     desk.keys("2 j j k j");
     let pages = desk
@@ -266,7 +267,7 @@ fn live_is_never_reached_without_the_account_number() {
     desk.keys("s").pass(1.0).types("6YA00001").keys("y");
     assert!(!desk.has_done(is_call(Call::is_action)), "a letter goes into the number");
     desk.keys("backspace tab enter");
-    let live = |call: &Call| matches!(call, Call::PutSettings { update, .. } if update.broker_mode == Some(blotter_shared::domain::BrokerMode::Live) && update.typed_live_account.as_deref() == Some("6YA00001"));
+    let live = |call: &Call| matches!(call, Call::PutSettings { update, .. } if update.broker_mode == Some(BrokerMode::Live) && update.typed_live_account.as_deref() == Some("6YA00001"));
     assert!(desk.has_done(is_call(live)));
 }
 
@@ -446,6 +447,7 @@ fn every_row_of_the_table_is_dispatched() {
                 Context::Lists => &[Context::History, Context::Lists, Context::Everywhere],
                 Context::Open => &[Context::Open, Context::Lists, Context::Everywhere],
                 Context::History => &[Context::History, Context::Lists, Context::Everywhere],
+                Context::Performance => &[Context::Performance, Context::Lists, Context::Everywhere],
                 Context::Settings => &[Context::Settings, Context::Lists, Context::Everywhere],
                 Context::Dialog => &[Context::Dialog],
                 Context::Typing => &[Context::Typing],

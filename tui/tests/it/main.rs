@@ -3,9 +3,15 @@
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod figures;
+#[cfg(test)]
 mod fixture;
 #[cfg(test)]
 mod keys;
+#[cfg(test)]
+mod lists;
+#[cfg(test)]
+mod odd;
 #[cfg(test)]
 mod orders;
 #[cfg(test)]

@@ -197,7 +197,7 @@ fn a_target_that_is_hit_is_said_and_sounded() {
     let closed = crate::fixture::closed_trades()[0].clone();
     (trade.status, trade.close, trade.held_qty) = (closed.status, closed.close, 0);
     desk.push(Event::Trade(Box::new(trade)));
-    assert!(desk.screen().contains("#10 NVDA TP_HIT ▲ +310.00"), "{}", desk.screen());
+    assert!(desk.screen().contains("NVDA 150 C ×2 target hit  ▲ +310.00"), "{}", desk.screen());
     assert!(desk.has_done(|effect| matches!(effect, Effect::Ring { sound: Sound::Profit, .. })));
 }
 

@@ -65,6 +65,7 @@ fn is_grave(effect: &Effect) -> bool {
         Effect::Greet
         | Effect::Load(_)
         | Effect::OpenStream { .. }
+        | Effect::Export { .. }
         | Effect::CloseStream
         | Effect::Copy(_)
         | Effect::Ring { .. }

@@ -1,11 +1,13 @@
 //! Every screen, state and overlay at the three widths, as snapshots.
 
 use blotter_shared::domain::{BrokerMode, Protection};
+use blotter_shared::protocol::accounts::AccountState;
 use blotter_shared::protocol::events::Event;
 use blotter_shared::protocol::health::ComponentState;
 use blotter_shared::protocol::market::SessionPhase;
 use blotter_shared::protocol::problem::{Problem, ProblemCode};
-use blotter_tui::client::calls::CallError;
+use blotter_tui::client::calls::{Call, CallError};
+use blotter_tui::effect::Effect;
 use blotter_tui::msg::Msg;
 use blotter_tui::panes::Pane;
 use blotter_tui::picture;
@@ -13,7 +15,7 @@ use blotter_tui::theme::ColorDepth;
 use blotter_tui::theme::glyphs::Glyphs;
 use blotter_tui::view;
 
-use crate::fixture::{Desk, Look, World, alarm, health, market, settings, settings_with_live};
+use crate::fixture::{Desk, Look, World, account, alarm, health, market, settings, settings_with_live};
 
 const SIZES: [(u16, u16); 3] = [(118, 30), (80, 24), (44, 30)];
 
@@ -84,6 +86,57 @@ fn history_empty_and_filtered() {
 fn performance_empty() {
     at_every_size("performance_empty", &World::fresh(ComponentState::Ok), |desk| {
         desk.keys("3");
+    });
+}
+
+#[test]
+fn performance() {
+    at_every_size("performance", &World::busy(), |desk| {
+        desk.keys("3");
+    });
+    at_every_size("performance_quarter_by_ticker", &World::busy(), |desk| {
+        desk.keys("3 p b");
+    });
+}
+
+#[test]
+fn performance_of_a_day_with_one_loss() {
+    let mut world = World::busy();
+    world.closed.truncate(1);
+    let mut desk = Desk::live(Look::sized(80, 24), world);
+    desk.keys("3 left");
+    let mut one = desk.model.performance.data.clone().unwrap();
+    one = crate::figures::of_days(
+        one.mode,
+        (one.period, one.from),
+        one.by,
+        one.days.into_iter().take(2).skip(1).collect(),
+    );
+    desk.model.performance.data = Some(one);
+    insta::assert_snapshot!("performance_one_loss_80x24", desk.screen());
+}
+
+#[test]
+fn export_dialog() {
+    at_every_size("export", &World::busy(), |desk| {
+        desk.keys("2 f / n v enter x tab");
+    });
+}
+
+#[test]
+fn command_palette() {
+    at_every_size("palette", &World::busy(), |desk| {
+        desk.keys("2 :").types("so");
+    });
+}
+
+#[test]
+fn sorted_lists() {
+    at_every_size("history_sorted", &World::busy(), |desk| {
+        desk.keys("2 o o");
+    });
+    at_every_size("open_sorted", &World::busy(), |desk| {
+        desk.keys("o o o o o");
     });
 }
 
@@ -190,6 +243,36 @@ fn the_database_and_the_broker_away() {
     away.database = crate::fixture::component(ComponentState::Unavailable);
     away.database.detail = Some("connection refused".to_owned());
     at_every_size("database_away", &World { health: away, ..World::busy() }, |_| {});
+}
+
+/// The health tells that something is with an account: which one, the client asks at once.
+#[test]
+fn a_change_of_the_brokers_health_makes_the_client_ask_which_account_it_is() {
+    let mut desk = Desk::live(Look::sized(80, 24), World::busy());
+    let asked = |effect: &Effect| matches!(effect, Effect::Call(Call::Accounts));
+    desk.push(Event::Health(Box::new(health(ComponentState::Ok))));
+    assert!(!desk.has_done(asked), "nothing changed");
+    desk.push(Event::Health(Box::new(health(ComponentState::Degraded))));
+    assert!(desk.has_done(asked));
+}
+
+/// Each account in trouble has a line of its own in place of the one word for all.
+#[test]
+fn accounts_in_trouble() {
+    use AccountState::{Blocked, NotOpened, Ok, RateLimited, Reauthenticate, Unavailable};
+    let health = health(ComponentState::Degraded);
+    let world = |accounts| World { health: health.clone(), accounts, ..World::busy() };
+    let quiet = account(BrokerMode::Sim, Ok, "");
+    let token = account(BrokerMode::Live, Reauthenticate, "the token is expired, revoked or mistyped");
+    at_every_size("account_reauthenticate", &world(vec![quiet.clone(), token]), |_| {});
+    let blocked = account(BrokerMode::Live, Blocked, "closing orders only");
+    at_every_size("account_blocked", &world(vec![blocked]), |_| {});
+    let silent = account(BrokerMode::Sandbox, Unavailable, "it answers 503");
+    let limited = account(BrokerMode::Sim, RateLimited, "");
+    at_every_size("account_unavailable_and_limited", &world(vec![silent, limited]), |_| {});
+    let sealed =
+        account(BrokerMode::Sandbox, NotOpened, "the stored token does not open: version 1 of the key did not seal it");
+    at_every_size("account_not_opened", &world(vec![sealed]), |_| {});
 }
 
 #[test]

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use blotter_shared::protocol::PROTOCOL_VERSION;
+use blotter_shared::protocol::performance::PerformanceQuery;
 use blotter_shared::protocol::problem::Problem;
+use blotter_shared::protocol::trades::TotalsQuery;
 use blotter_tui::client::calls::{Answer, Call, HistoryQuery};
 use blotter_tui::client::orders::OrderAnswer;
 use bytes::Bytes;
@@ -115,6 +117,8 @@ fn call(method: &str, target: &str, body: &Value) -> Call {
         ("GET", "/v1/alarms") => Call::Alarms,
         ("GET", "/v1/sync-status") => Call::SyncStatus { version: 0 },
         ("POST", "/v1/sync") => Call::Sync { request: serde_json::from_value(body.clone()).unwrap(), key },
+        ("GET", "/v1/trades/totals") => Call::Totals(TotalsQuery::default()),
+        ("GET", "/v1/performance") => Call::Performance(PerformanceQuery::default()),
         ("GET", "/v1/accounts") => Call::Accounts,
         ("PUT", "/v1/tokens") => Call::PutToken { update: serde_json::from_value(body.clone()).unwrap(), key },
         ("PUT", "/v1/settings") => Call::PutSettings { update: serde_json::from_value(body.clone()).unwrap(), key },
@@ -130,12 +134,15 @@ fn json(answer: &Answer) -> String {
         Answer::Market(value) => serde_json::to_string(value),
         Answer::Settings(value) | Answer::SettingsSaved(value) => serde_json::to_string(value),
         Answer::OpenTrades(value) | Answer::History(value) => serde_json::to_string(value),
+        Answer::Totals(value) => serde_json::to_string(value),
+        Answer::Performance(value) => serde_json::to_string(value),
         Answer::Trade(value) => serde_json::to_string(value),
         Answer::Alarms(value) => serde_json::to_string(value),
         Answer::Accounts(value) => serde_json::to_string(value),
         Answer::SyncStatus(value) | Answer::Synced(value) => serde_json::to_string(value),
         Answer::Order(value) => match &**value {
             OrderAnswer::Timeline(value) => serde_json::to_string(value),
+            OrderAnswer::Expirations(value) => serde_json::to_string(value),
             OrderAnswer::Chain(value) => serde_json::to_string(value),
             OrderAnswer::Trade(value) => serde_json::to_string(value),
             OrderAnswer::Flattened(value) => serde_json::to_string(value),

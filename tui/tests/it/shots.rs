@@ -21,6 +21,7 @@ fn shots() -> Vec<(&'static str, World, &'static str)> {
     vec![
         ("open", World::busy(), "j enter"),
         ("history", World::busy(), "2"),
+        ("performance", World::busy(), "3 p"),
         ("first-start", World::fresh(ComponentState::NotConfigured), ""),
         ("settings", World::busy(), ","),
         ("help", World::busy(), "?"),

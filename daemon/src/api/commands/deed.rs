@@ -58,7 +58,10 @@ pub(super) async fn under_key<D: Deed>(api: &Api, call: &Call, deed: &D) -> Resu
         };
         match deed.done_in(&tx).await {
             Ok(value) => return call.finish(api, tx, id, &value).await,
-            Err(Stopped::Desk(again @ DeskError::Overtaken(_))) => overtaken = again,
+            // A deadlock with the loop, too, ends with the loop's rows written.
+            Err(Stopped::Desk(again @ (DeskError::Overtaken(_) | DeskError::Database(DbError::Busy { .. })))) => {
+                overtaken = again;
+            }
             Err(Stopped::Desk(error)) => return Err(error.into()),
             Err(Stopped::Told(error)) => return Err(error),
         }

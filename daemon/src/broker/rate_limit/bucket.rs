@@ -122,6 +122,15 @@ impl Bucket {
         Decision::Granted
     }
 
+    /// How many calls of this urgency could go now, were nobody else to make any.
+    #[must_use]
+    pub fn left(&self, priority: Priority, now: DateTime<Utc>) -> u32 {
+        match self.paused_until {
+            Some(until) if until > now => 0,
+            Some(_) | None => self.share(priority).saturating_sub(self.used(now)),
+        }
+    }
+
     /// What has to be written down before the next calls: what was sent, and what the claim may
     /// send, dated as late as it may.
     #[must_use]
@@ -163,7 +172,9 @@ impl Bucket {
     /// Calls counted against the present minute: ours, or the broker's count when it is higher.
     #[must_use]
     pub fn used(&self, now: DateTime<Utc>) -> u32 {
-        let ours = u32::try_from(self.sent.len()).unwrap_or(u32::MAX);
+        // Also between two calls: who asks how much is left must not be told of a minute that is over.
+        let over = self.sent.iter().take_while(|at| **at + WINDOW <= now).count();
+        let ours = u32::try_from(self.sent.len() - over).unwrap_or(u32::MAX);
         let theirs = self
             .broker
             .filter(|view| view.expires_at > now)
@@ -293,6 +304,13 @@ mod tests {
         assert!(grant(&mut bucket, Priority::Emergency, at(30_000)));
         bucket.heard(Some(RateHeaders { allowed: 60, available: 60, expires_at: at(90_000) }));
         assert_eq!(bucket.used(at(30_001)), 1, "ours is the higher count now");
+    }
+
+    #[test]
+    fn a_minute_that_is_over_counts_no_more_though_nobody_called() {
+        let mut bucket = heard(BucketKind::Trading);
+        assert_eq!(burst(&mut bucket, Priority::Emergency, at(0)), 50);
+        assert_eq!((bucket.used(at(60_999)), bucket.used(at(61_000))), (50, 0));
     }
 
     #[test]

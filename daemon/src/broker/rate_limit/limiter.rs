@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use thiserror::Error;
 use tokio::sync::{Mutex as AsyncMutex, Notify};
 
-use super::{Bucket, BucketKind, BudgetStore, Decision, Limits, Priority, RateHeaders};
+use super::{Bucket, BucketKind, BudgetStore, Decision, Limits, NoStore, Priority, RateHeaders};
 use crate::broker::world::Fingerprint;
 use crate::clock::Clock;
 
@@ -79,6 +79,8 @@ pub struct BucketSnapshot {
     pub paused_until: Option<DateTime<Utc>>,
     /// The broker's own count, when it told.
     pub broker: Option<RateHeaders>,
+    /// Calls that each urgency may still make now.
+    pub room: [(Priority, u32); 6],
     /// Since the start: calls let through, turned away, refused by the broker, not written down.
     pub granted: u64,
     pub held: u64,
@@ -159,6 +161,12 @@ impl RateLimiter {
         BucketKind::ALL.map(|kind| self.inner.gate(kind).snapshot(now))
     }
 
+    /// How many calls of this urgency could go now.
+    #[must_use]
+    pub fn left(&self, kind: BucketKind, priority: Priority) -> u32 {
+        self.inner.gate(kind).lock().bucket.left(priority, self.inner.clock.now())
+    }
+
     #[must_use]
     pub fn token(&self) -> &Fingerprint {
         &self.inner.token
@@ -209,10 +217,14 @@ impl Gate {
 
     fn snapshot(&self, now: DateTime<Utc>) -> BucketSnapshot {
         let state = self.lock();
+        let used = state.bucket.used(now);
+        let paused = state.bucket.paused_until().is_some_and(|until| until > now);
+        let room = |priority| if paused { 0 } else { state.bucket.share(priority).saturating_sub(used) };
         BucketSnapshot {
             kind: self.kind,
             limit: state.bucket.limit(),
-            used: state.bucket.used(now),
+            used,
+            room: Priority::ALL.map(|priority| (priority, room(priority))),
             in_flight: state.bucket.in_flight(),
             waiting: state.queue.len(),
             paused_until: state.bucket.paused_until().filter(|until| *until > now),
@@ -221,6 +233,33 @@ impl Gate {
             held: state.counts.held,
             throttled: state.counts.throttled,
             unsaved: state.counts.unsaved,
+        }
+    }
+}
+
+impl BucketSnapshot {
+    /// The fullest decides what is used and left; counts add up.
+    #[must_use]
+    fn with(self, other: Self) -> Self {
+        let fuller = if other.used > self.used { other } else { self };
+        let room = self.room.iter().zip(other.room).map(|((priority, a), (_, b))| (*priority, *a.min(&b)));
+        let mut least = self.room;
+        for (place, value) in least.iter_mut().zip(room) {
+            *place = value;
+        }
+        Self {
+            kind: self.kind,
+            limit: self.limit.min(other.limit),
+            used: fuller.used,
+            in_flight: self.in_flight + other.in_flight,
+            waiting: self.waiting + other.waiting,
+            paused_until: self.paused_until.max(other.paused_until),
+            broker: fuller.broker,
+            room: least,
+            granted: self.granted + other.granted,
+            held: self.held + other.held,
+            throttled: self.throttled + other.throttled,
+            unsaved: self.unsaved + other.unsaved,
         }
     }
 }
@@ -292,12 +331,14 @@ pub struct Limiters {
     store: Arc<dyn BudgetStore>,
     clock: Clock,
     open: AsyncMutex<HashMap<Fingerprint, RateLimiter>>,
+    /// The same ones, for who only looks.
+    seen: Mutex<Vec<RateLimiter>>,
 }
 
 impl Limiters {
     #[must_use]
     pub fn new(limits: Limits, store: Arc<dyn BudgetStore>, clock: Clock) -> Self {
-        Self { limits, store, clock, open: AsyncMutex::new(HashMap::new()) }
+        Self { limits, store, clock, open: AsyncMutex::new(HashMap::new()), seen: Mutex::default() }
     }
 
     /// The limiter of a token.
@@ -308,11 +349,34 @@ impl Limiters {
         }
         let limiter = RateLimiter::open(token.clone(), self.limits, Arc::clone(&self.store), self.clock.clone()).await;
         open.insert(token, limiter.clone());
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).push(limiter.clone());
         limiter
     }
 
+    /// A limiter for a token that is only looked at, and may be anything that somebody typed: the
+    /// one in use if there is one, else one that is neither kept nor written down.
+    pub async fn passing(&self, token: Fingerprint) -> RateLimiter {
+        if let Some(limiter) = self.open.lock().await.get(&token) {
+            return limiter.clone();
+        }
+        RateLimiter::open(token, self.limits, Arc::new(NoStore), self.clock.clone()).await
+    }
+
     /// Every limiter that is in use, for the health page and the metrics.
-    pub async fn all(&self) -> Vec<RateLimiter> {
-        self.open.lock().await.values().cloned().collect()
+    #[must_use]
+    pub fn all(&self) -> Vec<RateLimiter> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The buckets of all tokens together.
+    #[must_use]
+    pub fn together(&self) -> Vec<BucketSnapshot> {
+        let all = self.all().into_iter().map(|limiter| limiter.snapshot());
+        let sums = all.reduce(|sum, one| {
+            let [a, b, c] = sum;
+            let [d, e, f] = one;
+            [a.with(d), b.with(e), c.with(f)]
+        });
+        sums.into_iter().flatten().collect()
     }
 }

@@ -7,6 +7,7 @@
 //! For a write the rule is: only what is listed here as proof is `Refused`; only an id without
 //! errors is `Accepted`; all the rest is `Unknown`. For a read every doubt is an error.
 
+use blotter_shared::domain::text::is_dangerous;
 use bytes::Bytes;
 
 use super::convert;
@@ -117,7 +118,7 @@ fn envelope_reason(envelope: AckEnvelope) -> String {
 
 /// One line, printable, not too long.
 fn sentence(text: &str) -> String {
-    let printable = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let printable = text.chars().map(|c| if is_dangerous(c) { ' ' } else { c });
     printable.take(LONGEST_REASON).collect::<String>().trim().to_owned()
 }
 
@@ -316,6 +317,12 @@ mod tests {
     }
 
     const OK: &str = r#"{"order":{"id":38467959,"status":"ok","partner_id":"3a8bbee1"}}"#;
+
+    #[test]
+    fn a_reason_cannot_write_on_a_terminal() {
+        let body = "no \u{1b}[2J\u{9b}31m\u{202e}cilbup\u{2069} text\n\u{200b}";
+        assert_eq!(answer(400, body).reason(), "no  [2J 31m cilbup  text");
+    }
 
     #[test]
     fn an_id_without_errors_is_accepted_and_nothing_else_is() {

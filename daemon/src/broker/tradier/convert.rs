@@ -9,7 +9,7 @@ use super::shape::{Maybe, Text};
 use super::wire;
 use crate::broker::{
     AccountType, Balances, DayStatus, Duration, HistoryEvent, HistoryKind, Hours, MarketClock, MarketDay, MarketState,
-    Order, OrderClass, OrderId, OrderSide, OrderStatus, OrderType, Position, Profile, ProfileAccount,
+    NoAccountId, Order, OrderClass, OrderId, OrderSide, OrderStatus, OrderType, Position, Profile, ProfileAccount,
 };
 
 /// What made no sense, in words without the value's context: `id is not a whole number above zero`.
@@ -84,7 +84,10 @@ pub(crate) fn balances(wire: wire::WireBalances) -> Sense<Balances> {
 pub(crate) fn profile(wire: wire::WireProfile) -> Sense<Profile> {
     let account = |account: wire::WireAccount| {
         Ok(ProfileAccount {
-            account_number: account.account_number,
+            account_number: account
+                .account_number
+                .parse()
+                .map_err(|NoAccountId| nonsense("account_number", "1 to 32 letters and digits"))?,
             classification: account.classification.0,
             account_type: account.account_type.0.as_deref().map(AccountType::from_wire),
             status: account.status.0,
@@ -153,7 +156,34 @@ pub(crate) fn instant(field: &'static str, text: Text) -> Sense<Option<DateTime<
 }
 
 pub(crate) fn date(field: &'static str, text: &str) -> Sense<NaiveDate> {
-    NaiveDate::parse_from_str(text, "%Y-%m-%d").map_err(|_| nonsense(field, "a date"))
+    plain_date(text.as_bytes())
+        .or_else(|| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok())
+        .ok_or_else(|| nonsense(field, "a date"))
+}
+
+/// A date and time without a zone, as greeks have it.
+pub(super) fn date_time(field: &'static str, text: &str) -> Sense<NaiveDateTime> {
+    plain_date_time(text.as_bytes())
+        .or_else(|| NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S").ok())
+        .ok_or_else(|| nonsense(field, "a date and time"))
+}
+
+/// `2026-09-18`, without going through the general parser: a chain has ten thousand of them.
+fn plain_date(text: &[u8]) -> Option<NaiveDate> {
+    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = *text else { return None };
+    let year = i32::try_from(digits(&[y1, y2, y3, y4])?).ok()?;
+    NaiveDate::from_ymd_opt(year, digits(&[m1, m2])?, digits(&[d1, d2])?)
+}
+
+/// `2026-09-10 14:00:00`.
+fn plain_date_time(text: &[u8]) -> Option<NaiveDateTime> {
+    let (date, clock) = text.split_at_checked(10)?;
+    let [b' ', h1, h2, b':', m1, m2, b':', s1, s2] = *clock else { return None };
+    plain_date(date)?.and_hms_opt(digits(&[h1, h2])?, digits(&[m1, m2])?, digits(&[s1, s2])?)
+}
+
+fn digits(text: &[u8]) -> Option<u32> {
+    text.iter().try_fold(0, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + u32::from(byte - b'0')))
 }
 
 fn time(field: &'static str, text: &str) -> Sense<NaiveTime> {
@@ -169,7 +199,7 @@ pub(crate) fn epoch(field: &'static str, number: Decimal, per_second: i64) -> Se
 /// A count; sizes and volumes come as floats that are whole.
 pub(crate) fn count(field: &'static str, number: Option<Decimal>) -> Sense<Option<u64>> {
     let Some(number) = number else { return Ok(None) };
-    let whole = if number.fract().is_zero() { number.to_u64() } else { None };
+    let whole = if number.scale() == 0 || number.fract().is_zero() { number.to_u64() } else { None };
     whole.map(Some).ok_or_else(|| nonsense(field, "a count"))
 }
 
@@ -189,4 +219,57 @@ fn not_negative(field: &'static str, number: Option<Decimal>) -> Sense<Option<De
 
 pub(crate) fn nonsense(field: &str, wanted: &str) -> Nonsense {
     Nonsense(format!("{field} is not {wanted}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_short_way_of_dates_agrees_with_the_general_one(text in "[0-9]{4}-[01][0-9]-[0-3][0-9]( [0-2][0-9]:[0-6][0-9]:[0-6][0-9])?") {
+            if let Some(date) = plain_date(text.as_bytes()) {
+                prop_assert_eq!(NaiveDate::parse_from_str(&text, "%Y-%m-%d").ok(), Some(date));
+            }
+            if let Some(moment) = plain_date_time(text.as_bytes()) {
+                prop_assert_eq!(NaiveDateTime::parse_from_str(&text, "%Y-%m-%d %H:%M:%S").ok(), Some(moment));
+            }
+        }
+
+        #[test]
+        fn no_text_panics(text in "\\PC{0,30}") {
+            let _ = (date("x", &text), date_time("x", &text));
+        }
+    }
+
+    #[test]
+    fn dates_are_read_and_nonsense_is_not() {
+        assert_eq!(date("x", "2026-09-18").ok(), NaiveDate::from_ymd_opt(2026, 9, 18));
+        let moment = NaiveDate::from_ymd_opt(2026, 9, 10).and_then(|day| day.and_hms_opt(14, 3, 7));
+        assert_eq!(date_time("x", "2026-09-10 14:03:07").ok(), moment);
+        for wrong in ["", "2026-02-30", "2026/09/18", "20260918", "soon"] {
+            assert!(date("x", wrong).is_err(), "{wrong}");
+        }
+        for wrong in ["2026-09-10", "2026-09-10 25:00:00", "2026-09-10T14:03:07Z"] {
+            assert!(date_time("x", wrong).is_err(), "{wrong}");
+        }
+    }
+
+    /// It goes into sentences, into paths and onto screens.
+    #[test]
+    fn an_account_number_is_one() {
+        let profile_with = |number: &str| {
+            let json = serde_json::json!({ "profile": { "id": "id-1", "name": "A", "account": {
+                "account_number": number, "day_trader": false, "option_level": 2 } } });
+            let envelope: wire::ProfileEnvelope = serde_json::from_str(&json.to_string()).unwrap();
+            profile(envelope.profile)
+        };
+        assert_eq!(profile_with("VA00000001").unwrap().accounts[0].account_number.as_str(), "VA00000001");
+        for bad in ["VA1\u{1b}]0;x\u{7}", "../user/profile", "", "VA 1"] {
+            let told = profile_with(bad).unwrap_err();
+            assert_eq!(told, nonsense("account_number", "1 to 32 letters and digits"), "{bad:?}");
+        }
+    }
 }

@@ -4,7 +4,7 @@ use blotter_shared::domain::OptionType;
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
 use rust_decimal::Decimal;
 
-use super::convert::{Nonsense, count, date, epoch, nonsense, small};
+use super::convert::{Nonsense, count, date, date_time, epoch, nonsense, small};
 use super::wire;
 use crate::broker::market_data::{Bar, ContractTerms, Greeks, InstrumentKind, Quote, Quotes};
 
@@ -68,11 +68,7 @@ fn terms(wire: &wire::WireQuote) -> Sense<Option<ContractTerms>> {
 fn greeks(wire: &wire::WireGreeks) -> Sense<Greeks> {
     let updated_at = match wire.updated_at.0.as_deref() {
         None => None,
-        Some(text) => Some(
-            NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S")
-                .map_err(|_| nonsense("updated_at", "a date and time"))?
-                .and_utc(),
-        ),
+        Some(text) => Some(date_time("updated_at", text)?.and_utc()),
     };
     Ok(Greeks {
         delta: wire.delta.0,

@@ -55,8 +55,12 @@ impl Default for Patience {
     }
 }
 
-/// Longest answer to a read: the largest chain is about a tenth of it.
-const LONGEST_READ: usize = 64 << 20;
+/// Longest answers to reads. A few bytes of JSON can become a row of hundreds, so each bound is a small
+/// multiple of the largest real answer: one thing; a list of an account's or of quotes; a chain with
+/// greeks, or bars.
+pub(crate) const SMALL: usize = 256 << 10;
+pub(crate) const LIST: usize = 4 << 20;
+pub(crate) const TABLE: usize = 16 << 20;
 /// Longest answer to a write.
 const LONGEST_WRITE: usize = 1 << 20;
 
@@ -79,6 +83,8 @@ pub(crate) struct Ask {
     pub(crate) query: Form,
     pub(crate) asked: Asked,
     pub(crate) method: AskMethod,
+    /// Bytes of the answer past which it is none.
+    pub(crate) longest: usize,
 }
 
 /// How a read is sent. A read by POST changes nothing, yet it is not repeated: only GET is.
@@ -187,7 +193,7 @@ impl Http {
             AskMethod::Post => self.reads.post(url).form(&ask.query),
         };
         let response = self.headed(request).send().await.map_err(|error| unreachable(&error))?;
-        let (answer, headers) = receive(response, LONGEST_READ).await.map_err(|lost| match lost {
+        let (answer, headers) = receive(response, ask.longest).await.map_err(|lost| match lost {
             Lost::Broken(why) => ReadError::Unreachable { why },
             Lost::TooLong => ReadError::TooMuch { what: ask.what },
         })?;

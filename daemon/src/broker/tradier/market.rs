@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 
 use super::answer::Asked;
 use super::form::Form;
-use super::http::{Ask, AskMethod, Http};
+use super::http::{Ask, AskMethod, Http, LIST, TABLE};
 use super::read::{decode, decode_chain, sense};
 use super::{Tradier, convert_market, wire};
 use crate::broker::market_data::{Bar, BarsRequest, Chain, Interval, MarketData, MarketRead, Quotes};
@@ -29,6 +29,7 @@ fn ask(what: &'static str, path: &str, query: Form, priority: Priority) -> Ask {
         query,
         asked: Asked::Anything,
         method: AskMethod::Get,
+        longest: LIST,
     }
 }
 
@@ -76,7 +77,8 @@ async fn quotes(http: &Http, symbols: &[String], priority: Priority) -> Result<Q
 
 async fn chain(http: &Http, underlying: &Ticker, expiry: NaiveDate, priority: Priority) -> Result<Chain, ReadError> {
     let query = vec![pair("symbol", &underlying), pair("expiration", &expiry), pair("greeks", &true)];
-    let body = http.read(&ask("the chain", "markets/options/chains", query, priority)).await?;
+    let ask = Ask { longest: TABLE, ..ask("the chain", "markets/options/chains", query, priority) };
+    let body = http.read(&ask).await?;
     Ok(Chain { underlying: underlying.clone(), expiry, rows: decode_chain(&body)? })
 }
 
@@ -121,7 +123,7 @@ async fn timesales(
     priority: Priority,
 ) -> Result<Vec<Bar>, ReadError> {
     let query = bars_query(request, interval, "%Y-%m-%d %H:%M");
-    let ask = ask("the bars", "markets/timesales", query, priority);
+    let ask = Ask { longest: TABLE, ..ask("the bars", "markets/timesales", query, priority) };
     let body = http.read(&ask).await?;
     let envelope: wire::SeriesEnvelope = decode(ask.what, &body)?;
     let bars = envelope.series.0.map_or_else(Vec::new, |series| series.data.0);
@@ -136,7 +138,7 @@ async fn history(
     priority: Priority,
 ) -> Result<Vec<Bar>, ReadError> {
     let query = bars_query(request, interval, "%Y-%m-%d");
-    let ask = ask("the bars", "markets/history", query, priority);
+    let ask = Ask { longest: TABLE, ..ask("the bars", "markets/history", query, priority) };
     let body = http.read(&ask).await?;
     let envelope: wire::HistoryEnvelope = decode(ask.what, &body)?;
     let bars = envelope.history.0.map_or_else(Vec::new, |history| history.day.0);

@@ -32,6 +32,7 @@ use tokio::sync::watch;
 
 use self::answer::Deed;
 use self::http::{Act, Http};
+use super::tls::{self, TlsError};
 use super::world::{BaseUrl, Token, World};
 use super::{
     AccountId, AccountStatus, AuthTrouble, Balances, Broker, Change, Doubt, HistoryEvent, HistoryRange, MarketClock,
@@ -73,6 +74,14 @@ impl Tradier {
     #[must_use]
     pub fn limiter(&self) -> &RateLimiter {
         self.http.limiter()
+    }
+
+    /// What the account's event stream trusts: the system's roots, and nobody on this machine itself.
+    ///
+    /// # Errors
+    /// When the system has no roots.
+    pub fn stream_tls(&self) -> Result<ClientConfig, TlsError> {
+        if self.http.base().scheme() == "https" { tls::system() } else { tls::none() }
     }
 
     async fn write(&self, act: Act, send: Send) -> WriteOutcome {
@@ -212,9 +221,9 @@ impl Broker for Tradier {
 
 /// What a profile call proves about a token that is about to be stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TokenVerdict {
-    /// It opens these accounts.
-    Good(Profile),
+pub enum TokenVerdict<T> {
+    /// It opens this.
+    Good(T),
     /// It is not accepted; for `WrongEnvironment` it belongs to the other world.
     Refused(AuthTrouble),
     /// Nobody can say at the moment.
@@ -225,7 +234,11 @@ pub enum TokenVerdict {
 ///
 /// # Errors
 /// When the HTTP client cannot be set up.
-pub async fn verify<W: World>(base: &BaseUrl<W>, token: &Token<W>, setup: Setup) -> Result<TokenVerdict, ClientError> {
+pub async fn verify<W: World>(
+    base: &BaseUrl<W>,
+    token: &Token<W>,
+    setup: Setup,
+) -> Result<TokenVerdict<Profile>, ClientError> {
     let http = Http::new(base, token, setup.limiter, setup.clock, (&setup.tls, setup.patience))?;
     Ok(match read::profile(&http, Priority::Read).await {
         Ok(profile) => TokenVerdict::Good(profile),

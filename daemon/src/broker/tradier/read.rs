@@ -9,7 +9,8 @@ use super::answer::Asked;
 use super::convert::{self, Nonsense};
 use super::convert_market;
 use super::form::Form;
-use super::http::{Ask, AskMethod, Http};
+use super::http::{Ask, AskMethod, Http, LIST, SMALL};
+use super::shape::TOO_MANY;
 use super::wire;
 use crate::broker::market_data::Quote;
 use crate::broker::rate_limit::BucketKind;
@@ -20,6 +21,8 @@ use crate::broker::{
 
 /// Pages after which a list has no end.
 const MOST_PAGES: u32 = 60;
+/// Rows of all pages together after which a list has no end: thousands more than a day of orders.
+const MOST_ROWS: usize = 10_000;
 /// Smallest page that any of the broker's documents speaks of: a shorter one is the last.
 const SMALLEST_PAGE: usize = 25;
 
@@ -33,14 +36,18 @@ fn ask(what: &'static str, path: String, priority: Priority) -> Ask {
         query: Form::new(),
         asked: Asked::Anything,
         method: AskMethod::Get,
+        longest: SMALL,
     }
 }
 
 /// Reads JSON. The error names the place, not the content.
 pub(super) fn decode<'a, T: Deserialize<'a>>(what: &'static str, body: &'a Bytes) -> Result<T, ReadError> {
-    serde_json::from_slice(body).map_err(|error| {
+    // As text, checked once: each number keeps its own, which would otherwise be checked again.
+    let text = std::str::from_utf8(body)
+        .map_err(|_| ReadError::Undecodable { what, why: "it is not written in UTF-8".to_owned() })?;
+    serde_json::from_str(text).map_err(|error| {
         let why: String = error.to_string().chars().take(120).collect();
-        ReadError::Undecodable { what, why }
+        if why.starts_with(TOO_MANY) { ReadError::TooMuch { what } } else { ReadError::Undecodable { what, why } }
     })
 }
 
@@ -68,7 +75,8 @@ pub(super) async fn positions(
     account: &AccountId,
     priority: Priority,
 ) -> Result<Vec<Position>, ReadError> {
-    let ask = ask("the positions", format!("accounts/{}/positions", account.as_str()), priority);
+    let ask =
+        Ask { longest: LIST, ..ask("the positions", format!("accounts/{}/positions", account.as_str()), priority) };
     let body = http.read(&ask).await?;
     let envelope: wire::PositionsEnvelope = decode(ask.what, &body)?;
     let positions = envelope.positions.0.map_or_else(Vec::new, |positions| positions.position.0);
@@ -84,7 +92,7 @@ pub(super) async fn orders(
     scope: OrderScope,
     priority: Priority,
 ) -> Result<OrderList, ReadError> {
-    let mut ask = ask("the orders", format!("accounts/{}/orders", account.as_str()), priority);
+    let mut ask = Ask { longest: LIST, ..ask("the orders", format!("accounts/{}/orders", account.as_str()), priority) };
     let (mut orders, mut seen) = (Vec::new(), BTreeSet::new());
     for page in 1..=MOST_PAGES {
         ask.query = orders_query(scope, page);
@@ -108,6 +116,9 @@ pub(super) async fn orders(
         };
         if is_last || orders.len() == before {
             return Ok(OrderList { orders, pages: page, read_at: http.clock().now() });
+        }
+        if orders.len() > MOST_ROWS {
+            break;
         }
     }
     Err(ReadError::TooMuch { what: ask.what })
@@ -146,7 +157,8 @@ pub(super) async fn history(
     priority: Priority,
 ) -> Result<Vec<HistoryEvent>, ReadError> {
     const PAGE: usize = 100;
-    let mut ask = ask("the history", format!("accounts/{}/history", account.as_str()), priority);
+    let mut ask =
+        Ask { longest: LIST, ..ask("the history", format!("accounts/{}/history", account.as_str()), priority) };
     let mut events = Vec::new();
     for page in 1..=MOST_PAGES {
         ask.query = vec![
@@ -166,6 +178,9 @@ pub(super) async fn history(
             return Ok(events);
         }
         events.extend(new);
+        if events.len() > MOST_ROWS {
+            break;
+        }
     }
     Err(ReadError::TooMuch { what: ask.what })
 }

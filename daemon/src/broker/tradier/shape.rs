@@ -10,26 +10,30 @@ use serde_json::value::RawValue;
 
 use super::num::Num;
 
-/// None, one or many, read without a buffer so that numbers keep their text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Many<T>(pub(crate) Vec<T>);
+/// How the complaint about a list that is too long begins.
+pub(crate) const TOO_MANY: &str = "more rows than there can be";
 
-impl<T> Default for Many<T> {
+/// None, one or many, read without a buffer so that numbers keep their text; more than `MOST` are an
+/// error before they fill the memory. The largest lists are chains, of about a thousand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Many<T, const MOST: usize = 4096>(pub(crate) Vec<T>);
+
+impl<T, const MOST: usize> Default for Many<T, MOST> {
     fn default() -> Self {
         Self(Vec::new())
     }
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Many<T> {
+impl<'de, T: Deserialize<'de>, const MOST: usize> Deserialize<'de> for Many<T, MOST> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(ManyVisitor(PhantomData))
     }
 }
 
-struct ManyVisitor<T>(PhantomData<T>);
+struct ManyVisitor<T, const MOST: usize>(PhantomData<T>);
 
-impl<'de, T: Deserialize<'de>> Visitor<'de> for ManyVisitor<T> {
-    type Value = Many<T>;
+impl<'de, T: Deserialize<'de>, const MOST: usize> Visitor<'de> for ManyVisitor<T, MOST> {
+    type Value = Many<T, MOST>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object, an array of objects, or \"null\"")
@@ -48,8 +52,11 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ManyVisitor<T> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-        let mut many = Vec::with_capacity(list.size_hint().unwrap_or(0).min(4096));
+        let mut many = Vec::with_capacity(list.size_hint().unwrap_or(0).min(MOST));
         while let Some(one) = list.next_element()? {
+            if many.len() == MOST {
+                return Err(A::Error::custom(TOO_MANY));
+            }
             many.push(one);
         }
         Ok(Many(many))

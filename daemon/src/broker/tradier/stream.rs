@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::answer::Asked;
 use super::form::Form;
-use super::http::{Ask, AskMethod, Http};
+use super::http::{Ask, AskMethod, Http, SMALL};
 use super::{Tradier, convert, read, wire};
 use crate::broker::rate_limit::BucketKind;
 use crate::broker::world::is_loopback;
@@ -187,6 +187,7 @@ impl AccountStream {
             query: Form::new(),
             asked: Asked::Anything,
             method: AskMethod::Post,
+            longest: SMALL,
         };
         let body = self.http.read(&ask).await?;
         let envelope: wire::SessionEnvelope = read::decode(ask.what, &body)

@@ -69,7 +69,7 @@ pub(crate) struct WireOrder {
     #[serde(default)]
     pub(crate) transaction_date: Text,
     #[serde(default)]
-    pub(crate) leg: Many<WireOrder>,
+    pub(crate) leg: Many<WireOrder, 16>,
 }
 
 /// `{"error": "…"}` or `{"error": ["…", "…"]}`.
@@ -190,7 +190,7 @@ pub(crate) struct WireProfile {
     #[serde(default)]
     pub(crate) name: Text,
     #[serde(default)]
-    pub(crate) account: Many<WireAccount>,
+    pub(crate) account: Many<WireAccount, 256>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -273,7 +273,7 @@ pub(crate) struct WireHistory {
     #[serde(default)]
     pub(crate) event: Many<WireEvent>,
     #[serde(default)]
-    pub(crate) day: Many<WireBar>,
+    pub(crate) day: Many<WireBar, 65_536>,
 }
 
 /// An entry of the account's history; the details are in an object named like its type.
@@ -452,7 +452,7 @@ pub(crate) struct SeriesEnvelope {
 #[derive(Debug, Deserialize)]
 pub(crate) struct WireSeries {
     #[serde(default)]
-    pub(crate) data: Many<WireBar>,
+    pub(crate) data: Many<WireBar, 65_536>,
 }
 
 /// A bar of `timesales` (`time`) or of `history` (`date`).

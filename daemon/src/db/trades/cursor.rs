@@ -4,8 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use blotter_shared::protocol::problem::FieldError;
-use blotter_shared::protocol::trades::Trade;
-use chrono::{DateTime, Utc};
+use blotter_shared::protocol::trades::{Order, Sort, Trade};
+use chrono::DateTime;
 use uuid::Uuid;
 
 use crate::db::DbError;
@@ -16,10 +16,13 @@ pub(super) struct OpenCursor {
     pub number: i32,
 }
 
-/// Closed trades go back in time; the id decides between those of one moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Closed trades go by what they are sorted by; the id decides between those that are equal.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ClosedCursor {
-    pub closed: DateTime<Utc>,
+    pub sort: Sort,
+    pub order: Order,
+    /// The last row's value, as the database spells it.
+    pub key: String,
     pub id: Uuid,
 }
 
@@ -31,18 +34,6 @@ impl OpenCursor {
     }
 }
 
-impl ClosedCursor {
-    /// Later than any close: the year 9999, so that the first page is the same statement.
-    pub(super) fn start() -> Self {
-        let closed = DateTime::from_timestamp(253_402_300_799, 0).unwrap_or(DateTime::<Utc>::MAX_UTC);
-        Self { closed, id: Uuid::max() }
-    }
-
-    pub(super) fn after(trade: &Trade) -> Option<Self> {
-        trade.close.as_ref().map(|close| Self { closed: close.at, id: trade.id.0 })
-    }
-}
-
 impl fmt::Display for OpenCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "o{:x}", self.number)
@@ -51,8 +42,8 @@ impl fmt::Display for OpenCursor {
 
 impl fmt::Display for ClosedCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Microseconds are what the database keeps.
-        write!(f, "c{:x}-{}", self.closed.timestamp_micros(), self.id.simple())
+        write!(f, "{}.{}.{}.", self.sort, self.order, self.id.simple())?;
+        self.key.bytes().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
@@ -69,18 +60,36 @@ impl FromStr for ClosedCursor {
     type Err = DbError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let parts = text.strip_prefix('c').and_then(|rest| rest.split_once('-'));
-        let (micros, id) = parts.ok_or_else(|| not_ours(text))?;
-        let closed = i64::from_str_radix(micros, 16).ok().and_then(DateTime::from_timestamp_micros);
-        let id = Uuid::try_parse(id).ok();
-        match (closed, id) {
-            (Some(closed), Some(id)) => Ok(Self { closed, id }),
-            _ => Err(not_ours(text)),
-        }
+        let mut parts = text.split('.');
+        let cursor = (|| {
+            let sort = parts.next()?.parse().ok()?;
+            let order = parts.next()?.parse().ok()?;
+            let id = Uuid::try_parse(parts.next()?).ok()?;
+            let key = String::from_utf8(bytes_of(parts.next()?)?).ok()?;
+            (parts.next().is_none() && is_key(sort, &key)).then_some(Self { sort, order, key, id })
+        })();
+        cursor.ok_or_else(|| not_ours(text))
     }
 }
 
-fn not_ours(text: &str) -> DbError {
+/// A value that the database could have spelled: another one would be an error of its, not of the caller.
+fn is_key(sort: Sort, key: &str) -> bool {
+    match sort {
+        Sort::Closed => DateTime::parse_from_str(key, "%Y-%m-%d %H:%M:%S%.f%#z").is_ok(),
+        Sort::Pnl | Sort::PnlPct | Sort::R | Sort::Held => key.parse::<i64>().is_ok(),
+        Sort::Symbol | Sort::Reason | Sort::Strategy => !key.contains('\0'),
+    }
+}
+
+fn bytes_of(hex: &str) -> Option<Vec<u8>> {
+    let pairs = hex.as_bytes().chunks(2).map(|pair| {
+        let text = str::from_utf8(pair).ok().filter(|pair| pair.len() == 2)?;
+        u8::from_str_radix(text, 16).ok()
+    });
+    pairs.collect()
+}
+
+pub(super) fn not_ours(text: &str) -> DbError {
     let value = Some(text.chars().take(60).collect());
     let rule = "the next_cursor of a page of the same list".to_owned();
     DbError::Invalid(FieldError { field: "cursor".to_owned(), value, rule })
@@ -92,25 +101,32 @@ mod tests {
 
     use super::*;
 
+    fn closed(sort: Sort, key: &str) -> ClosedCursor {
+        ClosedCursor { sort, order: Order::Descending, key: key.to_owned(), id: Uuid::from_u128(7) }
+    }
+
     #[test]
     fn a_cursor_of_the_other_list_is_refused() {
-        let closed = ClosedCursor::start().to_string();
-        assert!(closed.parse::<OpenCursor>().is_err());
+        let text = closed(Sort::Closed, "2026-11-20 15:00:00.25+00").to_string();
+        assert!(text.parse::<ClosedCursor>().is_ok() && text.parse::<OpenCursor>().is_err());
         assert!(OpenCursor { number: 7 }.to_string().parse::<ClosedCursor>().is_err());
         assert!("o-1".parse::<OpenCursor>().is_err());
+        for (sort, key) in [(Sort::Closed, "yesterday"), (Sort::Pnl, "1.5"), (Sort::Strategy, "a\0b")] {
+            assert!(closed(sort, key).to_string().parse::<ClosedCursor>().is_err(), "{sort} {key}");
+        }
     }
 
     proptest! {
         #[test]
-        fn a_cursor_survives(number in 0_i32.., micros in 0_i64..253_402_300_799_000_000, id: u128) {
+        fn a_cursor_survives(number in 0_i32.., strategy in "[^\0]{0,60}", id: u128) {
             let open = OpenCursor { number };
             prop_assert_eq!(open.to_string().parse::<OpenCursor>().unwrap(), open);
-            let closed = ClosedCursor { closed: DateTime::from_timestamp_micros(micros).unwrap(), id: Uuid::from_u128(id) };
+            let closed = ClosedCursor { id: Uuid::from_u128(id), ..closed(Sort::Strategy, &strategy) };
             prop_assert_eq!(closed.to_string().parse::<ClosedCursor>().unwrap(), closed);
         }
 
         #[test]
-        fn no_text_panics(text in "[oc]?[0-9a-f-]{0,60}\\PC?") {
+        fn no_text_panics(text in "(o|pnl\\.desc\\.)?[0-9a-f.-]{0,60}\\PC?") {
             let _ = text.parse::<OpenCursor>();
             let _ = text.parse::<ClosedCursor>();
         }

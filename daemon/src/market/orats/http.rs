@@ -18,7 +18,7 @@ use crate::broker::{AuthTrouble, Priority, ReadError};
 use crate::clock::Clock;
 
 /// Longest answer: the whole SPX chain is about a quarter of it.
-const LONGEST: usize = 64 << 20;
+const LONGEST: usize = 16 << 20;
 
 /// Where ORATS is.
 #[derive(Clone, Debug)]

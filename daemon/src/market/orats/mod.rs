@@ -25,7 +25,7 @@ use self::http::Http;
 pub use self::http::OratsUrl;
 use super::{Bar, BarsRequest, Chain, MarketData, MarketRead, Quotes};
 use crate::broker::rate_limit::{Limits, NoStore, RateLimiter};
-use crate::broker::tradier::{ClientError, Patience};
+use crate::broker::tradier::{ClientError, Patience, TokenVerdict};
 use crate::broker::world::{NoToken, Token};
 use crate::broker::{Priority, ReadError, Ticker};
 use crate::clock::Clock;
@@ -65,6 +65,16 @@ impl Orats {
     /// When it cannot be one.
     pub fn token(secret: SecretString) -> Result<Token<OratsWorld>, NoToken> {
         Token::new(secret)
+    }
+
+    /// Whether ORATS accepts the token: one small question with it.
+    pub async fn verify(&self) -> TokenVerdict<()> {
+        let query = [("ticker", "SPY".to_owned())];
+        match self.http.read("the expirations", "live/expirations", &query, Priority::Read).await {
+            Ok(_) | Err(ReadError::NotThere) => TokenVerdict::Good(()),
+            Err(ReadError::Reauthenticate { why }) => TokenVerdict::Refused(why),
+            Err(error) => TokenVerdict::Undecided(error),
+        }
     }
 
     async fn quotes_of(&self, symbols: &[String], priority: Priority) -> Result<Quotes, ReadError> {

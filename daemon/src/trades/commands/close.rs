@@ -20,7 +20,9 @@ pub struct Close {
 
 pub(super) fn judge(trade: &Trade, close: &Close, desk: &Desk<'_>) -> Result<Accepted, Refused> {
     current(trade, close.version)?;
-    if trade.wish.is_flat() {
+    // A close that came before the quarantine may be said again: then the person knows of it.
+    let informed = trade.marks.quarantine.as_ref().is_none_or(|quarantine| quarantine.at <= trade.wish.since);
+    if trade.wish.is_flat() && informed {
         let sentence = format!("already closing, {}", step(trade));
         return Err(Refused::new(RefusalCode::AlreadyClosing, sentence));
     }
@@ -80,7 +82,7 @@ pub(super) fn withdraw(trade: &Trade, seen: Versioned, desk: &Desk<'_>) -> Resul
         return Err(Refused::new(RefusalCode::NothingToChange, "no close of yours is waiting"));
     }
     let begun = trade.intents.iter().any(|intent| intent.version >= trade.wish.version);
-    if begun || trade.entries().next().is_none() && trade.marks.outside == 0 {
+    if begun || trade.is_unbegun() {
         return Err(Refused::new(RefusalCode::AlreadyBegun, format!("it has begun, {}", step(trade))));
     }
     let keep = u32::try_from(trade.marks.held).ok().filter(|held| *held > 0).unwrap_or(trade.spec.quantity.get());
@@ -90,7 +92,7 @@ pub(super) fn withdraw(trade: &Trade, seen: Versioned, desk: &Desk<'_>) -> Resul
 /// Cancels what is left of an entry; what it has bought stays and is protected.
 pub(super) fn cancel_entry(trade: &Trade, seen: Versioned, desk: &Desk<'_>) -> Result<Accepted, Refused> {
     current(trade, seen.version)?;
-    let fresh = trade.entries().next().is_none() && trade.marks.outside == 0;
+    let fresh = trade.is_unbegun();
     if !fresh && !trade.entries().any(super::super::facts::Intent::is_live) {
         return Err(Refused::new(RefusalCode::NothingToChange, "no entry of this trade works"));
     }

@@ -93,7 +93,6 @@ pub enum RefusalCode {
     EntriesStopped,
     Halted,
     Limit,
-    PositionLarger,
     NoPosition,
 }
 

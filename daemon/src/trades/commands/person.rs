@@ -11,24 +11,15 @@ use super::{Accepted, Desk, RefusalCode, Refused, Versioned, adjust, current, wi
 
 /// Tries the bracket again, with the count of refusals at zero. For a trade in quarantine it says
 /// that the position is what the broker shows: contracts that are missing are booked as having
-/// left; contracts that are too many are not ours to explain. The next cut that agrees releases it.
+/// left; contracts that are too many belong to somebody else. The next cut that agrees releases it.
 pub(super) fn protect(trade: &Trade, seen: Versioned, desk: &Desk<'_>) -> Result<Accepted, Refused> {
     current(trade, seen.version)?;
     if trade.marks.held <= 0 {
         return Err(Refused::new(RefusalCode::NothingHeld, "nothing is held of this trade"));
     }
-    let accepts = trade.marks.quarantine.is_some().then(|| accepted_position(trade)).transpose()?;
+    let shown = trade.marks.mismatch.map_or(trade.marks.held, |mismatch| mismatch.position);
+    let accepts = trade.marks.quarantine.is_some().then_some(shown);
     Ok(wished(trade, Wish { until: None, accepts, ..trade.wish.clone() }, desk.now))
-}
-
-fn accepted_position(trade: &Trade) -> Result<i64, Refused> {
-    let position = trade.marks.mismatch.map_or(trade.marks.held, |mismatch| mismatch.position);
-    if position > trade.marks.held {
-        let sentence =
-            format!("the account holds {position} and the ledger {}: sell or adopt the rest", trade.marks.held);
-        return Err(Refused::new(RefusalCode::PositionLarger, sentence));
-    }
-    Ok(position)
 }
 
 pub(super) fn ack(kind: AlarmKind, trade: Option<TradeId>, desk: &Desk<'_>) -> Result<Accepted, Refused> {
@@ -55,11 +46,11 @@ pub(super) fn adopt(wanted: &NewTrade, desk: &Desk<'_>) -> Result<Accepted, Refu
     if let Some(bid) = desk.quotes.get(&symbol).and_then(|quote| quote.bid).filter(|_| desk.session.open) {
         pricing::check_market(sides, bid).map_err(|bad| adjust::refused(&bad))?;
     }
-    let mut accepted = begin(wanted, symbol, -position.quantity, desk);
+    let mut accepted = begin(wanted, symbol, position.quantity, desk);
     let multiplier = Decimal::from(wanted.multiplier.get());
     for change in &mut accepted.changes {
         if let Change::Begin(trade) = change {
-            trade.marks.outside_value = Some(-(position.cost.0 / multiplier));
+            trade.marks.adopted_value = Some(position.cost.0 / multiplier);
         }
     }
     Ok(accepted)

@@ -80,8 +80,8 @@ fn within_limits(wanted: &NewTrade, price: Price, desk: &Desk<'_>) -> Result<(),
     Err(Refused { breaches, ..Refused::new(RefusalCode::Limit, sentence) })
 }
 
-/// The trade as it begins. `outside` is below zero for contracts that are there already.
-pub(super) fn begin(wanted: &NewTrade, symbol: Symbol, outside: i64, desk: &Desk<'_>) -> Accepted {
+/// The trade as it begins, with the contracts that are there already.
+pub(super) fn begin(wanted: &NewTrade, symbol: Symbol, adopted: i64, desk: &Desk<'_>) -> Accepted {
     let spec = Spec {
         id: wanted.id,
         symbol,
@@ -106,7 +106,7 @@ pub(super) fn begin(wanted: &NewTrade, symbol: Symbol, outside: i64, desk: &Desk
         accepts: None,
         since: desk.now,
     };
-    let marks = Marks { outside, ..Marks::new() };
+    let marks = Marks { adopted, ..Marks::new() };
     let trade = Trade { spec, wish, marks, intents: Vec::new(), fills: Vec::new() };
     Accepted { changes: vec![Change::Begin(Box::new(trade))], trade: Some((wanted.id, 1)) }
 }

@@ -8,12 +8,14 @@
 //! the lease before the facts, the facts before the cut.
 
 pub mod read;
+mod record;
 pub mod send;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use blotter_shared::domain::IntentId;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 
 use super::alarms;
 use super::facts::absence::since;
@@ -70,6 +72,8 @@ pub struct Engine<S, B, C, T> {
     cut_reads: u32,
     /// Calls that a whole cut takes, as the last one did.
     cut_cost: u32,
+    /// Earlier days whose orders were asked for, and when, on the boot clock.
+    asked_days: BTreeMap<NaiveDate, Duration>,
 }
 
 /// Both clocks at one moment.
@@ -116,7 +120,16 @@ pub enum Outlook {
 
 impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
     pub fn new(ports: Ports<S, B, C, T>, settings: Settings) -> Self {
-        Self { ports, settings, lease: None, wrote_at: None, pulse: None, cut_reads: 0, cut_cost: SMALLEST_CUT }
+        Self {
+            ports,
+            settings,
+            lease: None,
+            wrote_at: None,
+            pulse: None,
+            cut_reads: 0,
+            cut_cost: SMALLEST_CUT,
+            asked_days: BTreeMap::new(),
+        }
     }
 
     /// Runs for ever; dropping the future ends it, at any point, safely.
@@ -140,11 +153,12 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
             Ok(None) => return Pass::Standby,
             Err(Unanswered) => return Pass::Troubled,
         };
+        self.ports.broker.hurry(book.live_trades().any(flies));
         // Half a cut is worth nothing and uses up what a whole one needs.
         if self.ports.broker.allowance().reads < self.cut_cost.min(LARGEST_CUT) {
             return Pass::Troubled;
         }
-        let read = self.read(&book).await;
+        let read = self.read(&book, begun).await;
         self.cut_cost = self.cut_cost.max(self.cut_reads);
         let Ok(snapshot) = read else { return Pass::Troubled };
         self.cut_cost = self.cut_reads.max(SMALLEST_CUT);
@@ -165,9 +179,12 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
     async fn decide(&mut self, before: Book, snapshot: &Snapshot, lease: Lease, begun: Duration) -> Pass {
         let settings = self.settings;
         let now = self.ports.clock.now();
+        let of_root = |trade: &Trade| self.ports.sessions.of(&trade.spec.contract.root, snapshot.at);
+        let sessions = before.live_trades().map(|trade| (trade.spec.symbol.clone(), of_root(trade))).collect();
         let context = Context {
             now,
             session: snapshot.session,
+            sessions: &sessions,
             epoch: lease.epoch,
             installation: settings.installation,
             rules: settings.rules,
@@ -176,11 +193,11 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
             history: &snapshot.history,
         };
         let mut book = before.clone();
-        let views = fold(&mut book, snapshot, &context);
+        let mut views = fold(&mut book, snapshot, &context);
         let alarms = alarms::judge(&book, &snapshot.session, now, &settings.timing);
         let mut changes = difference(&before, &book);
         changes.extend(alarms.into_iter().map(Change::Alarm));
-        if let Err(error) = self.commit(lease.epoch, &changes).await {
+        if let Err(error) = self.record(lease.epoch, changes, &book, &mut views).await {
             return self.stopped(&error);
         }
         let scene = Scene {
@@ -242,18 +259,21 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
                 || trade.marks.naked_since.is_some()
                 || trade.marks.mismatch.is_some()
         };
+        let enough = self.settings.timing.mismatch_reads;
+        // Contracts under a trade that has ended: is it so, or does a list flap?
+        let unclaimed = |trade: &Trade| trade.is_ended() && trade.marks.mismatch.is_some_and(|m| m.reads < enough);
         let now = self.ports.clock.now();
         // What is settled needs no second look, however young it is.
         if wrote && book.live_trades().any(flies) {
             Outlook::Wrote
-        } else if book.trades.values().any(|trade| waits_for_price(trade, now)) {
-            // The list of the next day does not show it any more.
+        } else if book.trades.values().any(|trade| waits_for_price(trade, now) || unclaimed(trade)) {
+            // The list of the next day does not show a price any more.
             Outlook::Flying
         } else if live.peek().is_none() {
             Outlook::Flat
         } else if snapshot.session.open && book.live_trades().any(flies) {
             Outlook::Flying
-        } else if snapshot.session.open {
+        } else if snapshot.session.open || book.live_trades().any(|trade| trade.marks.naked_since.is_some()) {
             Outlook::Holding
         } else {
             Outlook::Flat
@@ -305,7 +325,7 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
 
     /// Sleeps until the next pass is due or somebody calls, and renews the lease on the way.
     pub async fn wait(&mut self, pass: Pass) {
-        let mut left = self.pause(pass);
+        let mut left = self.pause(pass).min(self.until_open());
         while left > self.settings.timing.renew {
             if self.ports.clock.sleep(self.settings.timing.renew).await == Rest::Roused {
                 return;
@@ -338,9 +358,22 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
         self.wrote_at.map_or(Duration::ZERO, |at| self.ports.clock.boot().saturating_sub(at))
     }
 
+    /// The open is not slept through: what became of the brackets over night is seen in its first second.
+    fn until_open(&self) -> Duration {
+        let now = self.ports.clock.now();
+        let session = self.ports.sessions.at(now);
+        let left = (session.opens - now).to_std().ok().filter(|_| !session.open);
+        left.map_or(Duration::MAX, |left| left + Pace::AT_ONCE)
+    }
+
     fn new_intent_id(&self) -> IntentId {
         IntentId(self.ports.clock.fresh_id())
     }
+}
+
+/// Whether something about a trade is on its way, or should be.
+fn flies(trade: &Trade) -> bool {
+    trade.has_doubt() || trade.wish.is_flat() || trade.marks.naked_since.is_some() || trade.marks.mismatch.is_some()
 }
 
 /// Whether something executed lately has no price yet. Nobody is asked for one for ever.

@@ -1,14 +1,16 @@
-//! Reading the cut: orders to the last page, positions, orders again, quotes. One failed read and
-//! there is no cut; nothing is ever decided on half of one.
+//! Reading the cut: orders to the last page, positions, orders again. One of these fails and there is
+//! no cut; nothing is ever decided on half of one. Quotes and the lists of earlier days are extras:
+//! without them less can be decided, and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use blotter_shared::domain::{Cash, IntentState};
 use chrono::NaiveDate;
 
 use super::super::facts::{Book, Trade};
 use super::super::ports::{
-    BrokerOrder, BrokerPort, Clock, Lookup, OrderId, Position, ReadFailure, Sessions, Store, Symbol,
+    BrokerOrder, BrokerPort, Clock, Lookup, OrderId, Position, Quote, ReadFailure, Sessions, Store, Symbol,
 };
 use super::super::rules::Rule;
 use super::super::snapshot::Snapshot;
@@ -20,29 +22,37 @@ const PAGES: u32 = 400;
 const LOOKUPS: usize = 4;
 
 impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
-    pub(super) async fn read(&mut self, book: &Book) -> Result<Snapshot, ReadFailure> {
-        match self.cut(book).await {
+    pub(super) async fn read(&mut self, book: &Book, begun: Duration) -> Result<Snapshot, ReadFailure> {
+        match self.cut(book, begun).await {
             Err(_) if !self.settings.rules.has(Rule::SilenceIsNoEvidence) => Ok(self.nothing(book)),
             answer => answer,
         }
     }
 
-    async fn cut(&mut self, book: &Book) -> Result<Snapshot, ReadFailure> {
+    async fn cut(&mut self, book: &Book, begun: Duration) -> Result<Snapshot, ReadFailure> {
         self.cut_reads = 0;
         let before = self.orders().await?;
         self.cut_reads += 1;
+        self.is_in_time(begun)?;
         let positions = self.ports.broker.positions().await?;
         let at = self.ports.clock.now();
+        self.is_in_time(begun)?;
         let orders = self.orders().await?;
         let symbols: BTreeSet<Symbol> = book.live_trades().map(|trade| trade.spec.symbol.clone()).collect();
         let symbols: Vec<Symbol> = symbols.into_iter().collect();
         self.cut_reads += u32::from(!symbols.is_empty());
-        let quotes = if symbols.is_empty() { BTreeMap::new() } else { self.ports.broker.quotes(&symbols).await? };
+        let quotes = self.quotes(&symbols).await;
         let session = self.ports.sessions.at(at);
         let lookups = self.lookups(book, &orders).await?;
-        let history = self.history(book, session.date).await?;
+        let history = self.history(book, session.date).await;
         let equity = self.equity(book, &orders, &positions).await?;
         Ok(Snapshot { mode: book.mode, at, session, before, orders, positions, quotes, lookups, history, equity })
+    }
+
+    /// A pass that is too old decides nothing, so the rest of its cut is not read either.
+    fn is_in_time(&self, begun: Duration) -> Result<(), ReadFailure> {
+        let late = self.ports.clock.boot().saturating_sub(begun) > self.settings.timing.pass;
+        if late { Err(ReadFailure::Unavailable("the broker is too slow for one cut".to_owned())) } else { Ok(()) }
     }
 
     /// What the mutant makes of a read that failed.
@@ -79,6 +89,12 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
         Err(ReadFailure::Unavailable("the list of orders has no end".to_owned()))
     }
 
+    /// Prices as far as they are to be had. A market that cannot be seen is no reason to leave a
+    /// position alone: what needs a price waits for one, the rest is decided without.
+    async fn quotes(&self, symbols: &[Symbol]) -> BTreeMap<Symbol, Quote> {
+        if symbols.is_empty() { BTreeMap::new() } else { self.ports.broker.quotes(symbols).await.unwrap_or_default() }
+    }
+
     /// Asks by number for orders that should be in the list and were not, several reads in a row.
     async fn lookups(&mut self, book: &Book, shown: &[BrokerOrder]) -> Result<BTreeMap<OrderId, Lookup>, ReadFailure> {
         let enough = self.settings.timing.missing_reads.saturating_sub(1);
@@ -102,12 +118,9 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
         Ok(found)
     }
 
-    /// The lists of earlier days on which something was sent whose fate is not known.
-    async fn history(
-        &mut self,
-        book: &Book,
-        today: NaiveDate,
-    ) -> Result<BTreeMap<NaiveDate, Vec<BrokerOrder>>, ReadFailure> {
+    /// The lists of earlier days on which something was sent whose fate is not known. The broker
+    /// does not like to be asked for them often.
+    async fn history(&mut self, book: &Book, today: NaiveDate) -> BTreeMap<NaiveDate, Vec<BrokerOrder>> {
         let doubtful = |state: IntentState| matches!(state, IntentState::Unknown | IntentState::Sending);
         let days: BTreeSet<NaiveDate> = book
             .trades
@@ -116,19 +129,20 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
             .filter(|intent| intent.order().is_some() && doubtful(intent.state))
             .filter_map(|intent| intent.sent_on.filter(|day| *day < today))
             .collect();
+        let now = self.ports.clock.boot();
+        self.asked_days.retain(|day, _| days.contains(day));
+        let due = |asked: &Duration| now.saturating_sub(*asked) >= self.settings.timing.past_day;
+        let days: Vec<NaiveDate> = days.into_iter().filter(|day| self.asked_days.get(day).is_none_or(due)).collect();
         let mut history = BTreeMap::new();
         for day in days {
             self.cut_reads += 1;
-            match self.ports.broker.orders_on(day).await {
-                Ok(orders) => {
-                    history.insert(day, orders);
-                }
-                // Then it stays in doubt, and the alarm stays open.
-                Err(ReadFailure::Unsupported) => {}
-                Err(failure) => return Err(failure),
+            self.asked_days.insert(day, now);
+            // One that is not answered leaves its orders in doubt and their alarm open.
+            if let Ok(orders) = self.ports.broker.orders_on(day).await {
+                history.insert(day, orders);
             }
         }
-        Ok(history)
+        history
     }
 
     /// Only an account that looks empty is asked what it is worth.

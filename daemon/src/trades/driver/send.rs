@@ -41,7 +41,7 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
         let gate_opened = self.ports.clock.boot();
         let mut intent = self.sending(trade, place, epoch);
         // What went before it in this pass may have taken long.
-        if self.is_overtaken_by_time(&intent) {
+        if self.is_overtaken_by_time(trade, &intent) {
             return Ok(());
         }
         let Some(order) = intent.order().cloned() else { return Ok(()) };
@@ -70,11 +70,11 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
     }
 
     /// An entry whose time has passed, or an order for the day when the day is over.
-    fn is_overtaken_by_time(&self, intent: &Intent) -> bool {
+    fn is_overtaken_by_time(&self, trade: &Trade, intent: &Intent) -> bool {
         let now = self.ports.clock.now();
         let late = intent.valid_until.is_some_and(|until| now > until);
         let for_the_day = intent.order().is_some_and(|order| order.shape.is_for_the_day());
-        let closed = for_the_day && !self.ports.sessions.at(now).open;
+        let closed = for_the_day && !self.ports.sessions.of(&trade.spec.contract.root, now).open;
         closed || (late && self.settings.rules.has(Rule::EntryDeadline))
     }
 
@@ -143,7 +143,7 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
                 vec![write(intent, IntentState::Acked)]
             }
             WriteOutcome::Refused(refusal) => {
-                intent.refusal = Some(refusal.text.clone());
+                (intent.refusal, intent.refused) = (Some(refusal.text.clone()), Some(refusal.kind));
                 vec![write(intent, IntentState::Rejected)]
             }
             // Proven not to have left: as if it had not been tried. An exit is planned anew.
@@ -241,7 +241,9 @@ fn blank(id: IntentId, trade: &Trade, role: IntentRole, attempt: u32, epoch: Epo
         legs: Vec::new(),
         executed: 0,
         first_executed_at: None,
+        sound_at: None,
         refusal: None,
+        refused: None,
         absence: Absence::default(),
         missing_reads: 0,
         late: false,

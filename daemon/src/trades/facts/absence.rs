@@ -24,11 +24,13 @@ pub(super) fn miss(intent: &mut Intent, ground: Ground, context: &Context<'_>) {
         return;
     }
     let explained = ground.agrees || intent.is_exit();
-    if !ground.is_clean() || !explained || !is_due(intent, context) {
+    let due = is_due(intent, context);
+    if !ground.is_clean() || !explained || !due {
         return;
     }
     let now = context.now;
-    let apart = intent.absence.last.is_none_or(|last| since(last, now) >= context.timing.absent_gap.as_secs_f64());
+    let gap = 0.0..context.timing.absent_gap.as_secs_f64();
+    let apart = intent.absence.last.is_none_or(|last| !gap.contains(&since(last, now)));
     if apart {
         intent.absence.reads += 1;
         intent.absence.last = Some(now);
@@ -47,8 +49,8 @@ fn reads_needed(ground: Ground, context: &Context<'_>) -> u32 {
 }
 
 /// Whether the order could not arrive any more, and the list is about its day.
-fn is_due(intent: &Intent, context: &Context<'_>) -> bool {
-    let Some(sent_at) = intent.sent_at else { return true };
+fn is_due(intent: &mut Intent, context: &Context<'_>) -> bool {
+    let Some(sent_at) = intent.sent_at.map(|at| counted_from(intent, at, context.now)) else { return true };
     let same_day = intent.sent_on == Some(context.session.date);
     let known_day = same_day || intent.sent_on.is_some_and(|day| context.history.contains_key(&day));
     if context.rules.has(Rule::AbsenceNeedsItsDay) && !known_day {
@@ -57,6 +59,17 @@ fn is_due(intent: &Intent, context: &Context<'_>) -> bool {
     let wait = context.timing.delivery + context.timing.settle;
     let passed = context.steady && since(sent_at, context.now) >= wait.as_secs_f64();
     passed || !context.rules.has(Rule::AbsenceNeedsTime)
+}
+
+/// When the wait began. What was sent in the future was sent by a clock that is ahead, or that has
+/// been set back since: the wait begins when this clock first looked for it.
+fn counted_from(intent: &mut Intent, sent_at: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {
+    if sent_at <= now {
+        return sent_at;
+    }
+    let from = intent.absence.from.filter(|from| *from <= now).unwrap_or(now);
+    intent.absence.from = Some(from);
+    from
 }
 
 /// Seconds from one moment to another.

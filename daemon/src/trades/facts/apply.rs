@@ -42,6 +42,11 @@ pub fn apply(book: &mut Book, change: &Change, rules: Rules) -> Result<(), Illeg
             Ok(())
         }
         Change::Marks { trade, becomes } => {
+            let known = trade_of(book, *trade)?;
+            let (reopens, symbol) = (known.is_ended() && !becomes.status.is_terminal(), known.spec.symbol.clone());
+            if reopens && book.live_trades().any(|live| live.spec.symbol == symbol) {
+                return Err(Illegal::SymbolTaken);
+            }
             trade_of(book, *trade)?.marks = (**becomes).clone();
             Ok(())
         }

@@ -50,6 +50,23 @@ pub enum Change {
     Alarm(AlarmChange),
 }
 
+impl Change {
+    /// The trade that it is about, if it is about one.
+    #[must_use]
+    pub fn trade(&self) -> Option<TradeId> {
+        match self {
+            Self::Begin(trade) => Some(trade.id()),
+            Self::Wish { trade, .. } | Self::Marks { trade, .. } => Some(*trade),
+            Self::Intent(intent) | Self::Gate { intent, .. } => Some(intent.trade_id),
+            Self::Fill(fill) => Some(fill.trade_id),
+            Self::Alarm(
+                AlarmChange::Raise { trade, .. } | AlarmChange::Clear { trade, .. } | AlarmChange::Ack { trade, .. },
+            ) => *trade,
+            Self::Account(_) => None,
+        }
+    }
+}
+
 /// An open alarm.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AlarmState {

@@ -1,11 +1,15 @@
 //! What follows from the facts of a trade: what is held, how far it got, whether it is covered.
 //! Nothing here is remembered; it is worked out anew on each pass and then stored for readers.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use blotter_shared::domain::{CloseReason, IntentId, IntentRole, IntentState, Protection, TradeStatus};
 
+use super::super::pricing::coarse;
 use super::super::rules::{Rule, Rules};
+use super::fold::Context;
+use super::intent::Intent;
+use super::standing::Standing;
 use super::trade::{FlatCause, Trade};
 
 /// Contracts that the ledger says are held. Below zero is a broken ledger.
@@ -14,34 +18,66 @@ pub fn held(trade: &Trade) -> i64 {
     let sum = |executed: u32| i64::from(executed);
     let bought: i64 = trade.entries().map(|intent| sum(intent.executed)).sum();
     let sold: i64 = trade.exits().map(|intent| sum(intent.executed)).sum();
-    bought - sold - trade.marks.outside
+    bought + trade.marks.adopted - sold - trade.marks.outside
 }
 
-/// Contracts covered by exits that were seen working in this cut and limit the loss, where a stop
-/// is wanted at all.
+/// Contracts covered by exits that this cut shows at the market with their stop, where a stop is
+/// wanted at all. While the market is closed nothing is at the market: then an order that the broker
+/// has taken and shows is all the cover there can be.
 #[must_use]
-pub fn cover(trade: &Trade, seen: &BTreeSet<IntentId>, rules: Rules) -> u32 {
-    trade
-        .live_exits()
-        .filter(|intent| {
-            !rules.has(Rule::UnknownIsNoCover) || (intent.state == IntentState::Working && seen.contains(&intent.id))
-        })
-        .filter(|intent| {
+pub fn cover(trade: &Trade, seen: &BTreeMap<IntentId, Standing>, context: &Context<'_>) -> Cover {
+    let stands = |intent: &&Intent| match seen.get(&intent.id) {
+        Some(Standing::Sound | Standing::Bent) => true,
+        Some(Standing::Unproven) => !context.session.open || !context.rules.has(Rule::CoverIsSeen),
+        Some(Standing::Hollow) => !context.rules.has(Rule::CoverIsSeen),
+        None => false,
+    };
+    let covering = || {
+        let live = trade.live_exits().filter(|intent| {
+            !context.rules.has(Rule::UnknownIsNoCover) || (intent.state == IntentState::Working && stands(intent))
+        });
+        live.filter(|intent| {
             let protects = intent.order().is_some_and(|order| order.shape.protects());
             protects || trade.wish.stop.is_none()
         })
-        .map(super::Intent::remaining)
-        .sum()
+    };
+    let whole = |intent: &&Intent| seen.get(&intent.id) != Some(&Standing::Bent);
+    let wished = |intent: &&Intent| trade.wish.is_flat() || (is_as_wished(trade, intent) && whole(intent));
+    Cover {
+        any: covering().map(Intent::remaining).sum(),
+        wished: covering().filter(wished).map(Intent::remaining).sum(),
+    }
+}
+
+/// Contracts that are covered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cover {
+    /// By any stop or sale.
+    pub any: u32,
+    /// By the exit that is wanted now.
+    pub wished: u32,
+}
+
+/// Whether an exit is what is wanted now; on the coarser grid too, when the broker wanted it so.
+#[must_use]
+pub fn is_as_wished(trade: &Trade, exit: &Intent) -> bool {
+    let Some(shape) = exit.order().map(|order| order.shape) else { return false };
+    let wanted = trade.wish.shape();
+    Some(shape) == wanted || (exit.version == trade.wish.version && Some(shape) == wanted.map(coarse))
 }
 
 /// The protection that is shown.
 #[must_use]
-pub fn protection(trade: &Trade, held: i64, cover: u32) -> Protection {
+pub fn protection(trade: &Trade, held: i64, cover: Cover) -> Protection {
+    let (any, wished) = (i64::from(cover.any), i64::from(cover.wished));
     if held <= 0 {
         Protection::NotApplicable
-    } else if i64::from(cover) >= held && trade.wish.stop.is_some() {
+    } else if wished >= held && trade.wish.stop.is_some() {
         Protection::Confirmed
-    } else if trade.exits().any(super::Intent::is_in_doubt) {
+    } else if any >= held && trade.wish.stop.is_some() {
+        // Another stop than the one that is shown as wanted: nobody may take it for that.
+        Protection::Unknown
+    } else if trade.exits().any(Intent::is_in_doubt) {
         Protection::Unknown
     } else {
         Protection::Naked
@@ -92,7 +128,6 @@ pub fn status(trade: &Trade, ground: Ground, rules: Rules) -> TradeStatus {
 fn goal(trade: &Trade, ground: Ground, rules: Rules) -> Option<TradeStatus> {
     let held = held(trade);
     let bought: u32 = trade.entries().map(|intent| intent.executed).sum();
-    let outside_came = trade.marks.outside < 0;
     let entry = trade.entries().last();
     let proven = ground.stable && ground.agrees && !trade.has_doubt();
     let may_end = proven || !rules.has(Rule::EndNeedsProof);
@@ -109,7 +144,7 @@ fn goal(trade: &Trade, ground: Ground, rules: Rules) -> Option<TradeStatus> {
     if held > 0 {
         return Some(if trade.wish.is_flat() || leaves(trade) { TradeStatus::Closing } else { TradeStatus::Filled });
     }
-    if bought > 0 || outside_came {
+    if bought > 0 || trade.marks.adopted > 0 {
         return (held == 0 && !exit_alive && may_end).then_some(TradeStatus::Closed);
     }
     entry.and_then(|entry| end_without_position(entry.state, may_end))

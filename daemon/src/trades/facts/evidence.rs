@@ -1,18 +1,22 @@
-//! What a position that is not what the ledger says leads to. Never to an order: to a close that
-//! somebody else made, to a settlement, or to a person.
+//! What a position that is not what the ledger says leads to. Never to an order, and never to an
+//! end that nothing explains: to a close that somebody else made and the list shows, to a
+//! settlement, or to a person. A list of positions that is empty by mistake looks exactly like a
+//! position that was sold; the bracket over it stays, because the broker sells nothing that is not
+//! there.
 
 use blotter_shared::domain::{BrokerMode, CloseReason, IntentState, OptionContract};
+use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
 use super::super::expiry;
-use super::super::ports::{BrokerOrder, OrderState, Side};
+use super::super::ports::{BrokerOrder, Side};
 use super::super::rules::Rule;
 use super::super::snapshot::Snapshot;
 use super::absence::since;
 use super::account::Book;
 use super::derive;
 use super::fold::{Context, Ground, is_ours};
-use super::trade::{Mismatch, Quarantine, Trade};
+use super::trade::{Agreement, FlatCause, Mismatch, Quarantine, Trade};
 
 /// Clean reads after which an account that is as empty as on its first day was wiped.
 const WIPE_READS: u32 = 3;
@@ -65,26 +69,67 @@ fn reset(trade: &mut Trade, _context: &Context<'_>) {
     }
 }
 
-/// The position of one trade.
-pub(super) fn position(trade: &mut Trade, snapshot: &Snapshot, ground: Ground, context: &Context<'_>) {
-    let position = snapshot.position(&trade.spec.symbol);
+/// What a cut shows of the position of one trade.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shown {
+    /// Less what other trades of the symbol hold by the ledger.
+    pub position: i64,
+    pub ground: Ground,
+    /// A live trade other than this one has the symbol: what is there is its business.
+    pub taken: bool,
+}
+
+/// The position of one trade: what of it is this trade's.
+pub(super) fn position(trade: &mut Trade, snapshot: &Snapshot, shown: Shown, context: &Context<'_>) -> i64 {
+    let Shown { position, ground, taken } = shown;
+    let position = own_part(trade, position, ground);
     if ground.stable {
-        release(trade, position);
+        release(trade, position, context);
     }
-    if position == derive::held(trade) {
+    let position = own_part(trade, shown.position, ground);
+    let held = derive::held(trade);
+    if ground.stable && position == held && held > 0 && !expiry::is_over(trade, snapshot) {
+        trade.marks.shares = Some(expiry::shares(trade, snapshot));
+    }
+    if position == held || (trade.is_ended() && taken) {
         trade.marks.mismatch = None;
-        return;
+        heal(trade, ground, context);
+        return position;
     }
     // A cut that moved, or an order in doubt, explains any difference.
     if !ground.stable || trade.has_doubt() || (trade.is_ended() && position == 0) {
-        return;
+        return position;
     }
-    let held = derive::held(trade);
+    if let Some(quarantine) = trade.marks.quarantine.as_mut() {
+        quarantine.agreed = None;
+    }
     let known = trade.marks.mismatch.filter(|mismatch| mismatch.position == position);
     let known = known.unwrap_or(Mismatch { position, reads: 0, since: context.now });
-    trade.marks.mismatch = Some(Mismatch { reads: known.reads + 1, ..known });
-    if is_believed(&known, context) && !misses_a_live_order(trade) {
+    if trade.is_ended() && is_enough(known.reads, known.since, context) {
+        return position;
+    }
+    trade.marks.mismatch = Some(Mismatch { reads: known.reads.saturating_add(1), ..known });
+    if is_believed(&known, context) && !misses_a_live_order(trade) && !may_lag(trade, context) {
         judge(trade, snapshot, held - position, context);
+    }
+    position
+}
+
+/// A fill of ours was seen a moment ago: the position may be behind it.
+fn may_lag(trade: &Trade, context: &Context<'_>) -> bool {
+    let fills = trade.fills.iter().map(|fill| fill.seen_at);
+    let newest = fills.chain(trade.intents.iter().filter_map(|intent| intent.first_executed_at)).max();
+    newest.is_some_and(|at| (0.0..context.timing.ledger.as_secs_f64()).contains(&since(at, context.now)))
+}
+
+/// The difference is gone: after as many reads as it took to believe it, the quarantine ends.
+fn heal(trade: &mut Trade, ground: Ground, context: &Context<'_>) {
+    let Some(quarantine) = trade.marks.quarantine.as_mut().filter(|_| ground.stable) else { return };
+    let known = quarantine.agreed.unwrap_or(Agreement { reads: 0, since: context.now });
+    let agreed = Agreement { reads: known.reads.saturating_add(1), ..known };
+    quarantine.agreed = Some(agreed);
+    if is_enough(agreed.reads, agreed.since, context) {
+        trade.marks.quarantine = None;
     }
 }
 
@@ -109,51 +154,101 @@ pub(super) fn give_back(trade: &mut Trade) {
     }
 }
 
-/// A person has accepted what this cut shows: the difference is booked, the quarantine ends.
-fn release(trade: &mut Trade, position: i64) {
-    let accepted = trade.wish.accepts == Some(position);
-    let since = trade.wish.since;
-    if accepted && trade.marks.quarantine.as_ref().is_some_and(|quarantine| quarantine.at < since) {
-        let missing = derive::held(trade) - position;
-        trade.marks.outside += missing;
-        trade.marks.outside_value = trade.marks.outside_value.filter(|_| missing == 0);
-        trade.marks.quarantine = None;
+/// A person has accepted what this cut shows: the difference is booked, the quarantine ends. A close
+/// accepts nothing that is missing: a position that comes back is sold. What is left when the ledger
+/// has sold all that it knew is somebody else's.
+fn release(trade: &mut Trade, position: i64, context: &Context<'_>) {
+    let Some(quarantine) = trade.marks.quarantine.as_ref() else { return };
+    let held = derive::held(trade);
+    let known = trade.marks.mismatch.filter(|mismatch| mismatch.position == position);
+    let sold_out = trade.wish.flat == Some(FlatCause::User)
+        && held == 0
+        && position > 0
+        && !trade.has_doubt()
+        && known.is_some_and(|known| is_believed(&known, context));
+    let accepted = quarantine.at < trade.wish.since && trade.wish.accepts == Some(position);
+    if !(accepted || sold_out) {
+        return;
     }
+    let missing = held - position;
+    if missing > 0 {
+        trade.marks.outside += missing;
+        trade.marks.outside_value = None;
+        trade.marks.outside_reason = Some(CloseReason::ExternalUnexplained);
+    } else {
+        trade.marks.foreign += -missing;
+    }
+    trade.marks.quarantine = None;
+}
+
+/// What of a position is this trade's, when a person has said that so many contracts of the symbol
+/// are somebody else's: those leave first, because nobody can tell them apart.
+fn own_part(trade: &mut Trade, position: i64, ground: Ground) -> i64 {
+    if trade.is_ended() {
+        return position;
+    }
+    let held = derive::held(trade);
+    let foreign = (position - held).clamp(0, trade.marks.foreign);
+    if ground.stable && position - foreign == held {
+        trade.marks.foreign = foreign;
+    }
+    position - foreign
 }
 
 fn is_believed(known: &Mismatch, context: &Context<'_>) -> bool {
-    if !context.rules.has(Rule::MismatchNeedsReads) {
-        return true;
-    }
-    let reads = known.reads + 1 >= context.timing.mismatch_reads;
-    reads && since(known.since, context.now) >= context.timing.mismatch.as_secs_f64()
+    !context.rules.has(Rule::MismatchNeedsReads) || is_enough(known.reads + 1, known.since, context)
+}
+
+fn is_enough(reads: u32, from: DateTime<Utc>, context: &Context<'_>) -> bool {
+    reads >= context.timing.mismatch_reads && since(from, context.now) >= context.timing.mismatch.as_secs_f64()
 }
 
 /// What the difference means. `gone` contracts are missing; below zero, too many are there.
 fn judge(trade: &mut Trade, snapshot: &Snapshot, gone: i64, context: &Context<'_>) {
-    let held = derive::held(trade);
-    let entry_alive = trade.entries().any(super::Intent::is_live);
-    if trade.is_ended() || trade.marks.quarantine.is_some() {
+    if trade.is_ended() {
         return;
     }
-    if held > 0 && gone == held && !entry_alive {
-        if let Some(reason) = expiry::settled(trade, snapshot) {
-            leave(trade, gone, reason, expiry::settlement_value(reason));
-            return;
-        }
-        if let Some(heir) = adjusted_contract(trade, snapshot) {
-            let text = format!("the contract seems to have been adjusted: {heir} is there instead");
-            quarantine(trade, snapshot, text, context);
-            return;
-        }
-        match sold_by_others(trade, snapshot, gone, context) {
-            Some(value) => leave(trade, gone, CloseReason::External, Some(value)),
-            None => leave(trade, gone, CloseReason::ExternalUnexplained, None),
-        }
+    let held = derive::held(trade);
+    let whole = held > 0 && gone == held && !trade.entries().any(super::Intent::is_live);
+    let heir = if whole { adjusted_contract(trade, snapshot) } else { None };
+    if whole
+        && heir.is_none()
+        && let Some((reason, value)) = explanation(trade, snapshot, gone, context)
+    {
+        leave(trade, gone, reason, value);
+        trade.marks.quarantine = None;
+        return;
+    }
+    // Friday's contracts are settled by Monday: until then nothing is wrong.
+    let settles = whole && heir.is_none() && expiry::is_over(trade, snapshot) && !expiry::is_due(snapshot, trade);
+    if trade.marks.quarantine.is_some() || settles {
         return;
     }
     let position = held - gone;
-    quarantine(trade, snapshot, format!("the broker shows {position}, the ledger {held}"), context);
+    let text = match heir {
+        Some(heir) => format!("the contract seems to have been adjusted: {heir} is there instead"),
+        None if whole => format!("the broker shows none of the {held} that the ledger has, and nothing explains it"),
+        None => format!("the broker shows {position}, the ledger {held}"),
+    };
+    quarantine(trade, snapshot, text, context);
+}
+
+/// Why the whole position is gone, with what it brought. Nothing else ends a trade.
+fn explanation(
+    trade: &Trade,
+    snapshot: &Snapshot,
+    gone: i64,
+    context: &Context<'_>,
+) -> Option<(CloseReason, Option<Decimal>)> {
+    // A sale on the last day is a sale, at its price.
+    if let Some(value) = sold_by_others(trade, snapshot, gone, context) {
+        return Some((CloseReason::External, Some(value)));
+    }
+    if let Some(reason) = expiry::settled(trade, snapshot) {
+        return Some((reason, expiry::settlement_value(reason)));
+    }
+    let guesses = !context.rules.has(Rule::EndNeedsExplanation);
+    guesses.then_some((CloseReason::ExternalUnexplained, None))
 }
 
 fn leave(trade: &mut Trade, contracts: i64, reason: CloseReason, value: Option<Decimal>) {
@@ -165,7 +260,7 @@ fn leave(trade: &mut Trade, contracts: i64, reason: CloseReason, value: Option<D
 
 fn quarantine(trade: &mut Trade, snapshot: &Snapshot, reason: String, context: &Context<'_>) {
     let position = snapshot.position(&trade.spec.symbol);
-    trade.marks.quarantine = Some(Quarantine { reason, at: context.now, position });
+    trade.marks.quarantine = Some(Quarantine { reason, at: context.now, position, agreed: None });
 }
 
 /// What sales by somebody else brought, when they explain the whole difference.
@@ -173,9 +268,7 @@ fn sold_by_others(trade: &Trade, snapshot: &Snapshot, gone: i64, context: &Conte
     let foreign: Vec<&BrokerOrder> = snapshot
         .orders
         .iter()
-        .filter(|order| {
-            order.symbol == trade.spec.symbol && order.side == Side::Sell && order.state != OrderState::Live
-        })
+        .filter(|order| order.symbol == trade.spec.symbol && order.side == Side::Sell && order.state.is_final())
         .filter(|order| order.created_at >= trade.spec.asked_at && !is_ours(trade, order, context.installation))
         .collect();
     let legs = || foreign.iter().flat_map(|order| &order.legs).filter(|leg| leg.executed > 0);

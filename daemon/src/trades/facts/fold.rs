@@ -7,14 +7,18 @@ use blotter_shared::domain::{CloseReason, IntentId, IntentState, TradeId, TradeS
 use chrono::{DateTime, NaiveDate, Utc};
 use rust_decimal::Decimal;
 
-use super::super::ports::{BrokerLeg, BrokerOrder, LegKind, Lookup, OrderId, OrderState, Quote, Session};
+use super::super::ports::{
+    BrokerLeg, BrokerOrder, LegKind, Lookup, OrderId, OrderState, Quote, RefusalKind, Session, Symbol,
+};
 use super::super::pricing::{Fit, fit};
 use super::super::rules::{Rule, Rules};
 use super::super::snapshot::Snapshot;
 use super::super::tag::{Epoch, Installation, Tag};
 use super::super::timing::Timing;
 use super::account::Book;
+use super::evidence::Shown;
 use super::intent::{Fill, Intent, LegSeen, Op};
+use super::standing::{self, Standing};
 use super::trade::{Bracket, Trade};
 use super::{absence, derive, evidence};
 
@@ -26,6 +30,8 @@ const VERIFIED_STEP: f64 = 14.0;
 pub struct Context<'a> {
     pub now: DateTime<Utc>,
     pub session: Session,
+    /// Of contracts that trade for longer than the exchange.
+    pub sessions: &'a BTreeMap<Symbol, Session>,
     pub epoch: Epoch,
     pub installation: Installation,
     pub rules: Rules,
@@ -42,12 +48,15 @@ pub struct View {
     pub position: i64,
     /// Position less what orders of others may still sell.
     pub available: i64,
-    /// Orders of ours that this cut shows.
-    pub seen: BTreeSet<IntentId>,
+    /// Orders of ours that this cut shows, and how.
+    pub seen: BTreeMap<IntentId, Standing>,
     /// Own orders that work although their intent says that they never were or are gone.
     pub strays: BTreeSet<OrderId>,
     pub quote: Option<Quote>,
     pub cover: u32,
+    pub wished: u32,
+    /// The hours of this contract.
+    pub session: Session,
 }
 
 /// How far a cut may be trusted for one trade.
@@ -101,23 +110,47 @@ pub fn fold(book: &mut Book, snapshot: &Snapshot, context: &Context<'_>) -> BTre
     let shown: BTreeSet<OrderId> = snapshot.orders.iter().map(|order| order.id).collect();
     let credible = is_credible(book, &shown, context);
     evidence::account(book, snapshot, context);
+    let cut = Cut { index: &index, shown: &shown, credible };
     let ids: Vec<TradeId> = book.trades.keys().copied().collect();
+    let mut seen = BTreeMap::new();
+    for (id, trade) in &mut book.trades {
+        seen.insert(*id, observe_all(trade, &cut, context));
+    }
     let mut views = BTreeMap::new();
     for id in ids {
-        let Some(trade) = book.trades.get_mut(&id) else { continue };
-        let view = fold_trade(trade, snapshot, &Cut { index: &index, shown: &shown, credible }, context);
-        views.insert(id, view);
+        let others = others(book, id);
+        let Some((trade, seen)) = book.trades.get_mut(&id).zip(seen.remove(&id)) else { continue };
+        views.insert(id, fold_trade(trade, snapshot, Looked { cut, seen, others }, context));
     }
     let fresh = book.account.seen_at.filter(|at| (0.0..VERIFIED_STEP).contains(&absence::since(*at, context.now)));
     book.account.seen_at = fresh.or(Some(context.now));
     views
 }
 
-/// What is the same for all trades of a cut.
+/// A cut as one trade looks at it.
+#[derive(Clone, Copy)]
 struct Cut<'a> {
     index: &'a Index<'a>,
     shown: &'a BTreeSet<OrderId>,
     credible: bool,
+}
+
+/// Other trades of the same symbol.
+#[derive(Clone, Copy)]
+struct Others {
+    /// What they hold by the ledger.
+    hold: i64,
+    /// One of them is alive.
+    live: bool,
+}
+
+fn others(book: &Book, id: TradeId) -> Others {
+    let symbol = book.trades.get(&id).map(|trade| &trade.spec.symbol);
+    let others = || book.trades.values().filter(|other| other.id() != id && Some(&other.spec.symbol) == symbol);
+    Others {
+        hold: others().map(|other| derive::held(other).max(0)).sum(),
+        live: others().any(|other| !other.is_ended()),
+    }
 }
 
 /// Whether the list shows every order that must be in it: what works, and what was sent today.
@@ -150,24 +183,38 @@ fn ended_in_the_list(state: IntentState) -> bool {
     }
 }
 
-fn fold_trade(trade: &mut Trade, snapshot: &Snapshot, cut: &Cut<'_>, context: &Context<'_>) -> View {
-    let symbol = trade.spec.symbol.clone();
-    let position = snapshot.position(&symbol);
-    let stable = snapshot.is_stable(&symbol);
-    let mut seen = BTreeSet::new();
+/// What was seen of one trade before anything is concluded from it.
+struct Looked<'a> {
+    cut: Cut<'a>,
+    seen: BTreeMap<IntentId, Standing>,
+    others: Others,
+}
+
+/// Takes in the orders of one trade; which of them the list of today shows.
+fn observe_all(trade: &mut Trade, cut: &Cut<'_>, context: &Context<'_>) -> BTreeMap<IntentId, Standing> {
+    let mut seen = BTreeMap::new();
     for intent in trade.intents.iter_mut().filter(|intent| intent.order().is_some()) {
         settle_own(intent, context);
         if let Some(order) = cut.index.find(intent) {
             observe(intent, order, context);
-            if cut.shown.contains(&order.id) {
-                seen.insert(intent.id);
+            if let Some(sent) = intent.order().filter(|_| cut.shown.contains(&order.id)) {
+                seen.insert(intent.id, standing::of(sent, order));
             }
         }
     }
     book_fills(trade, context);
-    let ground = Ground { stable, credible: cut.credible, agrees: position == derive::held(trade) };
+    seen
+}
+
+fn fold_trade(trade: &mut Trade, snapshot: &Snapshot, looked: Looked<'_>, context: &Context<'_>) -> View {
+    let Looked { cut, seen, others } = looked;
+    let symbol = trade.spec.symbol.clone();
+    let position = snapshot.position(&symbol);
+    let stable = snapshot.is_stable(&symbol);
+    let own = position - others.hold;
+    let ground = Ground { stable, credible: cut.credible, agrees: own == derive::held(trade) };
     for intent in trade.intents.iter_mut().filter(|intent| intent.order().is_some()) {
-        if !seen.contains(&intent.id) && cut.index.find(intent).is_none() {
+        if !seen.contains_key(&intent.id) && cut.index.find(intent).is_none() {
             missed(intent, snapshot, ground, context);
         } else {
             intent.missing_reads = 0;
@@ -175,15 +222,17 @@ fn fold_trade(trade: &mut Trade, snapshot: &Snapshot, cut: &Cut<'_>, context: &C
     }
     finish_cancels(trade);
     evidence::give_back(trade);
-    evidence::position(trade, snapshot, ground, context);
-    let ground = Ground { agrees: position == derive::held(trade), ..ground };
+    let own = evidence::position(trade, snapshot, Shown { position: own, ground, taken: others.live }, context);
+    let ground = Ground { agrees: own == derive::held(trade), ..ground };
     let strays = strays(trade, snapshot, context);
     let foreign = snapshot.sold_by_others(&symbol, |order| is_ours(trade, order, context.installation));
-    let cover = derive::cover(trade, &seen, context.rules);
+    let session = context.sessions.get(&symbol).copied().unwrap_or(context.session);
+    let cover = derive::cover(trade, &seen, &Context { session, ..context.clone() });
     let quote = snapshot.quotes.get(&symbol).copied();
-    let available = position - i64::from(foreign);
-    let view = View { ground, position, available, seen, strays, quote, cover };
-    settle_marks(trade, &view, context);
+    let available = own - i64::from(foreign);
+    let derive::Cover { any: cover, wished } = cover;
+    let view = View { ground, position, available, seen, strays, quote, cover, wished, session };
+    settle_marks(trade, &view, others, context);
     view
 }
 
@@ -241,11 +290,29 @@ fn observe(intent: &mut Intent, order: &BrokerOrder, context: &Context<'_>) {
     if intent.executed > 0 {
         intent.first_executed_at = intent.first_executed_at.or(Some(context.now));
     }
+    if let Some(sent) = intent.order().cloned() {
+        if standing::of(&sent, order) == Standing::Sound {
+            intent.sound_at = intent.sound_at.or(Some(context.now));
+        }
+        if standing::lost_its_stop(&sent, order) {
+            refuse(intent, order.reason.as_deref().unwrap_or("its stop was refused"));
+        }
+    }
+    if order.state == OrderState::Rejected {
+        refuse(intent, order.reason.as_deref().unwrap_or("no reason given"));
+    }
     let next = observed_state(intent, order, context.rules);
     if intent.state == IntentState::Absent && next != IntentState::Absent {
         intent.late = true;
     }
     intent.state = next;
+}
+
+/// The list says why the broker did not want it after all.
+fn refuse(intent: &mut Intent, why: &str) {
+    if intent.refused.is_none() {
+        (intent.refusal, intent.refused) = (Some(why.to_owned()), Some(RefusalKind::told(why)));
+    }
 }
 
 fn observe_leg(intent: &mut Intent, leg: &BrokerLeg, rules: Rules) {
@@ -291,7 +358,7 @@ fn booked(trade: &Trade, leg: OrderId) -> (u32, Decimal) {
 
 fn observed_state(intent: &Intent, order: &BrokerOrder, rules: Rules) -> IntentState {
     let says = match order.state {
-        OrderState::Live => IntentState::Working,
+        OrderState::Pending | OrderState::Live => IntentState::Working,
         OrderState::Filled => IntentState::Filled,
         OrderState::Canceled => IntentState::Canceled,
         OrderState::Expired => IntentState::Expired,
@@ -375,7 +442,11 @@ fn strays(trade: &Trade, snapshot: &Snapshot, context: &Context<'_>) -> BTreeSet
     let done = |order: &&BrokerOrder| {
         let mut intents = trade.intents.iter();
         match intents.find(|intent| intent.order().is_some_and(|o| order.tag.as_deref() == Some(o.tag.as_str()))) {
-            Some(intent) => matches!(intent.state, IntentState::Void | IntentState::Lost),
+            Some(intent) => {
+                let works = order.legs.iter().any(|leg| leg.state == OrderState::Live);
+                matches!(intent.state, IntentState::Void | IntentState::Lost)
+                    || (intent.state == IntentState::Rejected && works)
+            }
             None => !context.rules.has(Rule::OwnOrdersOnly),
         }
     };
@@ -384,17 +455,17 @@ fn strays(trade: &Trade, snapshot: &Snapshot, context: &Context<'_>) -> BTreeSet
 }
 
 /// Works out what is derived and stores it.
-fn settle_marks(trade: &mut Trade, view: &View, context: &Context<'_>) {
+fn settle_marks(trade: &mut Trade, view: &View, others: Others, context: &Context<'_>) {
     let held = derive::held(trade);
     trade.marks.held = held;
-    trade.marks.protection = derive::protection(trade, held, view.cover);
-    if let Some(good) = working_bracket(trade, view) {
-        trade.marks.good = Some(good);
+    trade.marks.protection = derive::protection(trade, held, derive::Cover { any: view.cover, wished: view.wished });
+    if let Some((good, version)) = working_bracket(trade, view, context) {
+        (trade.marks.good, trade.marks.good_version) = (Some(good), Some(version));
     }
-    trade.marks.breaches = if is_breached(trade, view, context) { trade.marks.breaches.saturating_add(1) } else { 0 };
+    trade.marks.breaches = if is_breached(trade, view) { trade.marks.breaches.saturating_add(1) } else { 0 };
     let naked = held > 0 && i64::from(view.cover) < held && (trade.wish.stop.is_some() || trade.wish.is_flat());
     trade.marks.naked_since = naked.then(|| trade.marks.naked_since.unwrap_or(context.now));
-    if view.ground.stable && view.ground.agrees && !naked && !trade.has_doubt() {
+    if view.ground.stable && view.ground.agrees && !naked && !trade.has_doubt() && !trade.is_ended() {
         let fresh =
             trade.marks.verified_at.filter(|at| (0.0..VERIFIED_STEP).contains(&absence::since(*at, context.now)));
         trade.marks.verified_at = fresh.or(Some(context.now));
@@ -402,19 +473,21 @@ fn settle_marks(trade: &mut Trade, view: &View, context: &Context<'_>) {
     unsent_entry(trade, context);
     let ground = derive::Ground { stable: view.ground.stable, agrees: view.ground.agrees };
     let status = derive::status(trade, ground, context.rules);
+    // A fill that comes for a trade at its end, while another has the symbol, waits for that one's end.
+    let waits = trade.is_ended() && others.live;
+    let status = if waits { trade.marks.status } else { status };
     set_status(trade, status, context.now);
 }
 
 /// The stop lies at or above the bid and nothing works that could have fired.
-fn is_breached(trade: &Trade, view: &View, context: &Context<'_>) -> bool {
-    let bare = trade.marks.held > 0 && context.session.open && trade.live_exits().next().is_none();
+fn is_breached(trade: &Trade, view: &View) -> bool {
+    let bare = trade.marks.held > 0 && view.session.open && trade.live_exits().next().is_none();
     bare && trade.wish.shape().is_some_and(|shape| fit(shape, view.quote) == Fit::Breached)
 }
 
 /// An entry that nobody wants any more, or not at this price any more, never becomes an order.
 fn unsent_entry(trade: &mut Trade, context: &Context<'_>) {
-    let unsent =
-        trade.marks.status == TradeStatus::Pending && trade.entries().next().is_none() && trade.marks.outside == 0;
+    let unsent = trade.marks.status == TradeStatus::Pending && trade.is_unbegun();
     let late = context.rules.has(Rule::EntryDeadline)
         && absence::since(trade.wish.since.min(trade.spec.asked_at), context.now)
             > context.timing.entry_valid.as_secs_f64();
@@ -434,17 +507,23 @@ fn set_status(trade: &mut Trade, status: TradeStatus, now: DateTime<Utc>) {
     trade.marks.status = status;
 }
 
-fn working_bracket(trade: &Trade, view: &View) -> Option<Bracket> {
-    let working =
-        trade.live_exits().filter(|intent| intent.state == IntentState::Working && view.seen.contains(&intent.id));
-    let shape = working
-        .filter_map(Intent::order)
-        .map(|order| order.shape)
-        .find(|shape| !matches!(shape, super::Shape::SellMarket))?;
-    Some(match shape {
+/// The bracket that works. The cut that first shows it at the market proves too little for it to
+/// take the place of the last good one.
+fn working_bracket(trade: &Trade, view: &View, context: &Context<'_>) -> Option<(Bracket, i64)> {
+    let proven = |intent: &&Intent| {
+        let sound = view.seen.get(&intent.id) == Some(&Standing::Sound);
+        let twice = intent.sound_at.is_some_and(|at| at != context.now);
+        sound && twice || !context.rules.has(Rule::CoverIsSeen) && view.seen.contains_key(&intent.id)
+    };
+    let working = trade.live_exits().filter(|intent| intent.state == IntentState::Working).filter(proven);
+    let (shape, version) = working
+        .filter_map(|intent| Some((intent.order()?.shape, intent.version)))
+        .find(|(shape, _)| !matches!(shape, super::Shape::SellMarket))?;
+    let good = match shape {
         super::Shape::Oco { stop, target } => Bracket { stop: Some(stop), target: Some(target) },
         super::Shape::Stop(stop) => Bracket { stop: Some(stop), target: None },
         super::Shape::Limit(target) => Bracket { stop: None, target: Some(target) },
         super::Shape::SellMarket | super::Shape::BuyMarket | super::Shape::BuyLimit(_) => return None,
-    })
+    };
+    Some((good, version))
 }

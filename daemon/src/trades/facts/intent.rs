@@ -5,7 +5,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::super::ports::OrderId;
+use super::super::ports::{OrderId, RefusalKind};
 use super::super::tag::Epoch;
 
 /// The orders that this program sends.
@@ -92,6 +92,9 @@ pub struct LegSeen {
 pub struct Absence {
     pub reads: u32,
     pub last: Option<DateTime<Utc>>,
+    /// When it was first looked for by a clock that is behind the one it was sent by.
+    #[serde(default)]
+    pub from: Option<DateTime<Utc>>,
 }
 
 /// One intent. The state is the table of `state`; the rest is evidence for it.
@@ -115,7 +118,13 @@ pub struct Intent {
     pub legs: Vec<LegSeen>,
     pub executed: u32,
     pub first_executed_at: Option<DateTime<Utc>>,
+    /// When a cut first showed it at the market as it was sent.
+    #[serde(default)]
+    pub sound_at: Option<DateTime<Utc>>,
     pub refusal: Option<String>,
+    /// What that text means.
+    #[serde(default)]
+    pub refused: Option<RefusalKind>,
     pub absence: Absence,
     /// Clean reads in a row that did not show it although it was known there.
     pub missing_reads: u32,

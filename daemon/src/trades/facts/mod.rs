@@ -18,10 +18,12 @@ pub mod derive;
 pub mod evidence;
 pub mod fold;
 pub mod intent;
+pub mod standing;
 pub mod trade;
 
 pub use account::{AccountMarks, Book};
 pub use apply::{Illegal, apply};
 pub use change::{AlarmChange, AlarmState, Change, WishStamp};
 pub use intent::{Absence, Fill, Intent, LegSeen, Op, Order, Shape};
-pub use trade::{Bracket, FlatCause, Marks, Mismatch, Quarantine, Spec, Trade, Wish};
+pub use standing::Standing;
+pub use trade::{Agreement, Bracket, FlatCause, Marks, Mismatch, Quarantine, Spec, Trade, Wish};

@@ -103,6 +103,16 @@ pub struct Quarantine {
     pub at: DateTime<Utc>,
     /// What the position was when it was put here.
     pub position: i64,
+    /// Reads in a row since in which position and ledger agreed again.
+    #[serde(default)]
+    pub agreed: Option<Agreement>,
+}
+
+/// Reads in a row in which the position was what the ledger says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agreement {
+    pub reads: u32,
+    pub since: DateTime<Utc>,
 }
 
 /// What the owner of the lease has found out; nobody else writes it.
@@ -111,19 +121,33 @@ pub struct Marks {
     pub status: TradeStatus,
     pub close_reason: Option<CloseReason>,
     pub closed_at: Option<DateTime<Utc>>,
-    /// Σ entry − Σ exits − outside. Below zero is a broken ledger.
+    /// Σ entry + adopted − Σ exits − outside. Below zero is a broken ledger.
     pub held: i64,
     pub protection: Protection,
     /// The bracket that was last seen working.
     pub good: Option<Bracket>,
+    /// The version of the wish that it was sent for.
+    #[serde(default)]
+    pub good_version: Option<i64>,
     pub naked_since: Option<DateTime<Utc>>,
     pub verified_at: Option<DateTime<Utc>>,
     pub quarantine: Option<Quarantine>,
-    /// Contracts that left (or, below zero, came) without an order of ours, and what they brought.
+    /// Contracts that were there already when the trade was made of them, and what they had cost.
+    #[serde(default)]
+    pub adopted: i64,
+    #[serde(default)]
+    pub adopted_value: Option<Decimal>,
+    /// Contracts that left without an order of ours, and what they brought.
     pub outside: i64,
     pub outside_value: Option<Decimal>,
     pub outside_reason: Option<CloseReason>,
+    /// Shares of the underlying that the account held while the contract still ran.
+    #[serde(default)]
+    pub shares: Option<i64>,
     pub mismatch: Option<Mismatch>,
+    /// Contracts of the symbol that a person said are none of this trade's.
+    #[serde(default)]
+    pub foreign: i64,
     /// Passes in a row in which the stop was breached with nothing working.
     pub breaches: u32,
 }
@@ -138,13 +162,18 @@ impl Marks {
             held: 0,
             protection: Protection::NotApplicable,
             good: None,
+            good_version: None,
             naked_since: None,
             verified_at: None,
             quarantine: None,
+            adopted: 0,
+            adopted_value: None,
             outside: 0,
             outside_value: None,
             outside_reason: None,
+            shares: None,
             mismatch: None,
+            foreign: 0,
             breaches: 0,
         }
     }
@@ -176,6 +205,12 @@ impl Trade {
     #[must_use]
     pub fn is_ended(&self) -> bool {
         self.marks.status.is_terminal()
+    }
+
+    /// Nothing was sent for it and nothing was there already.
+    #[must_use]
+    pub fn is_unbegun(&self) -> bool {
+        self.entries().next().is_none() && self.marks.adopted == 0
     }
 
     pub fn entries(&self) -> impl Iterator<Item = &Intent> {

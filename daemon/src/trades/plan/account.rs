@@ -22,6 +22,7 @@ pub fn pass(book: &Book, views: &BTreeMap<TradeId, View>, scene: &Scene, writes:
         .iter()
         .filter_map(|(id, trade)| {
             let view = views.get(id)?;
+            let scene = Scene { session: view.session, ..scene };
             let action = super::next(trade, view, &scene).or_else(|| super::first(trade, view, &scene))?;
             Some((*id, action))
         })

@@ -15,7 +15,7 @@ const CLOCK_STEP: f64 = 2.0;
 pub(super) fn next(trade: &Trade, entry: &Intent, view: &View, scene: &Scene) -> Option<Action> {
     match entry.state {
         IntentState::Prepared => send(trade, Some(entry), view, scene),
-        IntentState::Working if view.seen.contains(&entry.id) => {
+        IntentState::Working if view.seen.contains_key(&entry.id) => {
             let wanted = !trade.wish.is_flat() && !trade.wish.cut;
             let stays = wanted && !trade.is_ended() && !is_half_done(entry, scene);
             if stays { None } else { super::cancel(trade, entry, CancelCause::EntryRest, scene) }
@@ -32,11 +32,12 @@ pub(super) fn next(trade: &Trade, entry: &Intent, view: &View, scene: &Scene) ->
     }
 }
 
-/// It has filled in part and the rest takes too long: what is held cannot be protected until then.
+/// It has filled in part and the rest takes too long: what is held cannot be protected until then. A
+/// fill in the future was seen by a clock that has been set back: nobody knows how long it takes.
 fn is_half_done(entry: &Intent, scene: &Scene) -> bool {
     let waited = entry.first_executed_at.map(|at| since(at, scene.now));
     scene.rules.has(Rule::PartialEntryIsCut)
-        && waited.is_some_and(|waited| waited >= scene.timing.partial.as_secs_f64())
+        && waited.is_some_and(|waited| !(0.0..scene.timing.partial.as_secs_f64()).contains(&waited))
 }
 
 /// The one send, while it is still wanted and the account says what the ledger says.

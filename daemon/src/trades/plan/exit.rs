@@ -5,14 +5,20 @@
 use std::time::Duration;
 
 use blotter_shared::domain::{IntentRole, IntentState, Quantity};
+use chrono::{DateTime, Utc};
 
 use super::super::expiry::{self, Stage};
 use super::super::facts::absence::since;
+use super::super::facts::derive::is_as_wished;
 use super::super::facts::fold::View;
-use super::super::facts::{FlatCause, Intent, Shape, Trade};
-use super::super::pricing::{Fit, fit};
+use super::super::facts::{FlatCause, Intent, Shape, Standing, Trade};
+use super::super::ports::RefusalKind;
+use super::super::pricing::{Fit, coarse, fit};
 use super::super::rules::Rule;
 use super::{Action, CancelCause, Place, Scene};
+
+/// After so many refusals the bracket is asked for on a coarser grid.
+const COARSE_AFTER: u32 = 2;
 
 /// A position is held and its entry is done.
 pub(super) fn next(trade: &Trade, view: &View, scene: &Scene) -> Option<Action> {
@@ -21,6 +27,23 @@ pub(super) fn next(trade: &Trade, view: &View, scene: &Scene) -> Option<Action> 
         [] => place(trade, view, scene),
         [one] => keep_or_cancel(trade, one, view, scene),
         several => thin_out(trade, several, view, scene),
+    }
+}
+
+/// The ledger and the account disagree, and a person wants out all the same: what both show is sold.
+/// What works is cancelled for nothing else.
+pub(super) fn in_quarantine(trade: &Trade, view: &View, scene: &Scene) -> Option<Action> {
+    let ordered = trade.wish.flat == Some(FlatCause::User) && scene.session.open && view.ground.stable;
+    if !ordered || view.available <= 0 {
+        return None;
+    }
+    let mut live = trade.live_exits();
+    match (live.next(), live.next()) {
+        (None, _) if !pauses(trade, scene) && !trade.has_doubt() => sell(trade, view, scene),
+        (Some(exit), None) if exit.role == IntentRole::Bracket && view.seen.contains_key(&exit.id) => {
+            super::cancel(trade, exit, CancelCause::ToClose, scene)
+        }
+        (_, _) => None,
     }
 }
 
@@ -39,7 +62,7 @@ fn may_sell(trade: &Trade, view: &View, scene: &Scene) -> bool {
 /// One exit is alive. It stays when it is what is wanted; it goes when something else is wanted,
 /// can be had, and the market is open to have it in.
 fn keep_or_cancel(trade: &Trade, exit: &Intent, view: &View, scene: &Scene) -> Option<Action> {
-    if exit.state != IntentState::Working || !view.seen.contains(&exit.id) || exit.role != IntentRole::Bracket {
+    if exit.state != IntentState::Working || !view.seen.contains_key(&exit.id) || exit.role != IntentRole::Bracket {
         return early_close(trade, exit, view, scene);
     }
     let open = scene.session.open || !scene.rules.has(Rule::ClosedMarketKeepsBracket);
@@ -49,10 +72,14 @@ fn keep_or_cancel(trade: &Trade, exit: &Intent, view: &View, scene: &Scene) -> O
     if surplus(trade) > 0 {
         return super::cancel(trade, exit, CancelCause::ToClose, scene);
     }
+    let standing = view.seen.get(&exit.id).filter(|_| scene.rules.has(Rule::CoverIsSeen));
+    if standing == Some(&Standing::Hollow) {
+        // It protects nothing: whatever the market says, it is in the way of one that does.
+        return super::cancel(trade, exit, CancelCause::ToReplace, scene);
+    }
     let wanted = trade.wish.shape();
     let fits = i64::from(exit.remaining()) == trade.marks.held || !scene.rules.has(Rule::ExitFitsPosition);
-    let shape = exit.order().map(|order| order.shape);
-    if fits && shape == wanted {
+    if fits && is_as_wished(trade, exit) && standing != Some(&Standing::Bent) {
         return None;
     }
     match wanted.map_or(Fit::Valid, |shape| fit(shape, view.quote)) {
@@ -89,16 +116,18 @@ fn thin_out(trade: &Trade, live: &[&Intent], view: &View, scene: &Scene) -> Opti
     let best = live.iter().filter(wanted).max_by_key(|exit| exit.attempt).or(live.first())?;
     let spare = live
         .iter()
-        .find(|exit| exit.id != best.id && exit.state == IntentState::Working && view.seen.contains(&exit.id))?;
+        .find(|exit| exit.id != best.id && exit.state == IntentState::Working && view.seen.contains_key(&exit.id))?;
     if scene.rules.has(Rule::OrphanGuard) { super::cancel(trade, spare, CancelCause::Orphan, scene) } else { None }
 }
 
 /// Nothing is alive: sell what is to go, then protect what is kept.
 fn place(trade: &Trade, view: &View, scene: &Scene) -> Option<Action> {
     let stage = expiry::stage(trade.spec.contract.expiry, &scene.session, scene.now);
-    if !scene.session.open || stage == Stage::AwaitsSettlement || !may_sell(trade, view, scene) || pauses(trade, scene)
-    {
+    if stage == Stage::AwaitsSettlement || !may_sell(trade, view, scene) || pauses(trade, scene) {
         return None;
+    }
+    if !scene.session.open {
+        return by_night(trade, view);
     }
     if surplus(trade) > 0 {
         return sell(trade, view, scene);
@@ -107,6 +136,15 @@ fn place(trade: &Trade, view: &View, scene: &Scene) -> Option<Action> {
         return None;
     }
     protect(trade, view, scene)
+}
+
+/// A position that lost its bracket, or never had one, after the close: a bracket that is good till
+/// cancelled is offered at once and works from the first second of the open. Nothing is sold and no
+/// wish is changed by prices of the night.
+fn by_night(trade: &Trade, view: &View) -> Option<Action> {
+    let shape = trade.wish.shape().filter(|shape| !trade.wish.is_flat() && fit(*shape, view.quote) != Fit::Breached)?;
+    let quantity = quantity(trade.marks.held)?;
+    Some(Action::Place(Place { role: IntentRole::Bracket, shape, quantity, again: None }))
 }
 
 fn sell(trade: &Trade, view: &View, scene: &Scene) -> Option<Action> {
@@ -123,11 +161,16 @@ fn sell(trade: &Trade, view: &View, scene: &Scene) -> Option<Action> {
 fn protect(trade: &Trade, view: &View, scene: &Scene) -> Option<Action> {
     let shape = trade.wish.shape()?;
     let good = trade.marks.good.filter(|good| super::super::orphan::differs(good, &trade.wish));
-    if refused_in_a_row(trade) >= scene.timing.refusals {
-        return give_up(trade, view, good.is_some());
+    let no = refusals(trade, shape, scene);
+    if no.count >= scene.timing.refusals && good.is_some() {
+        return Some(Action::Revert);
+    }
+    if no.is_final(scene) {
+        return give_up(trade, view);
     }
     match fit(shape, view.quote) {
         Fit::Valid | Fit::Blind => {
+            let shape = if no.count >= COARSE_AFTER { coarse(shape) } else { shape };
             let quantity = quantity(trade.marks.held)?;
             Some(Action::Place(Place { role: IntentRole::Bracket, shape, quantity, again: None }))
         }
@@ -139,31 +182,64 @@ fn protect(trade: &Trade, view: &View, scene: &Scene) -> Option<Action> {
     }
 }
 
-/// The broker refuses every bracket: back to the one that worked, else out, where there is a
-/// market to get out in.
-fn give_up(trade: &Trade, view: &View, has_good: bool) -> Option<Action> {
-    if has_good {
-        return Some(Action::Revert);
-    }
+/// The broker refuses every bracket, and there is none to go back to: out, where there is a market
+/// to get out in.
+fn give_up(trade: &Trade, view: &View) -> Option<Action> {
     let market = view.quote.is_some_and(|quote| quote.bid.is_some());
     (market && trade.wish.stop.is_some()).then_some(Action::Flatten(FlatCause::CannotProtect))
 }
 
-/// Exits that were refused one after the other for the wish as it is.
-#[must_use]
-pub fn refused_in_a_row(trade: &Trade) -> u32 {
-    let refused = trade.exits().rev().take_while(|exit| {
-        exit.state == IntentState::Rejected && exit.executed == 0 && exit.version == trade.wish.version
-    });
-    u32::try_from(refused.count()).unwrap_or(u32::MAX)
+/// Refusals of a bracket that say something about it, in this session.
+struct Refusals {
+    count: u32,
+    first_at: Option<DateTime<Utc>>,
 }
 
-/// After a refusal the next attempt waits longer each time: a ledger that lags catches up.
+impl Refusals {
+    /// They are enough, and they have gone on for long enough.
+    fn is_final(&self, scene: &Scene) -> bool {
+        let lasts = self.first_at.is_some_and(|at| since(at, scene.now) >= scene.timing.refusal_span.as_secs_f64());
+        self.count >= scene.timing.refusals && (lasts || !scene.rules.has(Rule::RefusalsNeedPatience))
+    }
+}
+
+/// Those of the bracket that is wanted now: one that was given up has left its refusals behind.
+fn refusals(trade: &Trade, wanted: Shape, scene: &Scene) -> Refusals {
+    let patient = scene.rules.has(Rule::RefusalsNeedPatience);
+    let about = |exit: &&Intent| exit.refused.is_none_or(RefusalKind::is_about_the_order) || !patient;
+    let sent_here = |exit: &Intent| exit.sent_at.filter(|at| *at >= scene.session.opens);
+    let same = |exit: &&Intent| exit.order().is_some_and(|order| coarse(order.shape) == coarse(wanted));
+    let hard: Vec<DateTime<Utc>> = refused_exits(trade).take_while(same).filter(about).filter_map(sent_here).collect();
+    Refusals { count: u32::try_from(hard.len()).unwrap_or(u32::MAX), first_at: hard.last().copied() }
+}
+
+/// Exits that were refused one after the other under the wish as it is, the newest first.
+fn refused_exits(trade: &Trade) -> impl Iterator<Item = &Intent> {
+    trade.exits().rev().take_while(|exit| is_refused(exit) && exit.version == trade.wish.version)
+}
+
+/// How many exits were refused one after the other under the wish as it is.
+#[must_use]
+pub fn refused_in_a_row(trade: &Trade) -> u32 {
+    u32::try_from(refused_exits(trade).count()).unwrap_or(u32::MAX)
+}
+
+/// The broker said no to it, or kept a part of it that protects nothing.
+fn is_refused(exit: &Intent) -> bool {
+    let parted = exit.state == IntentState::Canceled && exit.refusal.is_some();
+    (exit.state == IntentState::Rejected || parted) && exit.executed == 0
+}
+
+/// After a refusal the next attempt waits longer each time: a ledger that lags catches up. By night
+/// nothing changes for hours; the open begins anew.
 fn pauses(trade: &Trade, scene: &Scene) -> bool {
-    let Some(last) = trade.exits().next_back().filter(|exit| exit.state == IntentState::Rejected) else { return false };
-    let doubled = Duration::from_secs(1 << refused_in_a_row(trade).clamp(1, 6));
-    let pause = doubled.min(scene.timing.refusal_pause).as_secs_f64();
-    last.sent_at.is_some_and(|at| since(at, scene.now) < pause)
+    let Some(last) = trade.exits().next_back().filter(|exit| is_refused(exit)) else { return false };
+    let count = refused_in_a_row(trade);
+    let doubled = Duration::from_secs(1 << count.clamp(1, 6)).min(scene.timing.refusal_pause);
+    let pause = if scene.session.open || count < 3 { doubled } else { scene.timing.night_pause };
+    let before = |at: DateTime<Utc>| scene.session.open && at < scene.session.opens;
+    // A clock that was set back has not waited for ever: it does not wait at all.
+    last.sent_at.is_some_and(|at| !before(at) && (0.0..pause.as_secs_f64()).contains(&since(at, scene.now)))
 }
 
 fn quantity(contracts: i64) -> Option<Quantity> {

@@ -125,11 +125,11 @@ pub fn next(trade: &Trade, view: &View, scene: &Scene) -> Option<Action> {
     if trade.marks.held <= 0 || trade.is_ended() {
         return if trade.marks.held == 0 { orphan(trade, view, scene) } else { None };
     }
-    if trade.entries().next().is_none() && trade.marks.outside == 0 {
+    if trade.is_unbegun() {
         return None;
     }
     if trade.marks.quarantine.is_some() {
-        return None;
+        return exit::in_quarantine(trade, view, scene);
     }
     exit::next(trade, view, scene)
 }
@@ -137,8 +137,7 @@ pub fn next(trade: &Trade, view: &View, scene: &Scene) -> Option<Action> {
 /// The entry of a trade that has none yet.
 #[must_use]
 pub fn first(trade: &Trade, view: &View, scene: &Scene) -> Option<Action> {
-    let fresh =
-        trade.marks.status == TradeStatus::Pending && trade.entries().next().is_none() && trade.marks.outside == 0;
+    let fresh = trade.marks.status == TradeStatus::Pending && trade.is_unbegun();
     if scene.halted || !fresh { None } else { entry::send(trade, None, view, scene) }
 }
 
@@ -147,7 +146,7 @@ fn orphan(trade: &Trade, view: &View, scene: &Scene) -> Option<Action> {
     if !scene.rules.has(Rule::OrphanGuard) {
         return None;
     }
-    let exit = trade.live_exits().find(|exit| view.seen.contains(&exit.id))?;
+    let exit = trade.live_exits().find(|exit| view.seen.contains_key(&exit.id))?;
     cancel(trade, exit, CancelCause::Orphan, scene)
 }
 
@@ -155,6 +154,6 @@ fn orphan(trade: &Trade, view: &View, scene: &Scene) -> Option<Action> {
 fn cancel(trade: &Trade, target: &super::facts::Intent, why: CancelCause, scene: &Scene) -> Option<Action> {
     let order = target.broker_id?;
     let asked = trade.cancel_of(target.id).and_then(|running| running.sent_at);
-    let waits = asked.is_some_and(|at| since(at, scene.now) < scene.timing.cancel_again.as_secs_f64());
+    let waits = asked.is_some_and(|at| (0.0..scene.timing.cancel_again.as_secs_f64()).contains(&since(at, scene.now)));
     (!waits).then_some(Action::Cancel(Cancel { target: target.id, order, why }))
 }

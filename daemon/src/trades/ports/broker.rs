@@ -65,9 +65,13 @@ pub enum Side {
     Sell,
 }
 
-/// Where an order is in its life. A word that nobody knows counts as live.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// Where an order is in its life. A word that nobody knows counts as taken: it may still trade, and
+/// nobody has seen it at the market.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum OrderState {
+    /// Taken; the broker's risk system or the opening of the market may come before it works.
+    Pending,
+    /// At the market.
     Live,
     Filled,
     Canceled,
@@ -79,7 +83,7 @@ impl OrderState {
     #[must_use]
     pub fn is_final(self) -> bool {
         match self {
-            Self::Live => false,
+            Self::Pending | Self::Live => false,
             Self::Filled | Self::Canceled | Self::Expired | Self::Rejected => true,
         }
     }
@@ -117,6 +121,8 @@ pub struct BrokerOrder {
     pub quantity: u32,
     /// Of the whole: final only when the broker says so of the parent *and* of each leg.
     pub state: OrderState,
+    /// Of the parent alone; of a single order the same.
+    pub head: OrderState,
     pub legs: Vec<BrokerLeg>,
     pub created_at: DateTime<Utc>,
     pub reason: Option<String>,
@@ -211,7 +217,7 @@ pub struct Refusal {
 }
 
 /// The refusals that lead to different acts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RefusalKind {
     /// More than the position less what is already on sale.
     CrossZero,
@@ -223,7 +229,39 @@ pub enum RefusalKind {
     AlreadyFinal(OrderState),
     /// The token or the account.
     Forbidden,
+    /// The broker's own machinery is not there.
+    Unavailable,
     Other,
+}
+
+impl RefusalKind {
+    /// What the broker's words mean: its validators have names, and the same names stand in an answer
+    /// and on an order that was refused later.
+    #[must_use]
+    pub fn told(words: &str) -> Self {
+        let says = |word: &str| words.contains(word);
+        if says("LongPositionCrossZero") {
+            Self::CrossZero
+        } else if says("UnexpectedSellOrderOption") {
+            Self::NoPosition
+        } else if says("SellStopOrderStopPriceGreaterBid") {
+            Self::StopAboveBid
+        } else if says("OmsUnavailable") || says("OmsInternalError") {
+            Self::Unavailable
+        } else {
+            Self::Other
+        }
+    }
+
+    /// Whether it says something about the order. The others say that the broker's books lag, or that
+    /// it is not well: the same order is taken a minute later.
+    #[must_use]
+    pub fn is_about_the_order(self) -> bool {
+        match self {
+            Self::StopAboveBid | Self::AlreadyFinal(_) | Self::Other => true,
+            Self::CrossZero | Self::NoPosition | Self::Forbidden | Self::Unavailable => false,
+        }
+    }
 }
 
 /// What the token may still do in this minute.
@@ -255,6 +293,11 @@ pub trait BrokerPort: Send + Sync {
     /// Asks for a cancel. An acknowledgement is no effect.
     fn cancel(&self, id: OrderId) -> impl Future<Output = WriteOutcome> + Send;
 
-    /// What is left of the token's limits.
+    /// What is left of the token's limits, for reads of the present haste.
     fn allowance(&self) -> Allowance;
+
+    /// Whether something is in flight: the reads that follow may use the share that is kept for it.
+    fn hurry(&self, in_flight: bool) {
+        let _none_by_default = in_flight;
+    }
 }

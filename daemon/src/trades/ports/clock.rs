@@ -47,4 +47,9 @@ pub struct Session {
 /// The exchange's calendar: a pure function of time.
 pub trait Sessions: Send + Sync {
     fn at(&self, now: DateTime<Utc>) -> Session;
+
+    /// As above, of the contracts of one root: some trade for longer than the exchange.
+    fn of(&self, _root: &str, now: DateTime<Utc>) -> Session {
+        self.at(now)
+    }
 }

@@ -1,17 +1,21 @@
 //! The broker port over one open account: words of the wire in, what the engine decides by out.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use blotter_shared::domain::{Cash, OptionContract, Price};
+use blotter_shared::domain::{Cash, IntentRole, OptionContract, Price};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
+use tokio::time::timeout;
 
 use super::super::facts::Shape;
 use super::super::ports::{
     Allowance, BrokerLeg, BrokerOrder, BrokerPort, LegKind, Lookup, OrderId, OrderPage, OrderState, Placement,
     Position, Quote, ReadFailure, Refusal, RefusalKind, Side, Symbol, WriteOutcome,
 };
+use super::super::tag::Tag;
 use super::super::timing::Timing;
 use crate::broker::factory::Account;
 use crate::broker::rate_limit::BucketKind;
@@ -21,16 +25,13 @@ use crate::broker::{
 };
 use crate::clock::Clock;
 
-/// The engine's reads go before everybody's who only looks: a trade may be in flight.
-const LOOKS: Priority = Priority::Bracket;
-/// Reads of a minute that are left to whoever is more urgent than that.
-const KEPT: u32 = 6;
-
 /// One account with its token.
 #[derive(Clone, Debug)]
 pub struct BrokerAccount {
     pub account: Account,
     pub clock: Clock,
+    /// Something is in flight: reads are as urgent as what they are for.
+    hurried: Arc<AtomicBool>,
 }
 
 impl BrokerPort for BrokerAccount {
@@ -39,26 +40,29 @@ impl BrokerPort for BrokerAccount {
         if page > 1 {
             return Ok(OrderPage::default());
         }
-        let list = self.account.broker.orders(OrderScope::Session, LOOKS).await.map_err(failure)?;
+        let list = answered(self.account.broker.orders(OrderScope::Session, self.haste())).await?;
         Ok(OrderPage { orders: list.orders.iter().map(|order| shown(order, list.read_at)).collect(), more: false })
     }
 
     async fn orders_on(&self, date: NaiveDate) -> Result<Vec<BrokerOrder>, ReadFailure> {
-        let list = self.account.broker.orders(OrderScope::Day(date), LOOKS).await.map_err(failure)?;
+        let list = answered(self.account.broker.orders(OrderScope::Day(date), Priority::Read)).await?;
         Ok(list.orders.iter().map(|order| shown(order, list.read_at)).collect())
     }
 
     async fn order(&self, id: OrderId) -> Result<Lookup, ReadFailure> {
         let Some(id) = broker::OrderId::new(id.0) else { return Ok(Lookup::NotFound) };
-        match self.account.broker.order(id, LOOKS).await {
-            Ok(order) => Ok(Lookup::Found(shown(&order, self.clock.now()))),
-            Err(ReadError::NotThere) => Ok(Lookup::NotFound),
-            Err(error) => Err(failure(error)),
-        }
+        let found = async {
+            match self.account.broker.order(id, self.haste()).await {
+                Ok(order) => Ok(Lookup::Found(shown(&order, self.clock.now()))),
+                Err(ReadError::NotThere) => Ok(Lookup::NotFound),
+                Err(error) => Err(error),
+            }
+        };
+        answered(found).await
     }
 
     async fn positions(&self) -> Result<Vec<Position>, ReadFailure> {
-        let positions = self.account.broker.positions(LOOKS).await.map_err(failure)?;
+        let positions = answered(self.account.broker.positions(self.haste())).await?;
         let seen = positions.iter().map(|position| {
             let quantity = position.quantity.trunc().to_i64();
             let quantity = quantity.ok_or_else(|| ReadFailure::Unavailable("a position without end".to_owned()))?;
@@ -69,13 +73,13 @@ impl BrokerPort for BrokerAccount {
     }
 
     async fn equity(&self) -> Result<Cash, ReadFailure> {
-        let balances = self.account.broker.balances(LOOKS).await.map_err(failure)?;
+        let balances = answered(self.account.broker.balances(self.haste())).await?;
         Ok(Cash(balances.total_equity))
     }
 
     async fn quotes(&self, symbols: &[Symbol]) -> Result<BTreeMap<Symbol, Quote>, ReadFailure> {
         let names: Vec<String> = symbols.iter().map(ToString::to_string).collect();
-        let answer = self.account.market.quotes(&names, LOOKS).await.map_err(failure)?;
+        let answer = answered(self.account.market.quotes(&names, self.haste())).await?;
         let now = self.clock.now();
         let quotes = answer.quotes.iter().map(|quote| {
             let at = quote.bid_at.into_iter().chain(quote.ask_at).min().unwrap_or(now);
@@ -99,34 +103,56 @@ impl BrokerPort for BrokerAccount {
     }
 
     fn allowance(&self) -> Allowance {
-        let left = |kind: BucketKind| {
-            let buckets = self.account.tradier.limiter().snapshot();
-            let bucket = buckets.into_iter().find(|bucket| bucket.kind == kind);
-            bucket.map_or(0, |bucket| match bucket.paused_until {
-                Some(until) if until > self.clock.now() => 0,
-                Some(_) | None => bucket.limit.saturating_sub(bucket.used),
-            })
-        };
+        let limiter = self.account.tradier.limiter();
+        let left = |kind, priority| limiter.left(kind, priority);
+        let (reads, writes) = (self.haste(), Priority::Emergency);
         Allowance {
-            reads: left(BucketKind::Accounts).min(left(BucketKind::MarketData)).saturating_sub(KEPT),
-            writes: left(BucketKind::Trading),
+            reads: left(BucketKind::Accounts, reads).min(left(BucketKind::MarketData, reads)),
+            writes: left(BucketKind::Trading, writes),
         }
+    }
+
+    fn hurry(&self, in_flight: bool) {
+        self.hurried.store(in_flight, Ordering::Relaxed);
     }
 }
 
 impl BrokerAccount {
+    #[must_use]
+    pub fn new(account: Account, clock: Clock) -> Self {
+        Self { account, clock, hurried: Arc::default() }
+    }
+
+    fn haste(&self) -> Priority {
+        if self.hurried.load(Ordering::Relaxed) { Priority::Close } else { Priority::Read }
+    }
+
     fn send(&self, priority: Priority) -> Send {
         let by = TimeDelta::from_std(Timing::PRODUCTION.send_by).unwrap_or_default();
         Send { priority, by: self.clock.now() + by }
     }
 }
 
+/// A read ends in time or fails: what is asked for next must not wait for what hangs.
+async fn answered<T>(read: impl Future<Output = Result<T, ReadError>>) -> Result<T, ReadFailure> {
+    let wait = Timing::PRODUCTION.call;
+    match timeout(wait, read).await {
+        Ok(answer) => answer.map_err(failure),
+        Err(_) => Err(ReadFailure::Unavailable(format!("no answer in {} s", wait.as_secs()))),
+    }
+}
+
 fn priority(order: &Placement) -> Priority {
     match order.shape {
+        Shape::SellMarket if is_emergency(order) => Priority::Emergency,
         Shape::BuyMarket | Shape::BuyLimit(_) => Priority::Entry,
         Shape::SellMarket => Priority::Close,
         Shape::Stop(_) | Shape::Limit(_) | Shape::Oco { .. } => Priority::Bracket,
     }
+}
+
+fn is_emergency(order: &Placement) -> bool {
+    order.tag.parse::<Tag>().is_ok_and(|tag| tag.role == IntentRole::Emergency)
 }
 
 /// The order in the broker's terms, or why there is none.
@@ -196,18 +222,7 @@ fn refusal(proof: &broker::Refusal, code: &str, reason: &str) -> RefusalKind {
         broker::Refusal::AlreadyFinal(status) => RefusalKind::AlreadyFinal(state_of(status)),
         broker::Refusal::Token(_) | broker::Refusal::Forbidden => RefusalKind::Forbidden,
         broker::Refusal::NotYours => RefusalKind::Other,
-        broker::Refusal::ErrorsInAnswer | broker::Refusal::Validation => {
-            let says = |word: &str| code.contains(word) || reason.contains(word);
-            if says("LongPositionCrossZero") {
-                RefusalKind::CrossZero
-            } else if says("UnexpectedSellOrderOption") {
-                RefusalKind::NoPosition
-            } else if says("SellStopOrderStopPriceGreaterBid") {
-                RefusalKind::StopAboveBid
-            } else {
-                RefusalKind::Other
-            }
-        }
+        broker::Refusal::ErrorsInAnswer | broker::Refusal::Validation => RefusalKind::told(&format!("{code} {reason}")),
     }
 }
 
@@ -225,9 +240,10 @@ fn shown(order: &broker::Order, read_at: DateTime<Utc>) -> BrokerOrder {
         side: if sells { Side::Sell } else { Side::Buy },
         quantity: quantity.ceil().to_u32().unwrap_or(u32::MAX),
         state: state_of_all(order),
-        legs: parts.into_iter().map(leg).collect(),
+        head: state_of(&order.status),
+        legs: parts.iter().copied().map(leg).collect(),
         created_at: order.created_at.unwrap_or(read_at),
-        reason: order.reason.clone(),
+        reason: told().find_map(|part| part.reason.clone()),
     }
 }
 
@@ -271,13 +287,19 @@ fn buys(side: &OrderSide) -> bool {
     }
 }
 
-/// Of the whole: final when the order and each leg say so; filled when one leg is.
+/// Of the whole: final when the order and each leg say so; filled when one leg is. A pair that was
+/// refused before any leg got to the market never gets there, whatever its legs still say.
 fn state_of_all(order: &broker::Order) -> OrderState {
-    if !order.is_final_throughout() {
+    let head = state_of(&order.status);
+    let legs = || order.legs.iter().map(|leg| state_of(&leg.status));
+    if order.is_final_throughout() {
+        return if legs().any(|leg| leg == OrderState::Filled) { OrderState::Filled } else { head };
+    }
+    if legs().chain([head]).any(|state| state == OrderState::Live) {
         return OrderState::Live;
     }
-    let filled = order.legs.iter().any(|leg| leg.status == OrderStatus::Filled);
-    if filled { OrderState::Filled } else { state_of(&order.status) }
+    let executed = order.legs.iter().any(|leg| leg.fill() != broker::Fill::Nothing);
+    if head == OrderState::Rejected && !executed { OrderState::Rejected } else { OrderState::Pending }
 }
 
 fn state_of(status: &OrderStatus) -> OrderState {
@@ -286,15 +308,13 @@ fn state_of(status: &OrderStatus) -> OrderState {
         OrderStatus::Expired => OrderState::Expired,
         OrderStatus::Canceled => OrderState::Canceled,
         OrderStatus::Rejected | OrderStatus::Error => OrderState::Rejected,
-        OrderStatus::Open
-        | OrderStatus::PartiallyFilled
-        | OrderStatus::Pending
+        OrderStatus::Open | OrderStatus::PartiallyFilled | OrderStatus::PendingCancel => OrderState::Live,
+        OrderStatus::Pending
         | OrderStatus::Submitted
-        | OrderStatus::PendingCancel
         | OrderStatus::Calculated
         | OrderStatus::AcceptedForBidding
         | OrderStatus::Held
-        | OrderStatus::Unknown(_) => OrderState::Live,
+        | OrderStatus::Unknown(_) => OrderState::Pending,
     }
 }
 
@@ -339,7 +359,21 @@ mod tests {
         assert_eq!(pair(Open, Canceled, Canceled), OrderState::Live);
         assert_eq!(pair(Canceled, Filled, Canceled), OrderState::Filled);
         assert_eq!(pair(Canceled, Canceled, Canceled), OrderState::Canceled);
-        assert_eq!(state_of_all(&order(1, OrderStatus::Unknown("pondering".into()), Vec::new())), OrderState::Live);
+        let strange = order(1, OrderStatus::Unknown("pondering".into()), Vec::new());
+        assert_eq!(state_of_all(&strange), OrderState::Pending, "it may trade, and nobody saw it at the market");
+    }
+
+    #[test]
+    fn a_pair_that_was_refused_does_not_wait_for_its_legs() {
+        use OrderStatus::{Open, Pending, Rejected};
+        let pair = |parent, one, other| {
+            state_of_all(&order(1, parent, vec![order(2, one, Vec::new()), order(3, other, Vec::new())]))
+        };
+        assert_eq!(pair(Rejected, Pending, Pending), OrderState::Rejected);
+        assert_eq!(pair(Rejected, Pending, Rejected), OrderState::Rejected);
+        assert_eq!(pair(Rejected, Open, Pending), OrderState::Live, "a leg that works may trade");
+        assert_eq!(pair(Pending, Pending, Pending), OrderState::Pending);
+        assert_eq!(pair(Pending, Open, Pending), OrderState::Live);
     }
 
     #[test]
@@ -367,6 +401,7 @@ mod tests {
         assert_eq!(kind("Account … LongPositionCrossZero"), RefusalKind::CrossZero);
         assert_eq!(kind("UnexpectedSellOrderOption"), RefusalKind::NoPosition);
         assert_eq!(kind("SellStopOrderStopPriceGreaterBid"), RefusalKind::StopAboveBid);
+        assert_eq!(kind("OmsUnavailable"), RefusalKind::Unavailable);
         assert_eq!(kind("no"), RefusalKind::Other);
         assert_eq!(refusal(&broker::Refusal::Forbidden, "", ""), RefusalKind::Forbidden);
         let filled = broker::Refusal::AlreadyFinal(OrderStatus::Filled);

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::super::ports::{Clock, Rest, Session, Sessions};
-use crate::calendar::{Calendar, Force};
+use crate::calendar::{Calendar, Force, Hours, hours_of};
 
 /// What stands for CLOCK_BOOTTIME, which goes on while the machine sleeps.
 #[cfg(target_os = "linux")]
@@ -80,6 +80,19 @@ impl Sessions for Exchange {
             Err(_) => Session { open: false, date, opens: now, closes: now },
         }
     }
+
+    /// Options on broad indices and on the funds that follow them trade a quarter of an hour longer.
+    fn of(&self, root: &str, now: DateTime<Utc>) -> Session {
+        let regular = self.at(now);
+        let day = self.calendar.session_on(regular.date).ok().flatten();
+        let hours = hours_of(root);
+        match day.filter(|day| self.force == Force::No && hours == Hours::QuarterPast && day.interruption.is_none()) {
+            Some(day) if (day.traded_from()..day.close_for(hours)).contains(&now) => {
+                Session { open: true, opens: day.traded_from(), closes: day.close_for(hours), ..regular }
+            }
+            Some(_) | None => regular,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -98,6 +111,12 @@ mod tests {
         assert_eq!((open.opens, open.closes), (at("2026-11-20T14:30:00Z"), at("2026-11-20T21:00:00Z")));
         let evening = exchange.at(at("2026-11-21T02:00:00Z"));
         assert_eq!((evening.open, evening.date.to_string().as_str()), (false, "2026-11-20"));
+        let late = at("2026-11-20T21:10:00Z");
+        assert!(!exchange.at(late).open && !exchange.of("NVDA", late).open);
+        let index = exchange.of("SPXW", late);
+        assert!(index.open && index.closes == at("2026-11-20T21:15:00Z"), "until a quarter past four");
+        assert!(!exchange.of("SPXW", at("2026-11-20T21:15:00Z")).open);
+        assert_eq!(exchange.of("SPXW", at("2026-11-20T14:00:00Z")), exchange.at(at("2026-11-20T14:00:00Z")));
         let forced = Exchange { force: Force::Open, ..exchange }.at(at("2026-11-21T15:00:00Z"));
         assert!(forced.open && forced.opens < at("2026-11-21T15:00:00Z"));
     }

@@ -6,6 +6,9 @@
 //!
 //! Invariants:
 //! * A loop has one account with one token: another token ends it before its successor begins.
+//! * A loop that breaks is begun anew, and no other loop notices.
+//! * A live trade whose account has no loop anywhere raises an alarm: `unwatched` needs no broker.
+//! * An account's event stream lives and ends with its loop; it only wakes it (`events`).
 //! * A loop ends between two passes and gives its lease back; one that is cut off leaves the lease to
 //!   run out, and what it had sent is found by the next pass of whoever comes.
 
@@ -13,18 +16,21 @@ pub mod bells;
 pub mod broker;
 pub mod clock;
 pub mod desk;
+mod events;
 pub mod limits;
 mod rows;
 pub mod standing;
 pub mod store;
+mod unwatched;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use blotter_shared::domain::BrokerMode;
-use tokio::task::JoinSet;
+use tokio::sync::{Notify, watch};
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -36,6 +42,7 @@ use super::timing::Timing;
 use crate::accounts::{AccountError, Accounts};
 use crate::auth::Username;
 use crate::broker::factory::Account;
+use crate::broker::tradier::stream::StreamState;
 use crate::calendar::{Calendar, Force};
 use crate::clock::Clock;
 use crate::db::engine::AccountKey;
@@ -43,10 +50,12 @@ use crate::db::installation::{Installation, installation_ensure};
 use crate::db::secrets::secret_users;
 use crate::db::{Db, DbError};
 use crate::events::Hub;
+use crate::health::HealthBoard;
 use bells::Bells;
 use broker::BrokerAccount;
 use clock::{Exchange, LoopClock};
 use store::Ledger;
+use unwatched::Unwatched;
 
 /// Between two looks at who has an account.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -57,6 +66,7 @@ pub struct Parts {
     pub db: Db,
     pub accounts: Accounts,
     pub hub: Hub,
+    pub health: HealthBoard,
     pub clock: Clock,
     pub calendar: Arc<Calendar>,
     pub force: Force,
@@ -73,7 +83,13 @@ pub struct Parts {
 pub struct Engines {
     parts: Parts,
     loops: HashMap<LoopKey, Running>,
-    tasks: JoinSet<LoopKey>,
+    /// Which loop a task is, for when it breaks and cannot say so itself.
+    names: HashMap<Id, LoopKey>,
+    tasks: JoinSet<()>,
+    streams: JoinSet<()>,
+    /// A stream came up or went down.
+    stream_changed: Arc<Notify>,
+    unwatched: Unwatched,
 }
 
 type LoopKey = (Username, BrokerMode);
@@ -82,12 +98,21 @@ type LoopKey = (Username, BrokerMode);
 struct Running {
     account: Account,
     stop: CancellationToken,
+    events: watch::Receiver<StreamState>,
 }
 
 impl Engines {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        Self { parts, loops: HashMap::new(), tasks: JoinSet::new() }
+        Self {
+            parts,
+            loops: HashMap::new(),
+            names: HashMap::new(),
+            tasks: JoinSet::new(),
+            streams: JoinSet::new(),
+            stream_changed: Arc::default(),
+            unwatched: Unwatched::default(),
+        }
     }
 
     /// Keeps a loop for every account until it is told to stop; then every loop ends its pass.
@@ -96,13 +121,33 @@ impl Engines {
             if let Err(error) = self.look(&stop).await {
                 tracing::debug!("the accounts are not known: {error}");
             }
-            tokio::select! {
-                () = stop.cancelled() => {}
-                Some(ended) = self.tasks.join_next() => self.forget(ended),
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-            }
+            self.rest(&stop).await;
         }
         while self.tasks.join_next().await.is_some() {}
+        while self.streams.join_next().await.is_some() {}
+    }
+
+    /// Until it is time to look again. How the streams are is told at once.
+    async fn rest(&mut self, stop: &CancellationToken) {
+        let rest = tokio::time::sleep(LOOK_EVERY);
+        tokio::pin!(rest);
+        let changed = Arc::clone(&self.stream_changed);
+        loop {
+            self.report_streams();
+            tokio::select! {
+                () = stop.cancelled() => return,
+                Some(ended) = self.tasks.join_next_with_id() => return self.forget(&ended),
+                Some(_) = self.streams.join_next() => {}
+                () = changed.notified() => {}
+                () = &mut rest => return,
+            }
+        }
+    }
+
+    fn report_streams(&self) {
+        let states: Vec<StreamState> = self.loops.values().map(|running| running.events.borrow().clone()).collect();
+        let (state, detail) = events::summary(&states);
+        self.parts.health.report_events(state, detail);
     }
 
     /// Begins loops for accounts that are new and ends those of accounts that are gone.
@@ -111,15 +156,45 @@ impl Engines {
         let installation = installation_ensure(&tx).await?;
         let users = secret_users(&tx).await?;
         tx.commit().await?;
+        let mut wanted = HashSet::new();
         for user in users {
-            for (mode, opened) in self.parts.accounts.open_all(&user).await? {
-                match opened {
-                    Ok(account) => self.ensure((user.clone(), mode), account, installation, stop),
-                    Err(error) => self.end(&(user.clone(), mode), &error),
+            // One user's fault is not the next one's.
+            match self.look_after(&user, installation, stop).await {
+                Ok(modes) => wanted.extend(modes.into_iter().map(|mode| (user.clone(), mode))),
+                Err(error) => {
+                    tracing::warn!(user = %user, "the accounts are not known: {error}");
+                    // What is not known is left as it is.
+                    wanted.extend(self.loops.keys().filter(|(of, _)| *of == user).cloned());
                 }
             }
         }
+        // Whose token was removed has no account any more.
+        for running in self.loops.iter().filter(|(key, _)| !wanted.contains(key)).map(|(_, running)| running) {
+            running.stop.cancel();
+        }
         Ok(())
+    }
+
+    /// The user's loops, as they are to be; the worlds that the user has a token for.
+    async fn look_after(
+        &mut self,
+        user: &Username,
+        installation: Installation,
+        stop: &CancellationToken,
+    ) -> Result<Vec<BrokerMode>, DbError> {
+        let (mut closed, mut modes) = (HashMap::new(), Vec::new());
+        for (mode, opened) in self.parts.accounts.open_all(user).await? {
+            modes.push(mode);
+            match opened {
+                Ok(account) => self.ensure((user.clone(), mode), account, installation, stop),
+                Err(error) => {
+                    self.end(&(user.clone(), mode), &error);
+                    closed.insert(mode, error.to_string());
+                }
+            }
+        }
+        self.unwatched.look(&self.parts, user, &closed).await?;
+        Ok(modes)
     }
 
     fn ensure(&mut self, key: LoopKey, account: Account, installation: Installation, stop: &CancellationToken) {
@@ -131,12 +206,15 @@ impl Engines {
             return;
         }
         let stop = stop.child_token();
-        let engine = self.parts.engine(&key, &account, installation, &stop);
-        self.loops.insert(key.clone(), Running { account, stop: stop.clone() });
-        self.tasks.spawn(async move {
-            keep(engine, &key, &stop).await;
-            key
-        });
+        let rouse = self.parts.bells.of(&key.0, key.1);
+        let wakes = events::Wakes { rouse: Arc::clone(&rouse), changed: Arc::clone(&self.stream_changed) };
+        let clock = LoopClock { clock: self.parts.clock.clone(), rouse, stop: stop.clone() };
+        let engine = self.parts.engine(&key, &account, installation, clock);
+        let events = events::listen(&mut self.streams, &account, wakes, &stop);
+        self.loops.insert(key.clone(), Running { account, stop: stop.clone(), events });
+        let name = key.clone();
+        let task = self.tasks.spawn(async move { keep(engine, &key, &stop).await });
+        self.names.insert(task.id(), name);
     }
 
     fn end(&self, key: &LoopKey, why: &AccountError) {
@@ -146,21 +224,19 @@ impl Engines {
         }
     }
 
-    fn forget(&mut self, ended: Result<LoopKey, tokio::task::JoinError>) {
-        match ended {
-            Ok(key) => {
-                self.loops.remove(&key);
-            }
-            Err(error) => {
-                // Which one is not told: those whose task is gone begin anew.
-                tracing::error!("a loop of the trade engine broke: {error}");
-                for running in self.loops.values() {
-                    running.stop.cancel();
-                }
-                if self.tasks.is_empty() {
-                    self.loops.clear();
-                }
-            }
+    /// A loop that ended, or broke, makes room for its successor. The others go on.
+    fn forget(&mut self, ended: &Result<(Id, ()), JoinError>) {
+        let id = match ended {
+            Ok((id, ())) => *id,
+            Err(error) => error.id(),
+        };
+        let Some(key) = self.names.remove(&id) else { return };
+        if let Err(error) = ended {
+            tracing::error!(user = %key.0, mode = %key.1, "a loop of the trade engine broke: {error}");
+        }
+        if let Some(running) = self.loops.remove(&key) {
+            // Its event stream ends with it.
+            running.stop.cancel();
         }
     }
 }
@@ -168,13 +244,7 @@ impl Engines {
 type LoopEngine = Engine<Ledger, BrokerAccount, LoopClock, Exchange>;
 
 impl Parts {
-    fn engine(
-        &self,
-        key: &LoopKey,
-        account: &Account,
-        installation: Installation,
-        stop: &CancellationToken,
-    ) -> LoopEngine {
+    fn engine(&self, key: &LoopKey, account: &Account, installation: Installation, clock: LoopClock) -> LoopEngine {
         let number = account.broker.account().as_str().to_owned();
         let store = Ledger {
             db: self.db.clone(),
@@ -184,9 +254,7 @@ impl Parts {
             hub: Some(self.hub.clone()),
             kill_file: self.kill_file.clone(),
         };
-        let broker = BrokerAccount { account: account.clone(), clock: self.clock.clone() };
-        let rouse = self.bells.of(&key.0, key.1);
-        let clock = LoopClock { clock: self.clock.clone(), rouse, stop: stop.clone() };
+        let broker = BrokerAccount::new(account.clone(), self.clock.clone());
         let sessions = Exchange { calendar: Arc::clone(&self.calendar), force: self.force };
         let settings = Settings {
             holder: self.holder,

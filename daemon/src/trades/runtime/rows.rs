@@ -47,7 +47,7 @@ pub(super) fn begun(trade: &Trade) -> Result<NewTradeRow, DbError> {
         quantity: count(spec.quantity.get())?,
         stop: spec.initial_stop.map(Price::value),
         target: spec.initial_target.map(Price::value),
-        outside: i32::try_from(trade.marks.outside).map_err(|_| too_large())?,
+        outside: i32::try_from(trade.marks.outside - trade.marks.adopted).map_err(|_| too_large())?,
         asked_at: spec.asked_at,
         wish: wish(&trade.wish)?,
         spec: json(spec)?,
@@ -64,9 +64,10 @@ pub(super) fn marks(trade: &Trade) -> Result<MarksRow, DbError> {
         is_end: marks.status.is_terminal(),
         // A ledger below zero is in the facts and has an alarm; the column counts contracts.
         held: i32::try_from(marks.held.max(0)).map_err(|_| too_large())?,
-        outside: i32::try_from(marks.outside).map_err(|_| too_large())?,
+        // Below zero: what came without an order of ours.
+        outside: i32::try_from(marks.outside - marks.adopted).map_err(|_| too_large())?,
         protection: marks.protection.as_str(),
-        good_version: marks.good.map(|_| trade.wish.version),
+        good_version: marks.good.and(marks.good_version.or(Some(trade.wish.version))),
         good_stop: good.stop.map(Price::value),
         good_target: good.target.map(Price::value),
         naked_since: marks.naked_since,

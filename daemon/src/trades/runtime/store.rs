@@ -64,7 +64,7 @@ impl From<DbError> for Stop {
 
 impl Store for Ledger {
     async fn lease(&self, holder: Holder, ttl: Duration) -> Result<LeaseAnswer, StoreError> {
-        let tx = self.db.user_tx(&self.user).await.map_err(unanswered)?;
+        let tx = self.db.engine_tx(&self.user).await.map_err(unanswered)?;
         let row = lease_take(&tx, &self.account, holder.process, ttl, self.epoch_base).await.map_err(unanswered)?;
         tx.commit().await.map_err(unanswered)?;
         Ok(match row {
@@ -76,20 +76,20 @@ impl Store for Ledger {
     }
 
     async fn release(&self, fence: &Fence) -> Result<(), StoreError> {
-        let tx = self.db.user_tx(&self.user).await.map_err(unanswered)?;
+        let tx = self.db.engine_tx(&self.user).await.map_err(unanswered)?;
         lease_release(&tx, &self.account, fence.holder.process, fence.epoch.0).await.map_err(unanswered)?;
         tx.commit().await.map_err(unanswered)
     }
 
     async fn load(&self) -> Result<Book, StoreError> {
-        let tx = self.db.user_tx(&self.user).await.map_err(unanswered)?;
+        let tx = self.db.engine_tx(&self.user).await.map_err(unanswered)?;
         let book = self.book(&tx).await.map_err(unanswered)?;
         tx.commit().await.map_err(unanswered)?;
         Ok(book)
     }
 
     async fn commit(&self, fence: &Fence, changes: &[Change]) -> Result<(), CommitError> {
-        let tx = self.db.user_tx(&self.user).await.map_err(|error| not_committed(Stop::Db(error)))?;
+        let tx = self.db.engine_tx(&self.user).await.map_err(|error| not_committed(Stop::Db(error)))?;
         let holder = fence.holder.process;
         let ours = lease_renew(&tx, &self.account, holder, fence.epoch.0, fence.ttl).await;
         if !ours.map_err(|error| not_committed(Stop::Db(error)))? {
@@ -102,7 +102,7 @@ impl Store for Ledger {
     }
 
     async fn alarm(&self, changes: &[AlarmChange]) -> Result<(), StoreError> {
-        let tx = self.db.user_tx(&self.user).await.map_err(unanswered)?;
+        let tx = self.db.engine_tx(&self.user).await.map_err(unanswered)?;
         for change in changes {
             self.alarm_change(&tx, change).await.map_err(unanswered)?;
         }
@@ -139,7 +139,11 @@ impl Ledger {
     /// # Errors
     /// What was overtaken, or why the database did not take it.
     pub async fn write(&self, tx: &UserTx, changes: &[Change]) -> Result<(), CommitError> {
-        self.write_all(tx, changes).await.map_err(not_committed)
+        self.write_all(tx, changes).await.map_err(|stop| match stop {
+            // The loop was in the way: judge it again.
+            Stop::Db(DbError::Busy { what }) => CommitError::Overtaken(what),
+            stop @ (Stop::Overtaken(_) | Stop::Db(_)) => not_committed(stop),
+        })
     }
 
     /// Everything that one pass, or the judge of a command, decides by.
@@ -177,7 +181,7 @@ impl Ledger {
         let mut touched = BTreeSet::new();
         for change in changes {
             self.write_one(tx, change).await?;
-            touched.extend(trade_of(change));
+            touched.extend(change.trade().filter(|_| !matches!(change, Change::Alarm(_))));
         }
         for trade in touched {
             let step = progress::step(&self.trade(tx, trade).await?);
@@ -280,16 +284,6 @@ fn starting_equity(mode: BrokerMode) -> Cash {
     match mode {
         BrokerMode::Sim | BrokerMode::Sandbox => Cash(Decimal::from(100_000)),
         BrokerMode::Live => Cash::ZERO,
-    }
-}
-
-fn trade_of(change: &Change) -> Option<TradeId> {
-    match change {
-        Change::Begin(trade) => Some(trade.id()),
-        Change::Wish { trade, .. } | Change::Marks { trade, .. } => Some(*trade),
-        Change::Intent(intent) | Change::Gate { intent, .. } => Some(intent.trade_id),
-        Change::Fill(fill) => Some(fill.trade_id),
-        Change::Account(_) | Change::Alarm(_) => None,
     }
 }
 

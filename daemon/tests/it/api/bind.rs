@@ -92,4 +92,12 @@ async fn what_belongs_to_others_is_refused() {
     fs::create_dir(&folder).unwrap();
     std::os::unix::fs::chown(&folder, Some(1), Some(1)).unwrap();
     assert!(refusal(&folder.join("b.sock")).contains("belongs to uid 1"), "{}", refusal(&folder.join("b.sock")));
+
+    // As `$XDG_RUNTIME_DIR` of the user before, after `su`: its owner could put another folder there.
+    let inner = folder.join("blotter/b.sock");
+    let told = refusal(&inner);
+    assert!(told.contains("theirs belongs to uid 1"), "{told}");
+    let ours = folder.join("blotter");
+    fs::set_permissions(&ours, fs::Permissions::from_mode(0o700)).unwrap();
+    assert_eq!(fs::symlink_metadata(&ours).unwrap().uid(), 0, "the folder itself is ours, and that is not enough");
 }

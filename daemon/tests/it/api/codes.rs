@@ -14,7 +14,7 @@ use crate::support::TestDb;
 const ELSEWHERE: [ProblemCode; 1] = [ProblemCode::Internal];
 
 /// What commands of trades are refused with; `trades::refusals` brings each of them about.
-pub(crate) const OF_TRADES: [ProblemCode; 22] = [
+pub(crate) const OF_TRADES: [ProblemCode; 21] = [
     ProblemCode::BrokerUnavailable,
     ProblemCode::AlreadyClosing,
     ProblemCode::Ended,
@@ -35,7 +35,6 @@ pub(crate) const OF_TRADES: [ProblemCode; 22] = [
     ProblemCode::EntriesStopped,
     ProblemCode::Halted,
     ProblemCode::LimitBroken,
-    ProblemCode::PositionLarger,
     ProblemCode::NoPosition,
 ];
 

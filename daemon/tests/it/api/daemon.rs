@@ -219,8 +219,13 @@ pub(crate) struct Event {
 
 impl Events {
     pub(crate) async fn open(socket: &Path, last: Option<i64>) -> Self {
+        Self::of(socket, "/v1/events", last).await
+    }
+
+    /// Any route that streams.
+    pub(crate) async fn of(socket: &Path, path: &str, last: Option<i64>) -> Self {
         let mut client = Client::connect(socket).await;
-        let mut request = Request::get("/v1/events").header("host", "blotter");
+        let mut request = Request::get(path).header("host", "blotter");
         if let Some(last) = last {
             request = request.header("last-event-id", last);
         }

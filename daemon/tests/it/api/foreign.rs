@@ -3,20 +3,28 @@
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
+use std::time::Duration;
 
 use blotter_daemon::api::{Accept, Api, BoundSocket, LiveTrading, Policy, SocketFile, serve};
 use blotter_daemon::app;
-use blotter_daemon::auth::{Admission, SystemDirectory};
+use blotter_daemon::auth::{Account, Admission, Directory, SystemDirectory};
 use blotter_daemon::calendar::{Calendar, Force, MarketClock};
 use blotter_daemon::clock::Clock;
 use blotter_daemon::config::Config;
+use blotter_daemon::context::Collector;
 use blotter_daemon::db::Db;
 use blotter_daemon::events::{Hub, HubParts};
 use blotter_daemon::health::HealthBoard;
+use blotter_daemon::prices::sources::OratsDesk;
+use blotter_daemon::prices::{Board, Chains, Recorder};
+use blotter_daemon::schedule::TaskBoard;
 use blotter_daemon::telemetry::Metrics;
 use blotter_daemon::trades::runtime::bells::Bells;
 use blotter_daemon::trades::runtime::desk::Counter;
+use blotter_shared::protocol::health::{ComponentState, Health, Version};
 use blotter_shared::protocol::problem::{Problem, ProblemCode};
+use chrono::TimeDelta;
 use nix::unistd::Uid;
 use tempfile::TempDir;
 use tokio::net::UnixListener;
@@ -24,7 +32,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::daemon::{Daemon, problem_in, raw};
+use super::daemon::{Client, Daemon, Events, problem_in, raw};
 use crate::support;
 use crate::support::TestDb;
 
@@ -62,7 +70,7 @@ pub(super) fn bare(url: &str, own_uid: u32) -> Bare {
         health: health.clone(),
         market: market.clone(),
         metrics: metrics.clone(),
-        config: config.events,
+        config: config.events.clone(),
         tasks: tasks.clone(),
         stop: stop.clone(),
     });
@@ -71,15 +79,42 @@ pub(super) fn bare(url: &str, own_uid: u32) -> Bare {
         db: db.clone(),
         accounts: accounts.clone(),
         clock: clock.clone(),
-        calendar,
+        calendar: Arc::new(Calendar::new()),
         force: Force::No,
         kill_file: None,
         bells: Bells::default(),
     };
-    let limits = config.limits;
-    let api = Api { db, accounts, counter, hub, health, market, metrics, clock: clock.clone(), limits, policy, stop };
+    let board = TaskBoard::new(app::timetable(&config.market, Arc::new(Calendar::new())));
+    let recorder = Recorder {
+        db: db.clone(),
+        accounts: accounts.clone(),
+        orats: OratsDesk::new(accounts.clone(), None, clock.clone()),
+        clock: clock.clone(),
+        calendar: Arc::new(Calendar::new()),
+        force: Force::No,
+        board: Board::default(),
+    };
+    let api = Api {
+        db,
+        accounts,
+        counter,
+        orats: recorder.orats.clone(),
+        board: recorder.board.clone(),
+        chains: Chains::new(recorder.clone()),
+        collector: Collector::new(recorder),
+        hub,
+        health,
+        market,
+        metrics,
+        tasks: board,
+        clock: clock.clone(),
+        limits: config.limits.clone(),
+        policy,
+        stop,
+    };
     let admission = Admission::new(own_uid, config.auth, SystemDirectory, clock);
-    let accept = Accept { api: Arc::new(api), admission, tasks, kill: CancellationToken::new() };
+    let recheck = Duration::from_millis(20);
+    let accept = Accept { api: Arc::new(api), admission, tasks, kill: CancellationToken::new(), recheck };
     Bare { socket, listener, accept, _file: file, _dir: dir }
 }
 
@@ -89,6 +124,110 @@ async fn somebody_else_is_told_so_and_learns_nothing() {
     let problem = stranger(&db.cluster.url()).await;
     assert_eq!(problem.code, ProblemCode::NotAdmitted);
     assert!(problem.detail.contains("is not admitted: see auth.allow_users"), "{}", problem.detail);
+}
+
+/// A directory whose word about us changes.
+struct Wavering(Arc<AtomicU8>);
+
+const MEMBER: u8 = 0;
+const AWAY: u8 = 1;
+const STRANGER: u8 = 2;
+
+impl Directory for Wavering {
+    fn account(&self, _uid: u32) -> anyhow::Result<Option<Account>> {
+        let groups = match self.0.load(Ordering::SeqCst) {
+            MEMBER => vec!["desk".to_owned()],
+            AWAY => anyhow::bail!("the directory is away"),
+            _ => Vec::new(),
+        };
+        Ok(Some(Account { name: "ann".to_owned(), groups }))
+    }
+}
+
+/// A daemon that lets us in by a group, for as long as the directory says that we are in it.
+struct Desk {
+    socket: PathBuf,
+    word: Arc<AtomicU8>,
+    minutes: Arc<AtomicI64>,
+    _server: JoinSet<()>,
+    _keep: (Option<SocketFile>, TempDir),
+}
+
+impl Desk {
+    fn open(url: &str, recheck: Duration) -> Self {
+        let us = Uid::effective().as_raw();
+        let (word, minutes) = (Arc::new(AtomicU8::new(MEMBER)), Arc::new(AtomicI64::new(0)));
+        let (late, start) = (Arc::clone(&minutes), Clock::system().now());
+        let clock = Clock::from_fn(move || start + TimeDelta::minutes(late.load(Ordering::SeqCst)));
+        let mut config = Config::defaults().auth;
+        config.allow_groups = vec!["desk".to_owned()];
+        let Bare { socket, listener, mut accept, _file, _dir } = bare(url, us + 1);
+        accept.admission = Admission::new(us + 1, config, Wavering(Arc::clone(&word)), clock);
+        accept.recheck = recheck;
+        let mut server = JoinSet::new();
+        server.spawn(serve(listener, accept));
+        Self { socket, word, minutes, _server: server, _keep: (_file, _dir) }
+    }
+
+    /// From now on the directory says this; what was known before is forgotten.
+    fn says(&self, word: u8) {
+        self.word.store(word, Ordering::SeqCst);
+        self.minutes.fetch_add(2, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_right_is_looked_up_for_each_request() {
+    let db = TestDb::start().await;
+    let desk = Desk::open(&db.cluster.url(), Duration::from_secs(3600));
+    let mut client = Client::connect(&desk.socket).await;
+    assert_eq!(client.get("/v1/version").await.json::<Version>().username, "ann");
+    desk.says(AWAY);
+    assert_eq!(client.get("/v1/version").await.status, 200, "nobody can tell, so nothing changes");
+    desk.says(STRANGER);
+    let refused = client.get("/v1/version").await;
+    assert_eq!(refused.problem().code, ProblemCode::NotAdmitted);
+    assert_eq!(refused.headers["connection"], "close");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_ends_with_the_right_to_it() {
+    let db = TestDb::start().await;
+    let desk = Desk::open(&db.cluster.url(), Duration::from_millis(20));
+    let mut stream = Events::open(&desk.socket, None).await;
+    stream.until("hello").await;
+    desk.says(STRANGER);
+    // It panics when the stream goes on.
+    while stream.next().await.is_some() {}
+}
+
+/// What the operator reads in an outage names the database's role and host; others read that it is away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn others_are_not_told_where_the_database_is() {
+    let nowhere = tempfile::tempdir().unwrap();
+    let url = format!("host={} user=treasurer dbname=blotter", nowhere.path().display());
+    let desk = Desk::open(&url, Duration::from_secs(3600));
+    let mut client = Client::connect(&desk.socket).await;
+    let mut looks = support::looks();
+    let health = tokio::time::timeout(support::DEADLINE, async {
+        loop {
+            looks.tick().await;
+            let health: Health = client.get("/v1/health").await.json();
+            if health.database.state == ComponentState::Unavailable {
+                return health;
+            }
+        }
+    });
+    let health = health.await.expect("the database to be away");
+    assert_eq!(health.database.detail.as_deref(), Some("the daemon's log has the reason"));
+    let told = Events::open(&desk.socket, None).await.until("health").await.0.data.to_string();
+    let refused = client.get("/v1/settings").await.problem();
+    assert_eq!(refused.code, ProblemCode::DatabaseUnavailable);
+    let figures = String::from_utf8(client.get("/v1/metrics").await.body.to_vec()).unwrap();
+    assert!(figures.contains("blotter_connections{user=\"ann\"}"), "{figures}");
+    for text in [told, refused.detail] {
+        assert!(!text.contains("treasurer") && !text.contains(nowhere.path().to_str().unwrap()), "{text}");
+    }
 }
 
 /// A client that says one request and prints the answer; perl is part of every Debian.

@@ -164,6 +164,17 @@ fn nobodys_data_is_removed_by_a_slip() {
 }
 
 #[test]
+fn nobodys_folder_is_removed_around_the_data() {
+    let home = Home::new();
+    let around = home.path("data").parent().unwrap().to_owned();
+    let arguments = ["run", "--lifeline", "--ephemeral", "--around", around.to_str().unwrap()];
+    let (output, _, err) = output(&home, &arguments, |_| {});
+    assert_eq!(output.status.code(), Some(1), "{err}");
+    assert!(err.contains("no folder of ours that was made for"), "{err}");
+    assert!(around.exists());
+}
+
+#[test]
 fn what_a_killed_daemon_leaves_is_stopped_by_command() {
     let home = Home::new();
     let mut daemon = Running(home.command().spawn().unwrap());
@@ -342,7 +353,7 @@ fn ten_faults_are_ten_lines_and_nothing_else() {
         assert!(err.contains("limits.conections: is no key; did you mean `limits.connections`?"), "{err}");
     }
     let (sound, out, err) = output(&home, &["check-config"], |command| {
-        command.env_remove("BLOTTER_SOCKET").env("DATABASE_URL", "postgres://joe:hunter2@localhost/x");
+        command.env_remove("BLOTTER_SOCKET").env("DATABASE_URL", "postgres://joe:hunter2@localhost/x?sslmode=disable");
     });
     assert!(sound.status.success(), "{err}");
     assert!(out.starts_with("The configuration is sound") && !out.contains("hunter2"), "{out}");

@@ -135,6 +135,93 @@ async fn status_200_that_failed_is_a_refusal_and_a_later_rejection_is_seen() {
     assert_eq!(order.status, OrderStatus::Rejected);
 }
 
+/// The broker's own codes, as its documents list them.
+const CODES: &[&str] = &[
+    "AccountDisabled",
+    "UserDisabled",
+    "AccountIsNotApproved",
+    "AccountMarginRuleViolation",
+    "AssetTradingNotConfiguredForAccount",
+    "BuyStopOrderStopPriceLessAsk",
+    "SellStopOrderStopPriceGreaterBid",
+    "ContingentOrderExecution",
+    "OrderContingentChangeNotAllowed",
+    "DayTraderPatternRestriction",
+    "TooSmallEquityForDayTrading",
+    "DayTradingBuyingPowerExceeded",
+    "InitialMargin",
+    "MaintenanceMargin",
+    "TotalInitialMargin",
+    "ExpirationDateUndefined",
+    "StrikePriceUndefined",
+    "OptionTypeUndefined",
+    "SecurityUndefined",
+    "IncorrectOrderQuantity",
+    "OrderQuantity",
+    "IncorrectTimeInForce",
+    "InvalidOrderExpiration",
+    "MarketOrderIsGtc",
+    "ShortOrderIsGtc",
+    "IndexOptionsOneExparyDate",
+    "LimitPriceUndefined",
+    "StopPriceUndefined",
+    "OrderPriceIsInvalid",
+    "QuotePriceIsInvalid",
+    "LongOptionTradingDeniedForAccount",
+    "ShortOptionTradingDeniedForAccount",
+    "ShortStockTradingDeniedForAccount",
+    "SpreadTradingDeniedForAccount",
+    "OptionLevelRestriction",
+    "LongPositionCrossZero",
+    "ShortPositionCrossZero",
+    "OcoExpirationTypeNotTheSame",
+    "OcoOrderWithOppositeLegs",
+    "OcoPriceDifferenceIsLessThanDelta",
+    "OtoFirstLesIsMarketNotAllowed",
+    "OtoOcoMarketNotAllowed",
+    "OtoOcoTrailingNotAllowed",
+    "OmsInternalError",
+    "OmsUnavailable",
+    "OrderIsNotAllowedForAccount",
+    "OrderWithDifferentSide",
+    "WashTradeAttempt",
+    "SellShortOrderLastPriceBelow5",
+    "ShortTradingDeniedForSecurity",
+    "TradeNonStandartOptions",
+    "TradingDeniedForAccount",
+    "TradingDeniedForSecurity",
+    "UnexpectedBuyOrder",
+    "UnexpectedBuyOrderOption",
+    "UnexpectedBuyToCoverOrder",
+    "UnexpectedBuyToCoverOrderOption",
+    "UnexpectedSellOrder",
+    "UnexpectedSellOrderOption",
+    "UnexpectedSellShortOrder",
+    "UnexpectedSellShortOrderOption",
+    "PennyPilotDivisionPrice",
+    "PositionLocked",
+    "PriceOutOfMarket",
+    "PricePrecisionIsOutOfRange",
+    "TradeOptionAfter1pmAtExpirationDay",
+    "UnsupportedOrderSide",
+    "ACodeThatNobodyHasSeen",
+];
+
+#[tokio::test]
+async fn each_code_of_the_broker_is_a_refusal_that_names_it_and_the_account_stays_well() {
+    for code in CODES {
+        let body = format!(r#"{{"errors":{{"error":["Backoffice rejected override of the order.","{code}"]}}}}"#);
+        let server = Server::always(Reply::ok(body)).await;
+        let tradier = tradier(&server.url()).await;
+        let outcome = tradier.place(&entry(), send()).await;
+        let WriteOutcome::Refused { proof: Refusal::ErrorsInAnswer, reason, .. } = &outcome else {
+            panic!("{code}: {outcome}");
+        };
+        assert!(reason.contains(code), "{code}: {reason}");
+        assert_eq!((tradier.status().borrow().banner(), server.requests().len()), (None, 1), "{code}");
+    }
+}
+
 #[tokio::test]
 async fn a_broker_that_comes_back_is_well_again() {
     let server = Server::in_order(vec![Reply::new(503, ""), Reply::ok(fixture!("orders_none_string.json"))]).await;

@@ -2,9 +2,11 @@
 
 mod conformance;
 mod error_table;
+mod events;
 mod factory;
+mod faults;
 mod limiter;
-mod loopback;
+pub(crate) mod loopback;
 mod orats;
 mod quirks;
 mod reads;

@@ -199,3 +199,28 @@ async fn a_symbol_cannot_bring_another_one_along() {
     }
     assert_eq!(server.requests().len(), 0);
 }
+
+/// A few bytes of JSON become hundreds in memory: what is larger than it can be is no answer.
+#[tokio::test]
+async fn an_answer_is_bounded_by_what_was_asked() {
+    let padding = " ".repeat(300 << 10);
+    let server = Server::always(Reply::ok(format!("{}{padding}", fixture!("balances_cash.json")))).await;
+    let balances = tradier(&server.url()).await.balances(Priority::Read).await;
+    assert_eq!(balances.unwrap_err(), ReadError::TooMuch { what: "the balances" });
+
+    // The same room is enough for a list.
+    let server = Server::always(Reply::ok(format!("{}{padding}", fixture!("positions_many.json")))).await;
+    assert!(tradier(&server.url()).await.positions(Priority::Read).await.is_ok());
+    let server = Server::always(Reply::ok(format!("{{{}", " ".repeat(4 << 20)))).await;
+    let positions = tradier(&server.url()).await.positions(Priority::Read).await;
+    assert_eq!(positions.unwrap_err(), ReadError::TooMuch { what: "the positions" });
+
+    let row = r#"{"symbol":"A","quantity":1,"cost_basis":1,"date_acquired":"2026-01-02T15:00:00.000Z"}"#;
+    for (rows, is_too_many) in [(4096, false), (4097, true)] {
+        let body = format!(r#"{{"positions":{{"position":[{}]}}}}"#, vec![row; rows].join(","));
+        let server = Server::always(Reply::ok(body)).await;
+        let positions = tradier(&server.url()).await.positions(Priority::Read).await;
+        let too_many = positions.as_ref().err() == Some(&ReadError::TooMuch { what: "the positions" });
+        assert_eq!(too_many, is_too_many, "{rows} rows: {:?}", positions.map(|positions| positions.len()));
+    }
+}

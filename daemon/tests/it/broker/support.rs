@@ -1,5 +1,6 @@
 //! What the tests of the broker layer have in common.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use blotter_daemon::broker::{
 use blotter_daemon::clock::Clock;
 use blotter_shared::domain::Quantity;
 use chrono::TimeDelta;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 /// A text that must never be seen anywhere but in the one header.
 pub(super) const TOKEN: &str = "s3cr3t-token-0123456789";
@@ -85,6 +88,20 @@ pub(super) fn bracket() -> NewOrder {
         leg(TradeSide::SellToClose, Pricing::Stop("0.30".parse().unwrap())),
     ]);
     NewOrder::new(instrument(), shape, Lifetime::Gtc, "b1-7f3a".parse().unwrap()).unwrap()
+}
+
+/// The simulator's controls: one request, one connection. A refusal fails the test.
+pub(super) async fn hand(address: SocketAddr, method: &str, what: &str, body: &str) -> serde_json::Value {
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    let length = body.len();
+    let head = format!("{method} /__sim/{what} HTTP/1.1\r\nhost: sim\r\nconnection: close\r\n");
+    let request = format!("{head}content-length: {length}\r\n\r\n{body}");
+    connection.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 "), "{method} {what}: {answer}");
+    serde_json::from_str(body).unwrap()
 }
 
 pub(super) const ACK: &str = include_str!("../../fixtures/tradier/ack.json");

@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use super::loopback::{Reply, Server};
 use super::support::fixture;
 use crate::api::daemon::{Client, Daemon};
-use crate::support::{DEADLINE, TestDb, looks};
+use crate::support::{DEADLINE, TestDb, insert_trade, looks};
 
 const TOKEN: &str = "s3cr3t-token-0123456789";
 
@@ -79,7 +79,8 @@ async fn an_accepted_token_is_sealed_and_its_account_is_looked_at() {
     let requests = rig.broker.requests();
     assert_eq!(requests[0].path, "/v1/user/profile");
     // From then on the trade engine may look at the account, too; nobody acts.
-    assert!(requests.iter().all(|request| request.method == "GET"), "{requests:#?}");
+    let acts = requests.iter().filter(|request| request.method != "GET" && !request.path.ends_with("/events/session"));
+    assert_eq!(acts.count(), 0, "{requests:#?}");
     let raw = rig.db.admin().await;
     let row = raw.query_one("SELECT user_settings::text || (SELECT json_agg(a)::text FROM audit_log a) || (SELECT json_agg(c)::text FROM commands c) FROM user_settings", &[]).await.unwrap();
     let text: String = row.get(0);
@@ -120,6 +121,45 @@ async fn a_token_that_the_broker_does_not_accept_is_not_stored() {
         assert!(!stored(&mut client).await);
         assert_eq!(rig.broker.requests().len(), 1, "asked once");
     }
+}
+
+/// Whoever sends the same request again is told the same, whatever the broker says by now.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repeat_is_answered_without_asking_the_broker() {
+    let good = Reply::ok(fixture!("profile_one_account.json"));
+    let rig = rig(Server::always(good).await, |_| ()).await;
+    let mut client = rig.daemon.client().await;
+    let first = client.act("PUT", "/v1/tokens", "k1", &body("")).await;
+    assert_eq!(first.status, StatusCode::OK, "{first:?}");
+    reach(&mut client, AccountState::Ok).await;
+    // Beyond what a minute allows: a repeat is no look.
+    for _ in 0..6 {
+        let again = client.act("PUT", "/v1/tokens", "k1", &body("")).await;
+        assert_eq!(again.headers["idempotency-replayed"], "true");
+        assert_eq!(again.body, first.body);
+    }
+    let other = client.act("PUT", "/v1/tokens", "k1", &body(r#","account_id":"VA00000001""#)).await.problem();
+    assert_eq!(other.code, ProblemCode::KeyReused);
+}
+
+/// A user who tries tokens is slowed down before the broker, and what was tried leaves nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_are_tried_five_times_a_minute_and_leave_nothing() {
+    let broker = Server::always(Reply::new(401, fixture!("fault_token.json"))).await;
+    let data = tempfile::tempdir().unwrap();
+    let rates = data.path().join("rates");
+    let rig = rig(broker, |config| config.daemon.data_dir = Some(data.path().to_owned())).await;
+    let mut client = rig.daemon.client().await;
+    for n in 0..5 {
+        let body = format!(r#"{{"mode":"SIM","token":"guess-{n:016}"}}"#);
+        let problem = client.act("PUT", "/v1/tokens", &format!("k{n}"), &body).await.problem();
+        assert_eq!(problem.code, ProblemCode::Invalid, "{problem:?}");
+    }
+    let problem = client.act("PUT", "/v1/tokens", "k6", &body("")).await.problem();
+    assert_eq!(problem.code, ProblemCode::TooMany, "{problem:?}");
+    assert!(problem.retry_after_s.is_some_and(|seconds| (1..=60).contains(&seconds)), "{problem:?}");
+    assert_eq!(rig.broker.requests().len(), 5);
+    assert_eq!(std::fs::read_dir(rates).unwrap().count(), 0, "a file for a token that nobody has");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -188,4 +228,80 @@ async fn real_money_wants_the_number_of_its_account_typed() {
     }
     let answer = client.act("PUT", "/v1/settings", "k1", &live(number)).await;
     assert_eq!(answer.json::<Settings>().broker_mode, BrokerMode::Live, "a refusal leaves the key free");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_is_forgotten_with_its_account_and_not_while_trades_need_it() {
+    let rig = rig(Server::always(Reply::ok(fixture!("profile_one_account.json"))).await, |_| ()).await;
+    let mut client = rig.daemon.client().await;
+    assert_eq!(client.act("PUT", "/v1/tokens", "k1", &body("")).await.status, StatusCode::OK);
+    reach(&mut client, AccountState::Ok).await;
+    let raw = rig.db.admin().await;
+    let user: String = raw.query_one("SELECT username FROM user_settings", &[]).await.unwrap().get(0);
+    let trade = "0192f0c1-2c3d-7a4b-8c5d-6e7f8091a2b3";
+    raw.batch_execute(&insert_trade(&user, trade, &[])).await.unwrap();
+    let problem = client.act("DELETE", "/v1/tokens/sim", "k2", "").await.problem();
+    assert_eq!((problem.code, problem.errors[0].field.as_str()), (ProblemCode::Invalid, "which"));
+    assert!(problem.errors[0].rule.contains("1 trade is open in SIM"), "{problem:?}");
+    assert!(stored(&mut client).await);
+    let gone = format!(
+        "SET session_replication_role = replica; DELETE FROM paper_trades WHERE id = '{trade}'; RESET session_replication_role"
+    );
+    raw.batch_execute(&gone).await.unwrap();
+    let answer = client.act("DELETE", "/v1/tokens/sim", "k2", "").await;
+    let settings: Settings = answer.json();
+    assert_eq!((settings.tokens.sim, settings.sim_account_id), (false, None), "a refusal leaves the key free");
+    assert_eq!(client.get("/v1/accounts").await.json::<AccountList>(), AccountList::default());
+    rig.daemon.wait_for_health(|health| health.broker.state == ComponentState::NotConfigured).await;
+    let again = client.act("DELETE", "/v1/tokens/sim", "k2", "").await;
+    assert_eq!((again.headers["idempotency-replayed"].to_str().unwrap(), again.status), ("true", StatusCode::OK));
+    assert_eq!(client.act("DELETE", "/v1/tokens/sim", "k3", "").await.problem().code, ProblemCode::NotFound);
+    let unknown = client.act("DELETE", "/v1/tokens/paper", "k4", "").await.problem();
+    assert_eq!(unknown.errors[0].rule, "one of SIM SANDBOX LIVE ORATS");
+    let row = raw.query_one("SELECT count(*) FROM audit_log WHERE action = 'tokens.remove'", &[]).await.unwrap();
+    assert_eq!(row.get::<_, i64>(0), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_orats_token_is_asked_about_at_orats_stored_sealed_and_forgotten() {
+    let orats = Server::always(Reply::ok(r#"{"data":[{"ticker":"SPY","expirDate":"2026-09-18"}]}"#)).await;
+    let url = format!("http://{}/datav2", orats.address);
+    let rig = rig(Server::always(Reply::Close).await, |config| config.broker.orats_url = Some(url)).await;
+    let mut client = rig.daemon.client().await;
+    let body = |more: &str| format!(r#"{{"mode":"ORATS","token":"{TOKEN}"{more}}}"#);
+    let named = client.act("PUT", "/v1/tokens", "k1", &body(r#","account_id":"VA1""#)).await.problem();
+    assert_eq!((named.code, named.errors[0].field.as_str()), (ProblemCode::Invalid, "account_id"));
+    assert_eq!(orats.requests().len(), 0);
+    let answer = client.act("PUT", "/v1/tokens", "k1", &body("")).await;
+    assert!(answer.json::<Settings>().tokens.orats, "{answer:?}");
+    let requests = orats.requests();
+    assert_eq!((requests.len(), requests[0].path.as_str()), (1, "/datav2/live/expirations"));
+    assert_eq!(requests[0].query, format!("ticker=SPY&token={TOKEN}"));
+    assert_eq!(client.get("/v1/accounts").await.json::<AccountList>(), AccountList::default(), "it is no account");
+    let row = rig.db.admin().await;
+    let text: String = row.query_one("SELECT user_settings::text || (SELECT json_agg(a)::text FROM audit_log a) || (SELECT json_agg(c)::text FROM commands c) FROM user_settings", &[]).await.unwrap().get(0);
+    assert!(text.contains("orats_token") && !text.contains(TOKEN), "{text}");
+    let removed = client.act("DELETE", "/v1/tokens/orats", "k2", "").await;
+    assert!(!removed.json::<Settings>().tokens.orats);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_orats_token_that_is_not_accepted_is_not_stored_and_not_shown() {
+    for (reply, code, told) in [
+        (Reply::ok("<!DOCTYPE html><p>Sign in</p>"), ProblemCode::Invalid, "expired, revoked or mistyped"),
+        (Reply::new(403, TOKEN), ProblemCode::Invalid, "expired, revoked or mistyped"),
+        (Reply::new(500, TOKEN), ProblemCode::BrokerUnavailable, "was not stored"),
+        (Reply::Reset, ProblemCode::BrokerUnavailable, "was not stored"),
+    ] {
+        let orats = Server::always(reply).await;
+        let url = format!("http://{}/datav2", orats.address);
+        let rig = rig(Server::always(Reply::Close).await, |config| config.broker.orats_url = Some(url)).await;
+        let mut client = rig.daemon.client().await;
+        let body = format!(r#"{{"mode":"ORATS","token":"{TOKEN}"}}"#);
+        let problem = client.act("PUT", "/v1/tokens", "k1", &body).await.problem();
+        let text = serde_json::to_string(&problem).unwrap();
+        assert_eq!(problem.code, code, "{text}");
+        assert!(text.contains(told) && !text.contains(TOKEN) && !text.contains("token="), "{text}");
+        assert!(!client.get("/v1/settings").await.json::<Settings>().tokens.orats);
+    }
 }

@@ -54,8 +54,10 @@ async fn connections_that_broke_in_the_pool_are_passed_over() {
     let test = TestDb::start().await;
     let admin = test.admin().await;
     for round in 0..5 {
-        let held: Vec<_> =
-            futures_util::future::join_all((0..8).map(|_| async { test.db.user_tx(&user("alice")).await })).await;
+        // One user holds half of the pool at most.
+        let users = ["alice", "bob"].map(user);
+        let begun = (0..8).map(|number| test.db.user_tx(&users[number % 2]));
+        let held: Vec<_> = futures_util::future::join_all(begun).await;
         assert!(held.iter().all(Result::is_ok), "round {round}");
         drop(held);
         let sql = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'blotterd'";
@@ -125,6 +127,30 @@ async fn a_full_pool_is_busy_and_not_for_ever() {
     assert_eq!(db.status().borrow().state, DbState::Ready, "a full pool is no outage");
     drop(held);
     db.user_tx(&alice).await.unwrap();
+}
+
+/// A client that asks without end waits for itself; nobody else's requests do, and no bracket.
+#[tokio::test]
+async fn one_user_takes_neither_the_others_connections_nor_the_engines() {
+    let cluster = Cluster::start().unwrap();
+    let mut small = config(&cluster.url());
+    small.limits.connections = 4;
+    small.limits.wait = Duration::from_millis(100);
+    let db = Db::connect(small, &Clock::system());
+    reach(&db, DbState::Ready).await;
+    let (alice, bob) = (user("alice"), user("bob"));
+    let _hers = [db.user_tx(&alice).await.unwrap(), db.user_tx(&alice).await.unwrap()];
+    let busy = db.user_tx(&alice).await.unwrap_err().to_string();
+    assert!(busy.contains("alice uses all 2 connections that one user may have"), "{busy}");
+    let _his = [db.user_tx(&bob).await.unwrap(), db.user_tx(&bob).await.unwrap()];
+    let busy = db.user_tx(&user("carl")).await.unwrap_err().to_string();
+    assert!(busy.contains("all 4 connections are in use"), "{busy}");
+
+    let engine = db.engine_tx(&alice).await.unwrap();
+    settings_get(&engine).await.unwrap();
+    engine.commit().await.unwrap();
+    db.system_tx().await.unwrap();
+    assert_eq!(db.status().borrow().state, DbState::Ready);
 }
 
 #[tokio::test]

@@ -1,5 +1,8 @@
 //! An external server: which login roles can prepare it, and what is said to those that cannot.
 
+use std::io::ErrorKind;
+use std::os::unix::net::UnixListener;
+
 use blotter_daemon::clock::Clock;
 use blotter_daemon::db::settings::settings_get;
 use blotter_daemon::db::{Db, DbState, Endpoint, Setup};
@@ -51,6 +54,26 @@ async fn a_role_or_a_database_that_is_not_there_is_named() {
         let sentence = reach(&db, DbState::Refused).await.detail.unwrap();
         assert!(sentence.contains(named), "{sentence}");
     }
+}
+
+/// In a folder that everybody may write to, anybody can wait in the server's place.
+#[tokio::test]
+async fn a_socket_of_somebody_else_is_not_even_spoken_to() {
+    if !nix::unistd::geteuid().is_root() {
+        // Only root can make a socket somebody else's for the test.
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join(".s.PGSQL.5432");
+    let stranger = UnixListener::bind(&socket).unwrap();
+    stranger.set_nonblocking(true).unwrap();
+    std::os::unix::fs::chown(&socket, Some(12345), None).unwrap();
+    let url = format!("host={} user=trader password=geheim dbname=blotter", folder.path().display());
+    let db = Db::connect(config(&url), &Clock::system());
+    let sentence = reach(&db, DbState::Refused).await.detail.unwrap();
+    assert!(sentence.contains("belongs to user 12345"), "{sentence}");
+    let heard = stranger.accept().map(drop).map_err(|error| error.kind());
+    assert_eq!(heard, Err(ErrorKind::WouldBlock), "it was spoken to");
 }
 
 #[tokio::test]

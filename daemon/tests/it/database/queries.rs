@@ -327,3 +327,23 @@ async fn an_alarm_is_open_once_and_acknowledged_once() {
     assert!(matches!(alarm_ack(&bob, id, "laptop").await, Err(DbError::NotFound)));
     assert_eq!(alarm_list(&bob).await.unwrap(), []);
 }
+
+/// A device calls itself what it likes, so that a client could make as many as it likes.
+#[tokio::test]
+async fn a_user_has_so_many_devices_and_no_more() {
+    let db = TestDb::start().await;
+    let alice = user("alice");
+    for number in 0..70 {
+        let tx = db.db.user_tx(&alice).await.unwrap();
+        device_synced(&tx, &format!("device {number:02}"), number).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    // One that is known takes no other's place.
+    let tx = db.db.user_tx(&alice).await.unwrap();
+    device_synced(&tx, "device 69", 71).await.unwrap();
+    tx.commit().await.unwrap();
+    let raw = db.admin().await;
+    assert_eq!(raw.count("SELECT count(*) FROM device_sync").await, 64);
+    assert_eq!(raw.count("SELECT count(*) FROM device_sync WHERE device < 'device 06'").await, 0, "the oldest went");
+    assert_eq!(raw.count("SELECT last_seq FROM device_sync WHERE device = 'device 69'").await, 71);
+}

@@ -123,7 +123,7 @@ async fn a_server_without_tls_is_never_spoken_to_in_plaintext() {
     }
     // On this machine it is a matter of choice.
     let port = cluster.tcp_port().unwrap();
-    let local = format!("postgres://trader:geheim@127.0.0.1:{port}/blotter");
+    let local = format!("postgres://trader:geheim@127.0.0.1:{port}/blotter?sslmode=disable");
     let db = Db::connect(config(&local), &Clock::system());
     reach(&db, DbState::Ready).await;
 }

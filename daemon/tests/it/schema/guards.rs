@@ -77,6 +77,22 @@ async fn a_closed_trade_takes_late_facts_once_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_wish_that_changes_without_a_command_is_on_record() {
+    let db = TestDb::start().await;
+    let raw = with_trade(&db).await;
+    set(&raw, FILL).await;
+    let policy = "SELECT count(*) FROM trade_events WHERE kind = 'POLICY'";
+    set(&raw, "version = version + 1, sl_price = 2").await;
+    set(&raw, "current_price = 5, last_updated = now()").await;
+    assert_eq!(raw.count(policy).await, 0, "a person's own command, and a price");
+    set(&raw, "sl_price = 1").await;
+    set(&raw, "desired = 'FLAT', desired_qty = 0").await;
+    assert_eq!(raw.count(policy).await, 2);
+    let told = "SELECT count(*) FROM trade_events WHERE kind = 'POLICY' AND data -> 'desired' = '[\"HOLD\", \"FLAT\"]'";
+    assert_eq!(raw.count(told).await, 1, "from what to what");
+}
+
+#[tokio::test]
 async fn only_the_late_fill_function_opens_a_closed_trade() {
     let db = TestDb::start().await;
     let raw = with_trade(&db).await;

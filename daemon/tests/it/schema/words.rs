@@ -9,6 +9,8 @@ use blotter_shared::domain::{
     TradeStatus,
 };
 
+use blotter_shared::protocol::prices::{Bookend, MarkKind, QuoteQuality, QuoteSource};
+
 use crate::support::TestDb;
 
 /// Reads the quoted words of a CHECK constraint out of the catalog.
@@ -24,7 +26,7 @@ fn all<T: Copy + ToString>(values: &[T]) -> BTreeSet<String> {
 }
 
 /// Each column of closed words, with the words of the vocabulary.
-fn vocabulary() -> [(&'static str, BTreeSet<String>); 12] {
+fn vocabulary() -> [(&'static str, BTreeSet<String>); 16] {
     [
         ("paper_trades.broker_mode", all(BrokerMode::ALL)),
         ("user_settings.broker_mode", all(BrokerMode::ALL)),
@@ -38,6 +40,10 @@ fn vocabulary() -> [(&'static str, BTreeSet<String>); 12] {
         ("intents.role", all(IntentRole::ALL)),
         ("intents.state", all(IntentState::ALL)),
         ("alarms.kind", all(AlarmKind::ALL)),
+        ("price_snapshots.mark_kind", all(MarkKind::ALL)),
+        ("price_snapshots.source", all(QuoteSource::ALL)),
+        ("price_snapshots.quality", all(QuoteQuality::ALL)),
+        ("price_snapshots.bookend", all(Bookend::ALL)),
     ]
 }
 

@@ -48,7 +48,7 @@ async fn a_signal_becomes_a_protected_trade_and_a_close_ends_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bracket_is_moved_side_by_side_and_to_break_even() {
+async fn a_stop_is_moved_and_taken_to_break_even() {
     let mut floor = Floor::open().await;
     let id = floor.hold().await;
     let moved = floor.of_trade(&id, "adjust", json!({ "version": 1, "new_sl": "4.50" })).await.unwrap();
@@ -58,9 +58,16 @@ async fn a_bracket_is_moved_side_by_side_and_to_break_even() {
     let even = floor.of_trade(&id, "adjust", json!({ "version": 2, "break_even": true })).await.unwrap();
     assert_eq!(price(&even, "sl_price"), "5.10".parse().ok());
     wait_for_stop(&floor, "5.10").await;
-    let bare = floor.of_trade(&id, "adjust", json!({ "version": 3, "new_tp": null })).await.unwrap();
-    assert_eq!((price(&bare, "sl_price"), price(&bare, "tp_price")), ("5.10".parse().ok(), None));
-    floor.until("one stop works", &id, |trade| is_protected(trade) && trade.version == 4).await;
+    floor.daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_that_is_taken_away_leaves_the_stop_alone() {
+    let mut floor = Floor::open().await;
+    let id = floor.hold().await;
+    let bare = floor.of_trade(&id, "adjust", json!({ "version": 1, "new_tp": null })).await.unwrap();
+    assert_eq!((price(&bare, "sl_price"), price(&bare, "tp_price")), ("4.00".parse().ok(), None));
+    floor.until("one stop works", &id, |trade| is_protected(trade) && trade.version == 2).await;
     floor.daemon.stop().await.unwrap();
 }
 

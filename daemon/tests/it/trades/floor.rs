@@ -63,7 +63,7 @@ impl Floor {
         });
         let url = format!("http://{sim}/v1");
         let account = rig::account(&url, &clock).await;
-        let contract = rig::contract(&account).await;
+        let [contract, _] = rig::contracts(&account).await;
         let db = TestDb::start().await;
         let daemon = Daemon::start_at(&db.cluster.url(), clock, |config| {
             config.broker.sim_url = Some(url);

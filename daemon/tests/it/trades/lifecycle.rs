@@ -7,6 +7,7 @@ use blotter_shared::domain::{CloseReason, TradeStatus};
 use serde_json::json;
 
 use super::rig::{Rig, is_confirmed};
+use crate::support::Raw;
 
 fn is_closed(trade: &Trade) -> bool {
     trade.marks.status == TradeStatus::Closed
@@ -102,4 +103,32 @@ async fn a_bracket_that_the_broker_drops_is_placed_again() {
     let trade = rig.until("it is protected again", id, is_confirmed).await;
     assert_eq!(trade.exits().count(), 2);
     assert_eq!(rig.position().await, 2);
+}
+
+#[tokio::test]
+async fn a_trade_that_cannot_be_recorded_is_told_of_and_holds_up_no_other() {
+    let mut rig = Rig::start().await;
+    let stuck = rig.hold().await;
+    std::mem::swap(&mut rig.contract, &mut rig.other);
+    rig.pin("5.00", "5.10").await;
+    let healthy = rig.hold().await;
+    let admin = Raw::connect(&rig.cluster.url()).await;
+    // The row says that it ended without a position: no road leads from there to what the broker shows.
+    let spoil = format!(
+        "SET session_replication_role = replica;
+         UPDATE paper_trades SET status = 'VOID', held_qty = 0, protection = 'N/A', close_date = now()
+          WHERE id = '{stuck}'"
+    );
+    admin.batch_execute(&spoil).await.unwrap();
+    std::mem::swap(&mut rig.contract, &mut rig.other);
+    rig.pin("7.20", "7.30").await;
+    let told = format!(
+        "SELECT count(*) FROM alarms WHERE kind = 'NEEDS_PERSON' AND trade_id = '{stuck}' AND cleared_at IS NULL
+            AND message LIKE '%cannot be recorded%'"
+    );
+    rig.pass_until("a person is told", &told).await;
+    std::mem::swap(&mut rig.contract, &mut rig.other);
+    rig.pin("7.20", "7.30").await;
+    let trade = rig.until("the target is hit", healthy, |trade| is_closed(trade) && is_booked(trade)).await;
+    assert_eq!(trade.marks.close_reason, Some(CloseReason::TargetHit));
 }

@@ -114,7 +114,7 @@ async fn by_limits(floor: &mut Floor) {
 }
 
 /// The other half of the codes of commands.
-const OF_CHANGES: [ProblemCode; 9] = [
+const OF_CHANGES: [ProblemCode; 8] = [
     ProblemCode::AlreadyClosing,
     ProblemCode::Ended,
     ProblemCode::NothingHeld,
@@ -123,7 +123,6 @@ const OF_CHANGES: [ProblemCode; 9] = [
     ProblemCode::PartWithLimit,
     ProblemCode::NothingToChange,
     ProblemCode::AlreadyBegun,
-    ProblemCode::PositionLarger,
 ];
 
 /// No code of commands is left out by both tests.
@@ -218,8 +217,7 @@ async fn while_it_closes(floor: &mut Floor, id: &str) -> BTreeSet<ProblemCode> {
 }
 
 /// What only a trade is refused for that is not wholly filled, or whose position differs.
-const OF_UNFILLED: [ProblemCode; 3] =
-    [ProblemCode::NothingHeld, ProblemCode::EntryWorking, ProblemCode::PositionLarger];
+const OF_UNFILLED: [ProblemCode; 2] = [ProblemCode::NothingHeld, ProblemCode::EntryWorking];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn changes_of_what_is_not_held_as_believed_are_refused() {
@@ -252,11 +250,6 @@ async fn changes_of_what_is_not_held_as_believed_are_refused() {
         .await
         .code,
     );
-    let quarantine = r#"{"quarantine": {"reason": "it differs", "at": "2026-09-10T15:00:00Z", "position": 2},
-                         "mismatch": {"position": 2, "reads": 5, "since": "2026-09-10T15:00:00Z"}}"#;
-    floor.sql(&format!("UPDATE trade_facts SET marks = marks || '{quarantine}'")).await;
-    let larger = ("position_larger", "the account holds 2 and the ledger 1");
-    seen.insert(refused(&mut floor, &of("protect"), &json!({ "version": 1 }), larger).await.code);
     floor.daemon.stop().await.unwrap();
     assert_eq!(seen, OF_UNFILLED.into());
 }

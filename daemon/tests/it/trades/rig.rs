@@ -131,6 +131,10 @@ impl BrokerPort for Mortal {
     fn allowance(&self) -> Allowance {
         self.inner.allowance()
     }
+
+    fn hurry(&self, in_flight: bool) {
+        self.inner.hurry(in_flight);
+    }
 }
 
 type TestEngine = Engine<Ledger, Mortal, LoopClock, Exchange>;
@@ -139,6 +143,8 @@ pub(super) struct Rig {
     pub(super) ledger: Ledger,
     pub(super) broker: Mortal,
     pub(super) contract: OptionContract,
+    /// Another one, for a second trade.
+    pub(super) other: OptionContract,
     pub(super) cluster: Cluster,
     clock: LoopClock,
     exchange: Exchange,
@@ -165,7 +171,7 @@ impl Rig {
         let db = Db::connect(config(&cluster.url()), &clock);
         reach(&db, DbState::Ready).await;
         let account = account(&format!("http://{sim}/v1"), &clock).await;
-        let contract = contract(&account).await;
+        let [contract, other] = contracts(&account).await;
         let ledger = Ledger {
             db,
             user: user("ann"),
@@ -174,12 +180,12 @@ impl Rig {
             hub: None,
             kill_file: None,
         };
-        let inner = BrokerAccount { account, clock: clock.clone() };
+        let inner = BrokerAccount::new(account, clock.clone());
         let broker = Mortal { inner, death: Arc::default(), died: Arc::default() };
         let clock = LoopClock { clock, rouse: Arc::default(), stop: CancellationToken::new() };
         let exchange = Exchange { calendar: Arc::new(Calendar::new()), force: Force::No };
         let engine = engine(&ledger, &broker, &clock, &exchange);
-        let rig = Self { ledger, broker, contract, cluster, clock, exchange, engine, sim, _tasks: tasks };
+        let rig = Self { ledger, broker, contract, other, cluster, clock, exchange, engine, sim, _tasks: tasks };
         rig.pin("5.00", "5.10").await;
         rig
     }
@@ -303,6 +309,17 @@ impl Rig {
         }
     }
 
+    /// Lets the engine pass until this count is no longer zero.
+    pub(super) async fn pass_until(&mut self, what: &str, sql: &str) {
+        let (mut looks, begun) = (looks(), self.now());
+        while self.count(sql).await == 0 {
+            looks.tick().await;
+            let pass = self.engine.pass().await;
+            let waited = (self.now() - begun).to_std().unwrap_or_default();
+            assert!(waited < DEADLINE, "waited for: {what}; the last pass was {pass:?}; {:#?}", self.book().await);
+        }
+    }
+
     /// The process dies at this write to the broker; another one finds the lease run out.
     pub(super) async fn die(&mut self, write: &'static str, death: Death) {
         *self.broker.death.lock().unwrap() = Some((write, death));
@@ -377,11 +394,12 @@ pub(super) async fn account(base: &str, clock: &Clock) -> Account {
     factory.open(BrokerMode::Sim, NUMBER.parse().unwrap(), "live-token".into()).await.unwrap()
 }
 
-/// A contract that is listed.
-pub(super) async fn contract(account: &Account) -> OptionContract {
+/// Two contracts that are listed.
+pub(super) async fn contracts(account: &Account) -> [OptionContract; 2] {
     let underlying = "SPY".parse().unwrap();
     let expiries = account.market.expirations(&underlying, Priority::Read).await.unwrap();
     let expiry = *expiries.last().expect("an expiry");
     let chain = account.market.chain(&underlying, expiry, Priority::Read).await.unwrap();
-    chain.rows[chain.rows.len() / 2].symbol.parse().unwrap()
+    let middle = chain.rows.len() / 2;
+    [middle, middle + 2].map(|row| chain.rows[row].symbol.parse().unwrap())
 }

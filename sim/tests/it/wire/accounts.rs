@@ -102,6 +102,38 @@ async fn s5_gain_loss_and_history_are_made_at_night() {
 }
 
 #[tokio::test]
+async fn s5_gains_and_losses_come_in_pages_sorted_and_narrowed() {
+    with_sim(async |sim| {
+        trade(&sim).await;
+        let sell = format!(
+            "class=option&symbol=SPY&option_symbol={CALL}&side=sell_to_close&quantity=1&type=market&duration=day"
+        );
+        sim.pin(CALL, "0.40", "0.42").await;
+        sim.place(LIVE_ORDERS, &sell).await;
+        sim.step(3_000).await;
+        sim.control("clock", serde_json::json!({ "to": "2026-09-11T08:00:00" })).await;
+        let page = async |query: &str| {
+            sim.get(&format!("/v1/accounts/6YA00001/gainloss?{query}")).await.json()["gainloss"].clone()
+        };
+        let all = page("").await;
+        let gains = |g: &serde_json::Value| -> Vec<f64> {
+            g["closed_position"].as_array().unwrap().iter().map(|l| l["gain_loss"].as_f64().unwrap()).collect()
+        };
+        assert_eq!(gains(&all), [-60.0, 50.0], "the latest first: {all}");
+        assert_eq!(gains(&page("sort=asc").await), [50.0, -60.0]);
+        let second = page("limit=1&page=2").await;
+        let figures = ["page", "total_pages", "total_positions"].map(|k| second[k].as_i64());
+        assert_eq!(figures, [Some(2), Some(2), Some(2)], "{second}");
+        assert_eq!(second["closed_position"]["gain_loss"].as_f64(), Some(50.0), "one stands alone: {second}");
+        assert_eq!(page("limit=1&page=3").await, "null", "past the end");
+        assert_eq!(page("symbol=AAPL").await, "null");
+        assert_eq!(page("start=2026-09-11").await, "null");
+        assert_eq!(gains(&page(&format!("symbol={CALL}&start=2026-09-10&end=2026-09-10")).await).len(), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn s5_balances_of_the_past_and_groups_are_there() {
     with_sim(async |sim| {
         let past = sim.get("/v1/accounts/6YA00001/historical-balances").await.json();

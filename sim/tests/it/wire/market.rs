@@ -155,7 +155,8 @@ async fn s6_bars_are_labelled_by_their_start_and_bounded_in_reach() {
 async fn minute_bars_daily_bars_and_quotes_tell_one_story() {
     with_sim(async |sim| {
         sim.control("clock", serde_json::json!({ "to": "2026-09-10T20:30:00" })).await;
-        for symbol in ["SPY", "NVDA", "SPX", "VIX"] {
+        for symbol in ["SPY", "NVDA", "SPX", "VIX", "SPY260918C00600000", "NVDA260918P00170000", "SPXW260911C06000000"]
+        {
             let history = format!("/v1/markets/history?symbol={symbol}&start=2026-09-09&end=2026-09-10");
             let days = inner(&sim, &history, "history").await["day"].clone();
             let sales = format!(
@@ -174,6 +175,10 @@ async fn minute_bars_daily_bars_and_quotes_tell_one_story() {
             assert_eq!(number(&q, "close"), number(today, "close"), "{symbol}");
             assert_eq!(number(&q, "prevclose"), number(&days[0], "close"), "{symbol}");
             assert_eq!((number(&q, "high"), number(&q, "low")), (high, low), "{symbol}");
+            if q["type"] == "option" {
+                assert_eq!(q["volume"], minutes.iter().filter_map(|m| m["volume"].as_i64()).sum::<i64>(), "{symbol}");
+                continue;
+            }
             let year =
                 inner(&sim, &format!("/v1/markets/history?symbol={symbol}&start=2025-09-25"), "history").await["day"]
                     .clone();
@@ -257,10 +262,21 @@ async fn s6_the_calendar_knows_holidays_and_early_closes() {
 }
 
 #[tokio::test]
+async fn s6_a_list_of_symbols_may_repeat_its_name() {
+    with_sim(async |sim| {
+        let quotes = inner(&sim, "/v1/markets/quotes?symbols=SPY&symbols=AAPL,QQQ", "quotes").await["quote"].clone();
+        let names: Vec<&str> = quotes.as_array().unwrap().iter().filter_map(|q| q["symbol"].as_str()).collect();
+        assert_eq!(names, ["SPY", "AAPL", "QQQ"]);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn s6_symbols_are_found_by_name_and_by_beginning() {
     with_sim(async |sim| {
         let found = inner(&sim, "/v1/markets/search?q=apple", "securities").await["security"].clone();
-        assert_eq!((found["symbol"].as_str(), found["type"].as_str()), (Some("AAPL"), Some("stock")));
+        assert_eq!(found.as_array().map(Vec::len), Some(1), "an array also for one");
+        assert_eq!((found[0]["symbol"].as_str(), found[0]["type"].as_str()), (Some("AAPL"), Some("stock")));
         assert_eq!(sim.get("/v1/markets/search?q=zzzz").await.body, r#"{"securities":null}"#);
         let etfs = inner(&sim, "/v1/markets/lookup?q=XL&types=etf", "securities").await["security"].clone();
         assert!(etfs.as_array().unwrap().len() > 5, "the sector funds: {etfs}");

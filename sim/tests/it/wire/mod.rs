@@ -3,6 +3,7 @@
 mod accounts;
 mod acts;
 mod faults;
+mod hours;
 mod market;
 mod orats;
 mod orders;

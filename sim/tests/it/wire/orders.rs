@@ -115,6 +115,32 @@ async fn refused(sim: &Client, form: &str, reason: &str) {
 }
 
 #[tokio::test]
+async fn s3_2_a_stop_limit_leg_is_triggered_by_its_stop_and_waits_for_its_limit() {
+    with_sim(async |sim| {
+        own(&sim).await;
+        let form = oco("1.50", "0.50").replace("type[1]=stop", "type[1]=stop_limit&price[1]=0.45");
+        let id = sim.place(LIVE_ORDERS, &form).await;
+        sim.step(1_000).await;
+        let stop = sim.order(LIVE_ORDERS, id).await["leg"][1].clone();
+        assert_eq!(
+            (stop["type"].as_str(), stop["price"].as_f64(), stop["stop_price"].as_f64()),
+            (Some("stop_limit"), Some(0.45), Some(0.5))
+        );
+        sim.pin(CALL, "0.40", "0.42").await;
+        sim.step(2_000).await;
+        let gapped = sim.order(LIVE_ORDERS, id).await;
+        assert_eq!(gapped["leg"][1]["status"], "open", "the market is below the limit: {gapped}");
+        sim.pin(CALL, "0.46", "0.48").await;
+        sim.step(2_000).await;
+        let done = sim.order(LIVE_ORDERS, id).await;
+        let seen = ["/status", "/leg/0/status", "/leg/1/status"].map(|k| done.pointer(k).and_then(Value::as_str));
+        assert_eq!(seen, [Some("filled"), Some("canceled"), Some("filled")], "{done}");
+        assert!(done["leg"][1]["avg_fill_price"].as_f64().unwrap() >= 0.45, "{done}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn s3_2_a_parent_has_no_terms_and_its_legs_have_all() {
     with_sim(async |sim| {
         own(&sim).await;

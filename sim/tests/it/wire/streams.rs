@@ -86,6 +86,20 @@ async fn ready(socket: &mut Socket) {
 }
 
 #[tokio::test]
+async fn s1_frames_end_with_a_line_when_the_client_asks_for_it() {
+    with_sim(async |sim| {
+        let (url, id) = session(&sim, "accounts").await;
+        let mut socket = connect(&url, json!({ "events": ["order"], "sessionid": id, "linebreak": true })).await;
+        sim.pin(CALL, "0.98", "1.00").await;
+        sim.place(LIVE_ORDERS, &buy()).await;
+        let frame = tokio::time::timeout(PATIENCE, socket.next()).await.expect("in time").expect("a frame");
+        let text = frame.expect("a frame").into_text().expect("text");
+        assert!(text.ends_with("}\n"), "{text:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn s1_legs_point_to_their_parent() {
     with_sim(async |sim| {
         sim.pin(CALL, "0.98", "1.00").await;

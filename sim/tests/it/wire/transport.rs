@@ -113,6 +113,9 @@ async fn s7_headers_count_each_bucket_down_and_the_next_request_is_429() {
             assert_eq!(seen, ["60", &n.to_string(), &(60 - n).to_string(), &expiry], "{reply:?}");
         }
         let over = sandbox.get("/v1/markets/clock").await;
+        for name in ["X-Ratelimit-Allowed", "X-Ratelimit-Used", "X-Ratelimit-Available", "X-Ratelimit-Expiry"] {
+            assert!(over.head.contains(&format!("\r\n{name}: ")), "as the documents spell it: {}", over.head);
+        }
         assert_eq!((over.status, over.header("x-ratelimit-available")), (429, Some("0")));
         assert_eq!(over.json()["fault"]["detail"]["errorcode"], "policies.ratelimit.QuotaViolation");
         assert_eq!(sandbox.get(SANDBOX_ORDERS).await.status, 200, "another bucket");

@@ -1,8 +1,11 @@
 //! One suite a concern; each fills its rows of the report.
 
+mod broker;
 mod daemon;
 mod events;
+mod history;
 mod postgres;
+mod prices;
 mod screen;
 mod simulator;
 
@@ -25,8 +28,17 @@ pub(crate) fn run(only: &[&str], report: &mut Report) -> Result<()> {
         let daemon = runtime.block_on(daemon::run(report))?;
         screen::run(&daemon.socket(), report)?;
     }
+    if wanted(&["calendar.", "prices.", "forensics."]) {
+        runtime.block_on(prices::run(report))?;
+    }
+    if wanted(&["history."]) {
+        runtime.block_on(history::run(report))?;
+    }
     if wanted(&["simulator."]) {
         simulator::run(report)?;
+    }
+    if wanted(&["broker."]) {
+        runtime.block_on(broker::run(report))?;
     }
     if wanted(&["events."]) {
         runtime.block_on(events::run(report))?;

@@ -15,7 +15,7 @@ use crate::report::Report;
 use crate::stats::Sample;
 
 /// Where time begins in every run.
-const START: &str = "2026-09-10T09:30";
+pub(super) const START: &str = "2026-09-10T09:30";
 const SIMULATOR: [&str; 6] = ["--clock", "manual", "--start", START, "--no-limits", "--lifeline"];
 const ORDERS: &str = "/v1/accounts/6YA00001/orders";
 const FORM: &str = "class=equity&symbol=AAPL&side=buy&quantity=1&type=limit&price=10&duration=gtc";
@@ -155,9 +155,9 @@ fn contracts(line: &mut Line) -> Result<Vec<String>> {
 }
 
 /// A program that says where it listens and ends with its standard input.
-struct Program {
+pub(super) struct Program {
     child: Child,
-    address: String,
+    pub(super) address: String,
 }
 
 impl Program {
@@ -166,7 +166,7 @@ impl Program {
     }
 
     /// Threads that wake each other over cores cost one time double what they cost the next; on one core they cannot.
-    fn on_one_core(program: &str, args: &[&str]) -> Result<Self> {
+    pub(super) fn on_one_core(program: &str, args: &[&str]) -> Result<Self> {
         let status = std::fs::read_to_string("/proc/self/status")?;
         let allowed =
             status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).context("no list of cores")?;
@@ -176,7 +176,7 @@ impl Program {
         Self::start("taskset".into(), &[&["-c", core, path], args].concat())
     }
 
-    fn start(program: PathBuf, args: &[&str]) -> Result<Self> {
+    pub(super) fn start(program: PathBuf, args: &[&str]) -> Result<Self> {
         let name = program.display().to_string();
         let mut child = Command::new(program)
             .args(args)
@@ -190,7 +190,7 @@ impl Program {
         Ok(Self { child, address: address.to_owned() })
     }
 
-    fn connect(&self) -> Result<Line> {
+    pub(super) fn connect(&self) -> Result<Line> {
         let socket = TcpStream::connect(&self.address)?;
         socket.set_nodelay(true)?;
         Ok(Line { reader: BufReader::new(socket) })
@@ -206,12 +206,12 @@ impl Drop for Program {
 }
 
 /// One connection that is kept.
-struct Line {
+pub(super) struct Line {
     reader: BufReader<TcpStream>,
 }
 
 impl Line {
-    fn ask(&mut self, method: &str, path: &str, body: &str) -> Result<String> {
+    pub(super) fn ask(&mut self, method: &str, path: &str, body: &str) -> Result<String> {
         let request = format!(
             "{method} {path} HTTP/1.1\r\nHost: bench\r\nAccept: application/json\r\nAuthorization: Bearer live-token\r\n\
              Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",

@@ -2,6 +2,8 @@
 //! sees, types and gets back, and what scripts get from the command line.
 
 #[cfg(test)]
+mod accounts;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod ends;

@@ -72,6 +72,7 @@ fn each_key_of_the_hint_line_does_what_it_says() {
     each_hint_holds(
         &mut stage.screen(Size::WIDE),
         &[
+            ("n", "new", "New trade", "\u{1b}"),
             ("r", "sync", "Synced: nothing was missed.", ""),
             ("a", "auto:on", "auto:off", "a"),
             (",", "settings", "Open positions, at most", ","),
@@ -88,16 +89,22 @@ fn with_rows_the_hint_line_offers_more() {
     stage.write_open_trades(3);
     let mut terminal = stage.screen(Size::WIDE);
     terminal.wait_for("SYM2").unwrap();
+    terminal.type_keys("y").unwrap();
+    terminal.wait_for("Copied: #1 SYM0").unwrap();
     each_hint_holds(
         &mut terminal,
         &[
+            ("c", "close", "Close #1", "\u{1b}"),
+            ("s", "stop", "Bracket of #1", "\u{1b}"),
+            ("t", "target", "Bracket of #1", "\u{1b}"),
+            ("n", "new", "New trade", "\u{1b}"),
+            ("w", "why", "The story of #1", "\u{1b}"),
             ("↵", "details", "Strategy momentum", "\r"),
             ("/", "find", "find:", "\u{1b}"),
+            ("o", "sort", "SYMBOL↓", ""),
+            ("x", "export", "Export", "\u{1b}"),
             ("r", "sync", "Synced: nothing was missed.", ""),
             ("a", "auto:on", "auto:off", "a"),
-            (",", "settings", "Open positions, at most", ","),
-            ("y", "copy", "Copied: #1 SYM0", ""),
-            ("!", "messages", "Messages", "!"),
             ("?", "help", "Moving and rows", "?"),
             ("q", "quit", "", ""),
         ],

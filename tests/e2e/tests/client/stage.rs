@@ -2,6 +2,7 @@
 //! database it talks to.
 
 use std::fs;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -55,16 +56,23 @@ impl Desk {
 
     /// Runs a command of the client without a terminal.
     pub(crate) fn run(&self, arguments: &[&str]) -> Said {
-        let output = Command::new(client())
-            .arg("--config")
-            .arg(self.config())
-            .args(arguments)
-            .env("BLOTTER_SOCKET", self.socket())
-            .env("TERM", "xterm-256color")
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        Said::of(&output)
+        Said::of(&self.command(arguments).stdin(Stdio::null()).output().unwrap())
+    }
+
+    /// The same with something on its standard input.
+    pub(crate) fn run_with(&self, arguments: &[&str], input: &str) -> Said {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        Said::of(&child.wait_with_output().unwrap())
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(client());
+        command.arg("--config").arg(self.config()).args(arguments);
+        command.env("BLOTTER_SOCKET", self.socket()).env("TERM", "xterm-256color");
+        command
     }
 
     pub(crate) fn socket(&self) -> String {
@@ -111,13 +119,30 @@ pub(crate) struct Stage {
 impl Stage {
     /// Everything is there, and nothing runs but the database.
     pub(crate) fn prepared() -> Self {
+        Self::prepared_with(String::new(), Vec::new())
+    }
+
+    /// The same with more of a configuration and of an environment.
+    pub(crate) fn prepared_with(config: String, mut environment: Vec<(String, String)>) -> Self {
         let cluster = Cluster::start().unwrap();
-        let environment = vec![("DATABASE_URL".to_owned(), cluster.url())];
-        let daemon = Daemon::prepare(Options { config: String::new(), environment }).unwrap();
+        environment.push(("DATABASE_URL".to_owned(), cluster.url()));
+        let daemon = Daemon::prepare(Options { config, environment }).unwrap();
         let folder = tempfile::Builder::new().prefix("bc").tempdir_in("/tmp").unwrap();
         let desk = Desk::at(folder, daemon.socket());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         Self { runtime, daemon, cluster, desk }
+    }
+
+    /// Runs a statement in the daemon's database as its user.
+    pub(crate) fn sql(&self, statement: &str) {
+        let done = async {
+            let username = self.daemon.username().await?;
+            let database = book::connect(self.cluster.socket_dir()).await?;
+            let whoever = format!("SELECT set_config('app.username', '{username}', true)");
+            database.batch_execute(&format!("BEGIN; {whoever}; {statement}; COMMIT")).await?;
+            Ok::<_, Box<dyn std::error::Error>>(())
+        };
+        self.runtime.block_on(done).unwrap();
     }
 
     pub(crate) fn live() -> Self {

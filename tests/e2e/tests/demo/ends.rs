@@ -1,7 +1,7 @@
 //! Ends in good order, by every way there is.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::Stdio;
 
@@ -45,7 +45,13 @@ fn the_folder_is_closed_to_others() {
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     let folder = demo.socket.parent().and_then(Path::parent).unwrap();
     assert_eq!(mode(folder) & 0o066, 0, "others may read the folder");
-    assert_eq!(mode(&folder.join("data")) & 0o077, 0, "others may enter the data");
+    assert_eq!(mode(&folder.join("own")) & 0o077, 0, "others may enter what is the demo's own");
+    assert_eq!(mode(&folder.join("data/data")) & 0o077, 0, "others may enter the data");
+    let owner = |path: &Path| fs::symlink_metadata(path).unwrap().uid();
+    let us = owner(stage.temp.path());
+    for path in [folder.to_owned(), folder.join("data"), folder.join("own"), folder.join("own/config.toml")] {
+        assert_eq!(owner(&path), us, "{} was given away", path.display());
+    }
     assert_eq!(mode(&demo.socket) & 0o007, 0, "others may open the socket");
     demo.stops();
     stage.nothing_is_left();

@@ -48,13 +48,13 @@ fn is_protected(trade: &Value) -> bool {
 
 /// A call at the money, with its bid and ask.
 fn contract(socket: &Path) -> (String, f64, f64) {
-    let chain = wait_for("a chain", || says(socket, &["chain", "AAPL"]));
+    let listed = wait_for("a chain", || says(socket, &["chain", "AAPL"]));
+    let chain = &listed["chain"];
     let figure = |value: &Value| value.as_str().unwrap().parse::<f64>().unwrap();
     let price = figure(&chain["underlying"]);
-    let calls = chain["rows"].as_array().unwrap().iter().filter(|row| row["option_type"] == "CALL");
-    let at_the_money = calls.into_iter().find(|row| figure(&row["strike"]) >= price).unwrap();
-    let symbol = at_the_money["option_symbol"].as_str().unwrap().to_owned();
-    (symbol, figure(&at_the_money["bid"]), figure(&at_the_money["ask"]))
+    let rows = chain["rows"].as_array().unwrap();
+    let call = &rows.iter().find(|row| figure(&row["strike"]) >= price).unwrap()["call"];
+    (call["symbol"].as_str().unwrap().to_owned(), figure(&call["bid"]), figure(&call["ask"]))
 }
 
 /// Ten cents are on every price grid.

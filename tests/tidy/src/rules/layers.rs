@@ -50,7 +50,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("tower", &["daemon/src/api/", "daemon/src/broker/tradier/", "sim/"]),
     ("tower_http", &["daemon/src/api/"]),
     // `world` says which addresses a token may be sent to.
-    ("reqwest", &["daemon/src/broker/tradier/", "daemon/src/broker/world.rs", "daemon/src/market/"]),
+    ("reqwest", &["daemon/src/broker/tradier/", "daemon/src/broker/world.rs", "daemon/src/market/", "tests/bench/"]),
     ("clokwerk", &["daemon/src/schedule/"]),
     ("crossterm", &["tui/src/terminal.rs", "tui/src/terminal/", "tui/src/input.rs", "tui/src/input/", "tests/bench/"]),
     ("ratatui", &["tui/src/", "tui/tests/", "tests/bench/"]),
@@ -87,26 +87,34 @@ const STD_IO: &[&str] = &["fs", "net", "process", "env", "thread"];
 /// all but each other's insides.
 const MODULES: &[(&str, &str)] = &[
     ("clock", ""),
+    ("ours", ""),
     ("shutdown", "clock"),
     ("config", "db"),
     ("telemetry", "config"),
     ("auth", "clock config"),
     ("calendar", "clock"),
-    ("db", "auth clock"),
-    ("postgres", "db"),
+    ("analytics", ""),
+    ("export", ""),
+    // The sums of closed trades are made by pure functions.
+    ("db", "analytics auth clock"),
+    ("postgres", "db ours"),
     ("health", "clock db"),
     ("events", "auth calendar clock config db health telemetry"),
     ("vault", "auth clock config db"),
     ("broker", "clock config telemetry vault"),
     ("market", "broker calendar clock config db telemetry"),
-    ("accounts", "auth broker clock db health vault"),
-    ("trades", "accounts auth broker calendar clock config db events market telemetry"),
-    ("context", "broker calendar clock db market trades"),
-    ("analytics", "db trades"),
-    ("schedule", "analytics calendar clock config context db events health market telemetry trades"),
+    ("accounts", "auth broker clock db health market vault"),
+    ("trades", "accounts analytics auth broker calendar clock config db events health market telemetry"),
+    ("prices", "accounts auth broker calendar clock config db events health market telemetry"),
+    ("forensics", "accounts auth broker calendar clock db market prices"),
+    ("context", "accounts auth broker calendar clock db market prices trades"),
+    (
+        "schedule",
+        "accounts analytics auth broker calendar clock config context db events forensics health market prices telemetry trades",
+    ),
     (
         "api",
-        "accounts analytics auth broker calendar clock config db events health market schedule telemetry trades vault",
+        "accounts analytics auth broker calendar clock config context db events export forensics health market prices schedule telemetry trades vault",
     ),
 ];
 

@@ -15,6 +15,7 @@ const REQUIRED: &[&str] = &[
     "StartLimitIntervalSec=0",
     "KillMode=mixed",
     "LimitNOFILE=65536",
+    "MemoryMax=2G",
     "LimitCORE=0",
     "NoNewPrivileges=yes",
     "CapabilityBoundingSet=",

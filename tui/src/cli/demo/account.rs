@@ -4,9 +4,8 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use blotter_shared::domain::{BrokerMode, Cash, OptionType, Price, Quantity};
+use blotter_shared::domain::{BrokerMode, Cash, Price, Quantity};
 use blotter_shared::protocol::accounts::{TokenText, TokenUpdate};
-use blotter_shared::protocol::chain::Chain;
 use blotter_shared::protocol::commands::{PlaceTrade, Story};
 use blotter_shared::protocol::settings::{Settings, SettingsUpdate};
 use blotter_shared::protocol::trades::Trade;
@@ -18,6 +17,7 @@ use uuid::Uuid;
 
 use super::folder::KeyText;
 use crate::client::calls::{Call, CallError};
+use crate::client::chain::listed;
 use crate::client::connect::Place;
 use crate::client::http::Daemon;
 use crate::client::orders::{Ask, OrderCall};
@@ -31,6 +31,8 @@ const BALANCE: Decimal = Decimal::from_parts(100_000, 0, 0, false, 0);
 pub(super) const NUMBER: &str = "6YA00001";
 /// The first loses its bracket, the second reaches its target.
 const TICKERS: [&str; 2] = ["SPY", "QQQ"];
+/// Strikes on each side of the money that are looked at.
+const STRIKES: u32 = 4;
 /// Of bid and ask.
 const STOP: Decimal = Decimal::from_parts(6, 0, 0, false, 1);
 const TARGET: Decimal = Decimal::from_parts(15, 0, 0, false, 1);
@@ -53,7 +55,7 @@ pub(super) async fn open(socket: &Path) -> Result<(), CallError> {
     let uid = Uid::effective().as_raw();
     let place = Place { path: socket.to_owned(), source: "the demo", is_shared_folder: false, uid };
     let daemon = Daemon::new(place, "demo".to_owned());
-    let update = TokenUpdate { mode: BrokerMode::Sim, token: TokenText(TOKEN.to_owned()), account_id: None };
+    let update = TokenUpdate { mode: BrokerMode::Sim.into(), token: TokenText(TOKEN.to_owned()), account_id: None };
     let settings: Settings = daemon.ask(&Call::PutToken { update, key: TOKEN_KEY }).await?;
     if settings.broker_mode == BrokerMode::Sim {
         return Ok(());
@@ -75,13 +77,17 @@ pub(super) async fn open(socket: &Path) -> Result<(), CallError> {
 
 /// Two contracts at the money, with a stop and a target: what the scenario then plays with.
 async fn buy(daemon: &Daemon, ticker: &str, key: Uuid) -> Result<(), CallError> {
-    let chain = Call::Order(OrderCall::Chain { symbol: ticker.to_owned(), expiry: None });
-    let chain: Chain = daemon.ask(&chain).await?;
+    let Some(chain) = listed(daemon, ticker, None, STRIKES).await?.chain else { return Ok(()) };
     let price = chain.underlying.unwrap_or_default();
-    let mut calls = chain.rows.iter().filter(|row| row.option_type == OptionType::Call && row.strike >= price);
-    let Some((row, bid, ask)) = calls.find_map(|row| Some((row, row.bid?, row.ask?))) else { return Ok(()) };
+    let calls = chain.rows.into_iter().filter(|row| row.strike >= price).filter_map(|row| row.call);
+    let Some((call, bid, ask)) = calls.into_iter().find_map(|call| {
+        let (bid, ask) = (call.bid?, call.ask?);
+        Some((call, bid, ask))
+    }) else {
+        return Ok(());
+    };
     let order = PlaceTrade {
-        option_symbol: row.option_symbol.clone(),
+        option_symbol: call.symbol,
         qty: Quantity::ONE,
         limit: None,
         sl_price: in_tens(bid * STOP),

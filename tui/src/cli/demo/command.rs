@@ -10,6 +10,7 @@ use clap::Args;
 use super::{Demo, DemoError, News, Programs, Surroundings};
 use crate::cli::{Context, Failure, open_screen, refuse_without_screen};
 use crate::environment::Environment;
+use crate::widgets::text::clean;
 
 /// Try Blotter: everything on a database of its own, and nothing left of it afterwards.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
@@ -89,7 +90,7 @@ pub fn with_client(
 
 fn tell(err: &mut dyn Write, news: &News) {
     // A terminal that has gone hears nothing.
-    let _ = writeln!(err, "demo: {news}");
+    let _ = writeln!(err, "demo: {}", clean(&news.to_string()));
 }
 
 impl fmt::Display for News {
@@ -104,5 +105,20 @@ impl fmt::Display for News {
             Self::Ready => write!(f, "ready"),
             Self::Restarting { program, how } => write!(f, "{program}: {how}; starting it again"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn news_cannot_write_on_the_terminal() {
+        let mut told = Vec::new();
+        tell(&mut told, &News::NoAccount { reason: "no\u{1b}[2J\nblotter: all is well".to_owned() });
+        assert_eq!(
+            String::from_utf8(told).unwrap(),
+            "demo: without an account: no\\u{1b}[2J\\u{a}blotter: all is well\n"
+        );
     }
 }

@@ -2,10 +2,12 @@
 
 use std::fs::OpenOptions;
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use nix::fcntl::OFlag;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::process::{Child, ChildStdin, Command};
@@ -88,8 +90,13 @@ impl Kept {
 }
 
 fn start(mut command: Command, out: &Path, log: &Path) -> io::Result<Run> {
-    let out = OpenOptions::new().create(true).write(true).truncate(true).open(out)?;
-    let log = OpenOptions::new().create(true).append(true).open(log)?;
+    let closed = || {
+        let mut options = OpenOptions::new();
+        options.create(true).mode(0o600).custom_flags(OFlag::O_NOFOLLOW.bits());
+        options
+    };
+    let out = closed().write(true).truncate(true).open(out)?;
+    let log = closed().append(true).open(log)?;
     let mut process = command.stdin(Stdio::piped()).stdout(out).stderr(log).process_group(0).spawn()?;
     let lifeline = process.stdin.take();
     Ok(Run { process, lifeline, since: Instant::now() })

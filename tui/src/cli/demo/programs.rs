@@ -36,11 +36,13 @@ pub(super) const SIMULATOR: &str = "tradier-sim";
 /// What the daemon runs.
 pub(super) const DATABASE: &str = "postgres";
 
-/// The daemon: its data and its socket in the demo's folder, which goes when it ends (`--ephemeral`);
-/// ended when its standard input is (`--lifeline`).
+/// The daemon: its data, which goes when it ends (`--ephemeral`), and its socket in the demo's folder,
+/// which goes too when the demo has ended without it (`--around`); ended when its standard input is
+/// (`--lifeline`).
 pub(super) fn daemon(surroundings: &Surroundings, folder: &Folder) -> Command {
     let mut command = bare(&surroundings.programs.daemon, surroundings, folder);
-    command.args(["run", "--lifeline", "--ephemeral", "--config"]).arg(folder.config());
+    command.args(["run", "--lifeline", "--ephemeral", "--around"]).arg(folder.path());
+    command.arg("--config").arg(folder.config());
     command
 }
 

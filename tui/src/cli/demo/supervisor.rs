@@ -15,6 +15,7 @@ use super::health::{self, Verdict};
 use super::kept::{Event, Kept};
 use super::programs::{self, DAEMON, SIMULATOR};
 use super::{DemoError, News, Surroundings};
+use crate::widgets::text::clean;
 
 /// How long each program may take to stop; the daemon has a database to stop.
 const DAEMON_STOPS_WITHIN: Duration = Duration::from_secs(30);
@@ -146,7 +147,7 @@ impl Running {
             return Ok(());
         };
         self.news(News::Starting { program: SIMULATOR });
-        let out = self.folder.path().join("simulator.out");
+        let out = self.folder.simulator_out();
         let command = programs::simulator(&program, &self.surroundings, &self.folder, None);
         let mut simulator = Kept::start(SIMULATOR, command, &out, &self.folder.log(SIMULATOR))
             .map_err(|source| DemoError::Spawn { program: SIMULATOR, source })?;
@@ -259,8 +260,9 @@ impl Running {
 
     fn restart_simulator(&mut self) -> Result<(), DemoError> {
         let Some(program) = &self.surroundings.programs.simulator else { return Ok(()) };
+        self.folder.must_be_there().map_err(DemoError::Folder)?;
         let command = programs::simulator(program, &self.surroundings, &self.folder, self.address.as_deref());
-        let out = self.folder.path().join("simulator.out");
+        let out = self.folder.simulator_out();
         restart(&mut self.simulator, command, &out, &self.folder.log(SIMULATOR))
     }
 
@@ -321,7 +323,7 @@ fn address_in(out: &str) -> Option<&str> {
 fn log_tail(log: &Path) -> String {
     let text = std::fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
     let lines: Vec<_> = text.lines().collect();
-    lines.iter().skip(lines.len().saturating_sub(LOG_TAIL_LINES)).map(|line| format!("\n  {line}")).collect()
+    lines.iter().skip(lines.len().saturating_sub(LOG_TAIL_LINES)).map(|line| format!("\n  {}", clean(line))).collect()
 }
 
 #[cfg(test)]

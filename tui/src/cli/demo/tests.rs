@@ -54,8 +54,8 @@ impl Bench {
     fn coming_socket(&self) -> PathBuf {
         let is_demo = |path: &PathBuf| path.to_string_lossy().contains("/blotter-demo.");
         let folder = || fs::read_dir(self.temp.path()).unwrap().map(|entry| entry.unwrap().path()).find(is_demo);
-        wait_for(|| folder().is_some_and(|folder| folder.join("config.toml").exists()));
-        folder().unwrap().join("socket/blotterd.sock")
+        wait_for(|| folder().is_some_and(|folder| folder.join("own/config.toml").exists()));
+        folder().unwrap().join("own/blotterd.sock")
     }
 
     fn calls(&self, program: &str) -> Vec<String> {
@@ -116,8 +116,10 @@ fn a_demo_comes_up_and_leaves_nothing() {
     let mut told = Vec::new();
     demo.wait_ready(|news| told.push(news.clone())).unwrap();
     assert_eq!(told.last(), Some(&News::Ready));
-    let config = demo.socket().parent().unwrap().with_file_name("config.toml");
-    assert_eq!(bench.calls("blotterd"), [format!("run --lifeline --ephemeral --config {}", config.display())]);
+    let config = demo.socket().with_file_name("config.toml");
+    let around = config.parent().and_then(Path::parent).unwrap();
+    let call = format!("run --lifeline --ephemeral --around {} --config {}", around.display(), config.display());
+    assert_eq!(bench.calls("blotterd"), [call]);
     let config: toml::Table = fs::read_to_string(config).unwrap().parse().unwrap();
     assert_eq!(config["daemon"]["socket"].as_str(), demo.socket().to_str());
     demo.stop().unwrap();

@@ -1,11 +1,10 @@
 //! How closed trades look: pills, a table, and what the shown rows add up to.
 
-use blotter_shared::domain::{Cash, CloseReason};
-use blotter_shared::protocol::trades::{Close, Trade};
+use blotter_shared::domain::CloseReason;
+use blotter_shared::protocol::trades::{Close, Order, Sort, Trade};
 use ratatui::layout::Rect;
-use rust_decimal::Decimal;
 
-use super::model::{FILTERS, filter_name};
+use super::model::{FILTERS, Sorting, filter_name};
 use crate::format;
 use crate::model::Model;
 use crate::panes::open::view::{MARGIN, marker, sign_role};
@@ -27,7 +26,7 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     }
     let body = Rect { height: area.height.saturating_sub(2), ..below(area, 1) };
     draw_table(canvas, body, model, trades);
-    draw_totals(canvas, line(area, area.height.saturating_sub(1)), model, trades);
+    draw_totals(canvas, line(area, area.height.saturating_sub(1)), model);
 }
 
 fn draw_pills(canvas: &mut Canvas<'_>, row: Rect, model: &Model) {
@@ -39,6 +38,10 @@ fn draw_pills(canvas: &mut Canvas<'_>, row: Rect, model: &Model) {
         } else {
             x = canvas.put(row, x, &format!(" {name} "), Role::Tab) + 1;
         }
+    }
+    // The one that is not in the header must be said here.
+    if let Some(mode) = model.history.mode.filter(|mode| Some(*mode) != crate::view::layout::broker_mode(model)) {
+        canvas.put(row, x + 1, &format!("{mode} trades"), Role::Warn);
     }
 }
 
@@ -58,6 +61,9 @@ fn draw_table(canvas: &mut Canvas<'_>, area: Rect, model: &Model, trades: &[Trad
     let rows: Vec<&Trade> = trades.iter().skip(top).take(usize::from(area.height)).collect();
     let is_narrow = mode(model.width) == Mode::Narrow;
     let mut columns = columns();
+    for column in &mut columns {
+        column.hold(text::width(&heading(model, column.title)));
+    }
     for trade in &rows {
         for (column, (words, _)) in columns.iter_mut().zip(cells(model, trade)) {
             column.hold(text::width(&words));
@@ -67,7 +73,8 @@ fn draw_table(canvas: &mut Canvas<'_>, area: Rect, model: &Model, trades: &[Trad
     let mut rest = area;
     if !is_narrow {
         for (column, slot) in columns.iter().zip(&slots) {
-            put(canvas, line(rest, 0), *slot, column.align, (column.title, Role::Heading));
+            let words = heading(model, column.title);
+            put(canvas, line(rest, 0), *slot, column.align, (&words, Role::Heading));
         }
         rest = below(rest, 1);
     }
@@ -91,6 +98,26 @@ fn draw_table(canvas: &mut Canvas<'_>, area: Rect, model: &Model, trades: &[Trad
             let used = details::draw(canvas, rest, model, trade);
             rest = below(rest, used);
         }
+    }
+}
+
+/// A column's title; the one that is sorted by has an arrow that says in which direction.
+fn heading(model: &Model, title: &str) -> String {
+    let sorting = model.history.sort;
+    let sorted = match sorting.by {
+        Sort::Closed => "CLOSED",
+        Sort::Symbol => "SYMBOL",
+        Sort::Pnl => "P&L $",
+        Sort::PnlPct => "P&L %",
+        Sort::R => "R",
+        Sort::Held => "HELD",
+        Sort::Reason => "REASON",
+        Sort::Strategy => "STRATEGY",
+    };
+    match sorting.order {
+        _ if sorted != title || sorting == Sorting::default() => title.to_owned(),
+        Order::Descending => format!("{title}↓"),
+        Order::Ascending => format!("{title}↑"),
     }
 }
 
@@ -194,25 +221,33 @@ fn draw_card(canvas: &mut Canvas<'_>, area: Rect, model: &Model, trade: &Trade) 
     }
 }
 
-/// What the loaded rows add up to. It says so while there are more behind them.
-fn draw_totals(canvas: &mut Canvas<'_>, row: Rect, model: &Model, trades: &[Trade]) {
-    let results: Vec<Cash> = trades.iter().filter_map(|trade| trade.close.as_ref()?.realized_pnl).collect();
-    let net = results.iter().fold(Cash::ZERO, |sum, result| sum + *result);
-    let wins = results.iter().filter(|result| result.0 > Decimal::ZERO).count();
-    let losses = results.iter().filter(|result| result.0 < Decimal::ZERO).count();
-    let x = canvas.put(row, 1, "Net ", Role::Muted);
-    let x = canvas.put(row, x, &format::trend(net.0), sign_role(net.0));
-    let counted = format!(
-        "{}  {}  {}",
-        counted(trades.len(), "trade", "trades"),
-        counted(wins, "win", "wins"),
-        counted(losses, "loss", "losses")
-    );
-    let x = canvas.put(row, x + 3, &counted, Role::Text);
-    let first = model.history.list.top + 1;
-    let last = (model.history.list.top + usize::from(crate::view::layout::list_lines(model))).min(trades.len());
-    let more = if model.history.next_cursor.is_some() { "+" } else { "" };
-    let shown = format!("showing {first}–{last} of {}{more}", trades.len());
+/// What the whole list adds up to, not only the rows that are held.
+fn draw_totals(canvas: &mut Canvas<'_>, row: Rect, model: &Model) {
+    let history = &model.history;
+    let mut x = 1;
+    if let Some(totals) = history.totals() {
+        let count = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+        x = canvas.put(row, x, "Net ", Role::Muted);
+        x = canvas.put(row, x, &format::trend(totals.net.0), sign_role(totals.net.0));
+        let wordings = [
+            format!(
+                "{}  {}  {}",
+                counted(count(totals.trades), "trade", "trades"),
+                counted(count(totals.wins), "win", "wins"),
+                counted(count(totals.losses), "loss", "losses")
+            ),
+            counted(count(totals.trades), "trade", "trades"),
+        ];
+        let room = row.width.saturating_sub(x + 4);
+        if let Some(words) = wordings.iter().find(|words| text::width(words) <= room) {
+            x = canvas.put(row, x + 3, words, Role::Text);
+        }
+    }
+    let first = history.first_row() + history.list.top + 1;
+    let shown = usize::from(crate::view::layout::list_lines(model));
+    let last = (first + shown - 1).min(history.first_row() + history.trades().len());
+    let (rows, is_exact) = history.count();
+    let shown = format!("showing {first}–{last} of {rows}{}", if is_exact { "" } else { "+" });
     if x + text::width(&shown) + 3 < row.width {
         canvas.put(row, row.width.saturating_sub(text::width(&shown) + 1), &shown, Role::Muted);
     }

@@ -130,6 +130,9 @@ impl<'a> Table<'a> {
         let target_width = widest(&|trade| trade.tp_price.map(|price| format::price(price.value())));
         let mut table =
             Self { model, columns: columns(stop_width + target_width), slots: Vec::new(), stop_width, target_width };
+        for column in &mut table.columns {
+            column.hold(text::width(&sorted_title(model, column.title)));
+        }
         for trade in rows {
             let cells = table.cells(trade);
             for (column, cell) in table.columns.iter_mut().zip(cells) {
@@ -147,7 +150,8 @@ impl<'a> Table<'a> {
                 let words = self.bracket_heading(slot.width);
                 canvas.put(row, MARGIN + slot.x, &words, Role::Heading);
             } else {
-                put_aligned(canvas, row, *slot, column.align, &cell(column.title, Role::Heading));
+                let words = sorted_title(self.model, column.title);
+                put_aligned(canvas, row, *slot, column.align, &cell(words, Role::Heading));
             }
         }
     }
@@ -236,6 +240,13 @@ impl<'a> Table<'a> {
             }
         }
     }
+}
+
+/// A column's title; the one that is sorted by has an arrow that says in which direction.
+fn sorted_title(model: &Model, title: &'static str) -> String {
+    let (sort, is_reversed) = (model.open.sort, model.open.is_reversed);
+    let arrow = if is_reversed { "↑" } else { "↓" };
+    if sort.title() == title { format!("{title}{arrow}") } else { title.to_owned() }
 }
 
 fn columns(bracket_ends: u16) -> Vec<Column> {

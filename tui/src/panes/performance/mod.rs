@@ -1,4 +1,6 @@
-//! The Performance pane. Its figures are the daemon's (one fact table); until a daemon reports
-//! them the pane says so, and computes nothing from a page of history that could be mistaken for them.
+//! The Performance pane. Its figures are the daemon's (one fact table); a daemon that reports none is
+//! named, and nothing is computed from a page of history that could be mistaken for them.
 
+pub mod model;
+mod pictures;
 pub mod view;

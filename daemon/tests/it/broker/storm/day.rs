@@ -17,12 +17,11 @@ use blotter_sim::scenario::Scenario;
 use blotter_sim::time::Ms;
 use chrono::{NaiveDate, TimeDelta};
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::super::support::{TOKEN, instrument, leg, patience, tradier_at};
+use super::super::support::{TOKEN, hand, instrument, leg, patience, tradier_at};
+use super::ears::Ears;
 use super::judge::{Deed, End, Seen, Tally, Written, judge};
 use super::weather::{Call, Cloud, Form, Manner, Plan, word};
 
@@ -41,12 +40,20 @@ fn short() -> Patience {
 pub(super) async fn live(plan: &Plan) -> Result<Tally, String> {
     let mut sim = Sim::start(&plan.clouds).await;
     let adapter = sim.adapter().await;
+    let mut ears = Ears::listen(&adapter);
     let mut written = Vec::new();
     for call in &plan.calls {
         sim.perform(&adapter, *call, &mut written).await;
+        ears.attend();
     }
+    let strikes = sim.control("GET", "faults", "").await;
     sim.control("DELETE", "faults", "").await;
-    sim.settled(&written).await
+    // The limiter of the day may know of a pause that a fault invented; calm weather has its own.
+    let calm = sim.patient().await;
+    sim.hears(&calm, ears, &mut written).await?;
+    let mut tally = sim.settled(&written).await?;
+    tally.count_events(&strikes);
+    Ok(tally)
 }
 
 struct Sim {
@@ -74,6 +81,11 @@ impl Sim {
     /// A new one has a new limiter: it knows of no pause.
     async fn adapter(&self) -> Tradier {
         tradier_at(&format!("http://{}/v1", self.address), Clock::system(), short()).await
+    }
+
+    /// For calm weather, in which nothing but a busy machine is slow.
+    async fn patient(&self) -> Tradier {
+        tradier_at(&format!("http://{}/v1", self.address), Clock::system(), patience()).await
     }
 
     async fn perform(&mut self, adapter: &Tradier, call: Call, written: &mut Vec<Written>) {
@@ -104,9 +116,35 @@ impl Sim {
         }
     }
 
+    /// In calm weather the stream is back and tells of a new order; all day it named nothing else than orders.
+    async fn hears(&mut self, calm: &Tradier, day: Ears, written: &mut Vec<Written>) -> Result<(), String> {
+        let mut named = day.end();
+        let mut ears = Ears::listen(calm);
+        ears.back().await?;
+        // A subscription takes hold some time after it was sent: orders before that make no event.
+        let deadline = Instant::now() + SETTLES_WITHIN * 4;
+        loop {
+            self.perform(calm, Call::Place(Form::Limit, Manner::Patient), written).await;
+            let placed = written.last().and_then(Written::order).ok_or("an order in calm weather was not accepted")?;
+            if ears.tells_of(placed).await {
+                break;
+            }
+            if Instant::now() > deadline {
+                return Err(format!("the stream never told of a new order: {:?}", ears.end()));
+            }
+        }
+        named.extend(ears.end());
+        let ledger = self.control("GET", "ledger", "").await;
+        let known = Seen::read(&ledger, Vec::new()).orders();
+        match named.into_iter().find(|id| !known.contains(&id.get())) {
+            Some(stranger) => Err(format!("the stream named {stranger}, which nobody placed")),
+            None => Ok(()),
+        }
+    }
+
     /// What is there when everything has arrived, against what the adapter said.
     async fn settled(&self, written: &[Written]) -> Result<Tally, String> {
-        let calm = self.adapter().await;
+        let calm = self.patient().await;
         let in_doubt = written.iter().any(|write| write.end.ran_out_of_time());
         let deadline = Instant::now() + if in_doubt { SETTLES_WITHIN } else { Duration::ZERO };
         loop {
@@ -120,18 +158,8 @@ impl Sim {
         }
     }
 
-    /// The simulator's controls: one request, one connection.
     async fn control(&self, method: &str, what: &str, body: &str) -> serde_json::Value {
-        let mut connection = TcpStream::connect(self.address).await.unwrap();
-        let length = body.len();
-        let head = format!("{method} /__sim/{what} HTTP/1.1\r\nhost: sim\r\nconnection: close\r\n");
-        let request = format!("{head}content-length: {length}\r\n\r\n{body}");
-        connection.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        connection.read_to_string(&mut answer).await.unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        assert!(head.starts_with("HTTP/1.1 200 "), "{method} {what}: {answer}");
-        serde_json::from_str(body).unwrap()
+        hand(self.address, method, what, body).await
     }
 }
 

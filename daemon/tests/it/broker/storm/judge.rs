@@ -53,6 +53,8 @@ const DUMB: &[&str] = &[
     "empty",
     "backend",
 ];
+/// Faults of the stream's events.
+pub(super) const EVENTS: &[&str] = &["drop_event", "duplicate_event", "reorder_event", "cut_stream"];
 /// Faults that say no in place of the broker.
 const DENIALS: &[&str] = &["revoked", "unauthorized"];
 /// Faults that leave the answer to a write as it was.
@@ -63,6 +65,19 @@ impl Tally {
         for (sum, counts) in [(&mut self.ends, other.ends), (&mut self.strikes, other.strikes)] {
             for (word, count) in counts {
                 *sum.entry(word).or_default() += count;
+            }
+        }
+    }
+}
+
+impl Tally {
+    /// Counts what struck the stream's events, which no request shows.
+    pub(super) fn count_events(&mut self, faults: &Value) {
+        for armed in faults["faults"].as_array().unwrap() {
+            let word = armed["fault"]["kind"].as_str().unwrap();
+            let struck = armed["struck"].as_u64().unwrap();
+            if EVENTS.contains(&word) && struck > 0 {
+                *self.strikes.entry(word.to_owned()).or_default() += struck;
             }
         }
     }
@@ -144,8 +159,14 @@ impl Seen {
         seen
     }
 
+    /// Every order and leg that there ever was.
+    pub(super) fn orders(&self) -> Vec<i64> {
+        self.placed.iter().map(|placed| placed.order).collect()
+    }
+
+    /// What changes orders. A session for the stream is asked for with POST and changes nothing.
     fn writes(&self) -> impl Iterator<Item = &Request> {
-        self.requests.iter().filter(|request| request.method != "GET")
+        self.requests.iter().filter(|request| request.method != "GET" && !request.path.ends_with("/events/session"))
     }
 
     fn posts(&self, tag: &str) -> Vec<&Request> {

@@ -2,12 +2,14 @@
 //! fault that it knows, judged by the simulator's own ledger.
 //!
 //! `weather` draws a day (faults and calls), `day` lives through it, `judge` compares what the
-//! adapter said with what the broker saw. Each day has a simulator and an adapter of its own, so
+//! adapter said with what the broker saw. The account's event stream listens all day (`ears`): it
+//! changes nothing of what is said, names nothing that is not there, and comes back by itself. Each day has a simulator and an adapter of its own, so
 //! that a day that fails can be made smaller until only what matters is left.
 //!
 //! `BLOTTER_STORM_DAYS=10000 cargo test -p blotter-daemon --test it storm -- --nocapture` is the whole number.
 
 mod day;
+mod ears;
 mod judge;
 mod weather;
 
@@ -50,6 +52,11 @@ fn nothing_is_sent_twice_and_every_write_ends_in_what_the_ledger_proves() {
     println!("{} days\nends of writes: {ends:?}\nfaults that struck: {strikes:?}", days());
     assert_eq!(missing(&ends, judge::ENDS), Vec::<&str>::new(), "ends that never came: {ends:?}");
     assert_eq!(missing(&strikes, &weather::words()), Vec::<&str>::new(), "faults that never struck: {strikes:?}");
+}
+
+/// Every fault that strikes requests.
+pub(super) fn request_faults() -> Vec<&'static str> {
+    weather::words().into_iter().filter(|word| !judge::EVENTS.contains(word)).collect()
 }
 
 /// The words of `wanted` that were never counted: a storm that leaves one out proves nothing of it.

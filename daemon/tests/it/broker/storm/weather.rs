@@ -54,7 +54,7 @@ pub(super) enum Call {
     Wait(u16),
 }
 
-/// Every fault of requests. Those of streams have nothing to strike here.
+/// Every fault there is: of requests, then of the events of a stream.
 const KINDS: &[(FaultKind, &str)] = &[
     (FaultKind::Latency, "latency"),
     (FaultKind::TimeoutBefore, "timeout_before"),
@@ -77,7 +77,15 @@ const KINDS: &[(FaultKind, &str)] = &[
     (FaultKind::Revoked, "revoked"),
     (FaultKind::Unauthorized, "unauthorized"),
     (FaultKind::Backend, "backend"),
+    (FaultKind::DropEvent, "drop_event"),
+    (FaultKind::DuplicateEvent, "duplicate_event"),
+    (FaultKind::ReorderEvent, "reorder_event"),
+    (FaultKind::CutStream, "cut_stream"),
 ];
+
+/// Those that strike events and no requests.
+const EVENTS: &[FaultKind] =
+    &[FaultKind::DropEvent, FaultKind::DuplicateEvent, FaultKind::ReorderEvent, FaultKind::CutStream];
 
 pub(super) fn words() -> Vec<&'static str> {
     KINDS.iter().map(|(_, word)| *word).collect()
@@ -96,8 +104,12 @@ fn clouds() -> impl Strategy<Value = Vec<Cloud>> {
     let all: Vec<FaultKind> = KINDS.iter().map(|(kind, _)| *kind).collect();
     let everything = (Just(all.clone()).prop_shuffle(), 1..6_u8)
         .prop_map(|(kinds, percent)| kinds.into_iter().map(|kind| Cloud { kind, place: "*", percent }).collect());
-    let place = select(vec!["*", "trading", "accounts", "place", "cancel", "change", "orders"]);
-    let cloud = (select(all), place, 10..=100_u8).prop_map(|(kind, place, percent)| Cloud { kind, place, percent });
+    let place = select(vec!["*", "trading", "accounts", "place", "cancel", "change", "orders", "account_session"]);
+    let cloud = (select(all), place, 10..=100_u8).prop_map(|(kind, place, percent)| Cloud {
+        kind,
+        place: if EVENTS.contains(&kind) { "account_stream" } else { place },
+        percent,
+    });
     prop_oneof![everything, vec(cloud, 0..4)]
 }
 

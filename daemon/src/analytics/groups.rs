@@ -1,0 +1,113 @@
+//! Which group of each breakdown a trade belongs to. Groups that have an order of their own are stored
+//! with a digit in front that keeps them in it; [`label`] is the name without.
+
+use blotter_shared::protocol::performance::Breakdown;
+use chrono::{DateTime, Timelike, Utc};
+use chrono_tz::America::New_York;
+use rust_decimal::Decimal;
+
+use super::Fact;
+
+/// What sums are kept by: everything together, or a breakdown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Dimension {
+    Total,
+    By(Breakdown),
+}
+
+impl Dimension {
+    /// Every one.
+    pub fn all() -> impl Iterator<Item = Self> {
+        [Self::Total].into_iter().chain(Breakdown::ALL.iter().copied().map(Self::By))
+    }
+
+    /// The word in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Total => "TOTAL",
+            Self::By(breakdown) => breakdown.as_str(),
+        }
+    }
+}
+
+/// Whether the groups have an order of their own, which says more than the order of their results.
+#[must_use]
+pub(super) fn has_own_order(breakdown: Breakdown) -> bool {
+    match breakdown {
+        Breakdown::Weekday | Breakdown::Hour | Breakdown::DaysToExpiry | Breakdown::Held => true,
+        Breakdown::Strategy | Breakdown::Ticker | Breakdown::Side | Breakdown::Verdict | Breakdown::Reason => false,
+    }
+}
+
+/// A group's name as people read it.
+#[must_use]
+pub(super) fn label(breakdown: Breakdown, bucket: &str) -> &str {
+    match breakdown {
+        Breakdown::Weekday | Breakdown::DaysToExpiry | Breakdown::Held => bucket.get(2..).unwrap_or(bucket),
+        Breakdown::Strategy | Breakdown::Ticker | Breakdown::Side => bucket,
+        Breakdown::Hour | Breakdown::Verdict | Breakdown::Reason => bucket,
+    }
+}
+
+/// The group of a trade in each dimension; the total has one without a name.
+pub fn buckets(fact: &Fact) -> impl Iterator<Item = (Dimension, String)> {
+    Dimension::all().map(|dimension| (dimension, bucket(dimension, fact)))
+}
+
+fn bucket(dimension: Dimension, fact: &Fact) -> String {
+    let entered = || fact.entered_at.with_timezone(&New_York);
+    match dimension {
+        Dimension::Total => String::new(),
+        Dimension::By(Breakdown::Strategy) => fact.strategy.clone(),
+        Dimension::By(Breakdown::Ticker) => fact.ticker.clone(),
+        Dimension::By(Breakdown::Side) => fact.side.as_str().to_owned(),
+        Dimension::By(Breakdown::Weekday) => entered().format("%u %a").to_string(),
+        Dimension::By(Breakdown::Hour) => format!("{:02}:00", entered().hour()),
+        Dimension::By(Breakdown::DaysToExpiry) => days_to_expiry(fact.expiry, fact.entered_at).to_owned(),
+        Dimension::By(Breakdown::Held) => held(fact.held_hours).to_owned(),
+        Dimension::By(Breakdown::Verdict) => fact.verdict.clone(),
+        Dimension::By(Breakdown::Reason) => fact.ended_as.clone(),
+    }
+}
+
+fn days_to_expiry(expiry: chrono::NaiveDate, entered: DateTime<Utc>) -> &'static str {
+    match (expiry - entered.with_timezone(&New_York).date_naive()).num_days() {
+        ..=0 => "1 0",
+        1 => "2 1",
+        2..=7 => "3 2-7",
+        8..=30 => "4 8-30",
+        31..=60 => "5 31-60",
+        61.. => "6 >60",
+    }
+}
+
+/// Bands of holding time; the digit in front keeps them in order.
+fn held(hours: Option<Decimal>) -> &'static str {
+    let Some(hours) = hours else { return "" };
+    let bands = [(25, "1 <15m"), (100, "2 15m-1h"), (400, "3 1-4h"), (2_400, "4 4-24h"), (16_800, "5 1-7d")];
+    bands.iter().find(|(hundredths, _)| hours < Decimal::new(*hundredths, 2)).map_or("6 >7d", |(_, band)| band)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tally::tests::fact;
+    use super::*;
+
+    #[test]
+    fn a_trade_is_in_one_group_of_each_breakdown() {
+        let groups: Vec<String> = buckets(&fact(100, None)).map(|(_, bucket)| bucket).collect();
+        let expected = ["", "momentum", "NVDA", "CALL", "3 Wed", "10:00", "3 2-7", "4 4-24h", "BUY", "TP_HIT"];
+        assert_eq!(groups, expected);
+    }
+
+    #[test]
+    fn the_day_of_entry_is_that_of_the_exchange() {
+        let late = Fact { entered_at: "2026-02-20T02:00:00Z".parse().unwrap(), ..fact(1, None) };
+        let groups: Vec<String> = buckets(&late).map(|(_, bucket)| bucket).collect();
+        assert_eq!((groups[4].as_str(), groups[5].as_str(), groups[6].as_str()), ("4 Thu", "21:00", "2 1"));
+        assert_eq!(label(Breakdown::Weekday, &groups[4]), "Thu");
+        assert_eq!(held(Some(Decimal::new(25, 2))), "2 15m-1h");
+        assert_eq!(held(Some(Decimal::from(168))), "6 >7d");
+    }
+}

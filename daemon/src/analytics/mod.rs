@@ -1,0 +1,22 @@
+//! What closed trades add up to: pure, exact where money is meant.
+//!
+//! Read: `tally` adds trades up, one after the other or span after span; `groups` says which groups of
+//! a breakdown a trade belongs to; `figures` makes of a tally what people look at; `series` what a row
+//! of days says (equity, drawdown, Sharpe); `answer` puts the answer to a look together.
+//!
+//! Invariants:
+//! * Adding up spans in their order gives what adding up their trades in order gives, so that a year
+//!   is made from months and never from trades.
+//! * Sums of money are decimals. Floats are for deviations and ratios, and nothing is ordered by them.
+//! * No figure divides by zero, and none is made of fewer trades than it needs: it is absent then.
+
+pub mod answer;
+mod figures;
+mod groups;
+mod series;
+mod tally;
+
+pub use figures::{figures, ratios, streaks};
+pub use groups::{Dimension, buckets};
+pub use series::{Series, series};
+pub use tally::{Ending, Fact, R_CLASSES, Tally};

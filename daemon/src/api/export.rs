@@ -1,0 +1,102 @@
+//! `/v1/trades/export`: the whole list behind a filter, written while it is read. Only one page is held
+//! at a time, and the next is read when the client has taken this one: a million trades take no more
+//! memory than a thousand, and no transaction outlives its page.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use blotter_shared::protocol::trades::{Book, ExportFormat, ExportQuery, Trade, TradeQuery};
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use http::header;
+
+use super::ApiState;
+use super::extract::{Params, Who};
+use super::problem::ApiError;
+use crate::auth::Principal;
+use crate::db::DbError;
+use crate::db::trades::trade_page;
+use crate::export;
+
+/// Rows that are read at once: few enough to come soon, enough to be worth the question.
+const PAGE: u32 = 2_000;
+
+/// Where an export is.
+struct Export {
+    api: ApiState,
+    who: Arc<Principal>,
+    query: TradeQuery,
+    format: ExportFormat,
+    next: Next,
+}
+
+/// What comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    First,
+    Page,
+    Nothing,
+}
+
+pub(super) async fn stream(
+    State(api): State<ApiState>,
+    who: Who,
+    Params(query): Params<ExportQuery>,
+) -> Result<Response, ApiError> {
+    let format = query.format.unwrap_or(ExportFormat::Csv);
+    let mut export = Export { api, who: who.0, query: list_of(query), format, next: Next::First };
+    // The first page before the answer's status: what can be refused is refused properly.
+    let first = export.page().await?;
+    let rest = stream::try_unfold(export, |mut export| async move {
+        if export.next == Next::Nothing {
+            return Ok::<_, DbError>(None);
+        }
+        let bytes = export.page().await?;
+        Ok(Some((bytes, export)))
+    });
+    let bytes = stream::once(async { Ok(first) }).chain(rest);
+    let media = match format {
+        ExportFormat::Csv => "text/csv; charset=utf-8; header=present",
+        ExportFormat::Json => "application/json",
+    };
+    let body = Body::from_stream(bytes.map_err(|error| {
+        tracing::warn!(%error, "an export broke off");
+        error
+    }));
+    Ok(([(header::CONTENT_TYPE, media), (header::CACHE_CONTROL, "no-store")], body).into_response())
+}
+
+fn list_of(query: ExportQuery) -> TradeQuery {
+    TradeQuery {
+        status: Some(query.status.unwrap_or(Book::Closed)),
+        outcome: query.outcome,
+        q: query.q,
+        mode: query.mode,
+        sort: query.sort,
+        order: query.order,
+        cursor: None,
+        limit: None,
+    }
+}
+
+impl Export {
+    /// The bytes of the next page, with what belongs in front of the first and behind the last.
+    async fn page(&mut self) -> Result<Bytes, DbError> {
+        let tx = self.api.db.user_tx(&self.who.username).await?;
+        let page = trade_page(&tx, &self.query, PAGE).await?;
+        tx.commit().await?;
+        let place = export::Place { is_first: self.next == Next::First, is_last: page.next_cursor.is_none() };
+        self.next = if place.is_last { Next::Nothing } else { Next::Page };
+        self.query.cursor = page.next_cursor;
+        Ok(Bytes::from(text(self.format, &page.items, place)))
+    }
+}
+
+fn text(format: ExportFormat, trades: &[Trade], place: export::Place) -> Vec<u8> {
+    match format {
+        ExportFormat::Csv => export::csv(trades, place),
+        ExportFormat::Json => export::json(trades, place),
+    }
+}

@@ -1,0 +1,73 @@
+//! The last day of a contract and the day after.
+
+use blotter_shared::domain::{Cash, CloseReason, TradeStatus};
+use chrono::Duration;
+
+use super::super::pnl;
+use super::super::ports::{BrokerLeg, BrokerOrder, LegKind, OrderId, OrderState, Side, Symbol};
+use super::super::specimen::{SYMBOL, decimal};
+use super::{Stage, end};
+
+/// Protected on its last day, 500 shares of the underlying beside it.
+fn last_day() -> Stage {
+    let mut stage = Stage::protected(2);
+    let day = stage.session.date;
+    stage.trade_mut().spec.contract.expiry = day;
+    stage.positions.insert(Symbol::new("ABC"), 500);
+    stage.passes(5, 2);
+    stage
+}
+
+/// The session is over; its contracts are gone in the evening.
+fn evening(stage: &mut Stage) {
+    stage.session.open = false;
+    (stage.session.opens, stage.session.closes) =
+        (stage.session.opens + Duration::hours(30), stage.session.closes + Duration::hours(30));
+    stage.now += Duration::hours(8);
+    end(stage.newest(), OrderState::Expired);
+    stage.positions.remove(&Symbol::new(SYMBOL));
+    stage.passes(10, 60);
+}
+
+fn morning(stage: &mut Stage) {
+    stage.now = stage.session.opens;
+    stage.session.open = true;
+    stage.session.date = stage.session.date.succ_opt().unwrap();
+    stage.orders.clear();
+    stage.passes(20, 15);
+}
+
+#[test]
+fn shares_that_were_there_before_make_no_exercise() {
+    let mut stage = last_day();
+    evening(&mut stage);
+    assert_eq!(stage.trade().marks.status, TradeStatus::Filled, "shares come overnight");
+    assert!(stage.trade().marks.quarantine.is_none(), "nothing is wrong");
+    morning(&mut stage);
+    assert_eq!(stage.trade().marks.close_reason, Some(CloseReason::Expired));
+    assert_eq!(pnl::realized(stage.trade(), Cash::ZERO).unwrap().pnl, Cash(decimal("-1000")));
+}
+
+#[test]
+fn a_sale_by_hand_on_the_last_day_counts_at_its_price() {
+    let mut stage = last_day();
+    let id = OrderId(77);
+    let (state, average) = (OrderState::Filled, Some(decimal("0.40")));
+    let leg = BrokerLeg { id, kind: LegKind::Market, state, executed: 2, average };
+    stage.orders.push(BrokerOrder {
+        id,
+        tag: None,
+        symbol: Symbol::new(SYMBOL),
+        side: Side::Sell,
+        quantity: 2,
+        state,
+        head: state,
+        legs: vec![leg],
+        created_at: stage.now,
+        reason: None,
+    });
+    stage.orders.rotate_right(1);
+    evening(&mut stage);
+    assert_eq!(stage.trade().marks.close_reason, Some(CloseReason::External));
+    assert_eq!(pnl::realized(stage.trade(), Cash::ZERO).unwrap().pnl, Cash(decimal("-920")));
+}

@@ -1,0 +1,139 @@
+//! Out of a quarantine, by a person.
+
+use blotter_shared::domain::{AlarmKind, CloseReason, IntentRole, Price, Quantity, TradeStatus};
+
+use super::super::commands::{Close, Command, RefusalCode, Versioned};
+use super::super::plan::{Action, CancelCause};
+use super::super::specimen::decimal;
+use super::Stage;
+
+fn close(stage: &mut Stage) -> Result<(), RefusalCode> {
+    let (id, version) = (stage.trade().id(), stage.trade().wish.version);
+    let everything: (Option<Quantity>, Option<Price>) = (None, None);
+    let (quantity, limit) = everything;
+    stage.command(&Command::Close(id, Close { version, quantity, limit, at_open: false }))
+}
+
+fn protect(stage: &mut Stage) {
+    let (id, version) = (stage.trade().id(), stage.trade().wish.version);
+    stage.command(&Command::Protect(id, Versioned { version })).unwrap();
+}
+
+/// The bracket works, and the broker shows another position than the ledger.
+fn differing(position: i64) -> Stage {
+    let mut stage = Stage::protected(2);
+    stage.holds(position);
+    stage.passes(15, 2);
+    assert!(stage.trade().marks.quarantine.is_some());
+    assert_eq!(stage.done, [], "nobody has asked for anything");
+    stage
+}
+
+/// The bracket is cancelled, then so many are sold and nothing else is done.
+fn sells(stage: &mut Stage, contracts: u32) {
+    stage.passes(6, 2);
+    let [Action::Cancel(cancel), Action::Place(place)] = stage.done.as_slice() else { panic!("{:?}", stage.done) };
+    assert_eq!(cancel.why, CancelCause::ToClose);
+    assert_eq!((place.role, place.quantity.get()), (IntentRole::Close, contracts));
+}
+
+#[test]
+fn a_close_sells_what_the_ledger_has_of_a_larger_position() {
+    let mut stage = differing(3);
+    close(&mut stage).unwrap();
+    sells(&mut stage, 2);
+    stage.sold("5", 1);
+    stage.passes(45, 2);
+    assert_eq!(stage.trade().marks.close_reason, Some(CloseReason::Manual));
+    let alarm = stage.alarm(AlarmKind::NeedsPerson).expect("one is left, and nobody looks after it");
+    assert!(alarm.message.contains("holds 1"), "{}", alarm.message);
+}
+
+#[test]
+fn a_close_sells_what_is_there_of_a_smaller_position() {
+    let mut stage = differing(1);
+    close(&mut stage).unwrap();
+    sells(&mut stage, 1);
+    stage.sold("5", 0);
+    stage.passes(15, 2);
+    assert_eq!((stage.trade().marks.held, stage.done.len()), (1, 2), "where the other one is, nobody knows");
+    protect(&mut stage);
+    stage.passes(2, 2);
+    assert_eq!(stage.trade().marks.status, TradeStatus::Closed);
+    assert_eq!(super::super::pnl::realized(stage.trade(), blotter_shared::domain::Cash::ZERO), None);
+}
+
+#[test]
+fn a_close_of_a_position_that_is_not_shown_sells_it_when_it_is_back() {
+    let mut stage = differing(0);
+    close(&mut stage).unwrap();
+    stage.passes(30, 2);
+    assert_eq!((stage.trade().marks.status, stage.done.len()), (TradeStatus::Closing, 0));
+    stage.holds(2);
+    stage.passes(12, 2);
+    sells(&mut stage, 2);
+}
+
+#[test]
+fn a_person_who_accepts_that_it_is_gone_ends_the_trade() {
+    let mut stage = differing(0);
+    protect(&mut stage);
+    stage.passes(5, 2);
+    assert_eq!(stage.trade().marks.close_reason, Some(CloseReason::ExternalUnexplained));
+    assert!(matches!(stage.done.as_slice(), [Action::Cancel(_)]), "{:?}", stage.done);
+    assert_eq!(stage.book.alarms, []);
+    stage.holds(2);
+    stage.passes(4, 15);
+    assert!(stage.alarm(AlarmKind::NeedsPerson).is_none());
+    stage.passes(2, 15);
+    assert!(stage.alarm(AlarmKind::NeedsPerson).is_some(), "it was not gone: {:?}", stage.trade().marks.mismatch);
+}
+
+#[test]
+fn contracts_that_a_person_gives_to_somebody_else_disturb_nothing() {
+    let mut stage = differing(3);
+    protect(&mut stage);
+    stage.passes(10, 2);
+    assert!(stage.trade().marks.quarantine.is_none());
+    assert_eq!((stage.trade().marks.foreign, stage.trade().marks.held), (1, 2));
+    assert_eq!((stage.done.len(), stage.book.alarms.len()), (0, 0), "{:?} {:?}", stage.done, stage.book.alarms);
+    stage.holds(2);
+    stage.passes(10, 2);
+    assert_eq!(stage.trade().marks.foreign, 0, "they are gone");
+    stage.holds(3);
+    stage.passes(15, 2);
+    assert!(stage.trade().marks.quarantine.is_some(), "and others are not these");
+}
+
+#[test]
+fn a_close_that_came_before_the_quarantine_may_be_said_again() {
+    let mut stage = Stage::protected(2);
+    close(&mut stage).unwrap();
+    assert_eq!(close(&mut stage), Err(RefusalCode::AlreadyClosing));
+    stage.holds(1);
+    stage.trade_mut().marks.quarantine = None;
+    stage.passes(15, 2);
+    assert!(stage.trade().marks.quarantine.is_some());
+    stage.passes(1, 2);
+    close(&mut stage).unwrap();
+    stage.passes(1, 2);
+    assert_eq!(close(&mut stage), Err(RefusalCode::AlreadyClosing));
+}
+
+#[test]
+fn an_adopted_position_that_somebody_sells_ends_its_trade() {
+    let mut stage = Stage::holding(2);
+    let trade = stage.trade_mut();
+    trade.intents.clear();
+    trade.fills.clear();
+    (trade.marks.adopted, trade.marks.adopted_value) = (2, Some(decimal("10.00")));
+    stage.orders.clear();
+    stage.passes(4, 2);
+    assert!(matches!(stage.done.as_slice(), [Action::Place(_)]), "{:?}", stage.done);
+    stage.holds(0);
+    stage.passes(15, 2);
+    protect(&mut stage);
+    stage.passes(5, 2);
+    assert_eq!(stage.trade().marks.status, TradeStatus::Closed);
+    assert_eq!((stage.trade().marks.adopted, stage.trade().marks.outside), (2, 2));
+}

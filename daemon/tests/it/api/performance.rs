@@ -1,0 +1,94 @@
+//! Figures over the socket.
+
+use blotter_shared::domain::{BrokerMode, Cash};
+use blotter_shared::protocol::performance::{Breakdown, Performance, Period};
+use blotter_shared::protocol::trades::{Trade, TradeTotals};
+use rust_decimal::Decimal;
+use uuid::Uuid;
+
+use super::daemon::Daemon;
+use crate::support::{TestDb, insert_trade};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn performance_is_of_one_mode_and_follows_each_close() {
+    let db = TestDb::start().await;
+    let raw = db.admin().await;
+    let me = nix::unistd::User::from_uid(nix::unistd::getuid()).unwrap().unwrap().name;
+    let close = async |n: u128, mode: &str, pnl: i64| {
+        let id = Uuid::from_u128(n).to_string();
+        let mode = format!("'{mode}'");
+        let insert = insert_trade(&me, &id, &[("broker_mode", mode.as_str()), ("strategy", "'momentum'")]);
+        let sql = format!(
+            "{insert};
+             UPDATE paper_trades SET status = 'FILLED', held_qty = 5, protection = 'NAKED' WHERE id = '{id}';
+             UPDATE paper_trades SET status = 'CLOSED', held_qty = 0, protection = 'N/A', close_date = now(),
+                 close_reason = 'TP_HIT', realized_pnl = {pnl} WHERE id = '{id}'"
+        );
+        raw.batch_execute(&sql).await.unwrap();
+    };
+    let daemon = Daemon::start(&db.cluster.url(), |_| {}).await;
+    let mut client = daemon.client().await;
+    let nothing: Performance = client.get("/v1/performance").await.json();
+    assert_eq!((nothing.mode, nothing.period, nothing.by), (BrokerMode::Sandbox, Period::All, Breakdown::Strategy));
+    assert_eq!((nothing.figures.trades, nothing.figures.win_rate, nothing.best_strategy), (0, None, None));
+
+    close(1, "SANDBOX", 120).await;
+    close(2, "SANDBOX", -20).await;
+    close(3, "LIVE", 5000).await;
+    let some: Performance = client.get("/v1/performance?period=30d&by=ticker").await.json();
+    assert_eq!((some.figures.trades, some.figures.net), (2, Cash(100.into())), "real money is not play money");
+    assert_eq!((some.figures.win_rate, some.figures.profit_factor), (Some(50.into()), Some(6.into())));
+    assert_eq!((some.rows[0].bucket.as_str(), some.best_strategy.unwrap().strategy.as_str()), ("NVDA", "momentum"));
+    assert_eq!((some.drawdown.deepest, some.drawdown.deepest_pct), (Cash(20.into()), Some(Decimal::new(3906, 4))));
+    assert_eq!(some.equity.last().unwrap().net, Cash(100.into()));
+    let live: Performance = client.get("/v1/performance?mode=LIVE").await.json();
+    assert_eq!((live.figures.net, live.figures.profit_factor), (Cash(5000.into()), None));
+
+    close(4, "SANDBOX", -30).await;
+    let more: Performance = client.get("/v1/performance").await.json();
+    assert_eq!(more.figures.net, Cash(70.into()), "a close is in the next answer");
+    let totals: TradeTotals = client.get("/v1/trades/totals?mode=SANDBOX&outcome=loss").await.json();
+    assert_eq!((totals.rows, totals.losses, totals.net), (2, 2, Cash(Decimal::from(-50))));
+    for path in ["/v1/performance?period=5y", "/v1/performance?by=moon", "/v1/trades/totals?sort=pnl"] {
+        assert_eq!(client.get(path).await.problem().code.as_str(), "invalid", "{path}");
+    }
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_export_is_the_whole_list_in_pieces() {
+    let db = TestDb::start().await;
+    let raw = db.admin().await;
+    let me = nix::unistd::User::from_uid(nix::unistd::getuid()).unwrap().unwrap().name;
+    // More than two pages of an export. The guards' triggers are left out: they are not what is tested.
+    raw.batch_execute(&format!(
+        "BEGIN; SET LOCAL session_replication_role = replica;
+         INSERT INTO paper_trades (username, id, number, broker_mode, account_id, ticker, option_symbol, option_type, strike, expiry,
+             qty, desired, desired_qty, entry_date, status, close_date, close_reason, realized_pnl, strategy, created_at, updated_at)
+         SELECT '{me}', gen_random_uuid(), n, 'SANDBOX', 'VA1', 'NVDA', 'NVDA261218C' || lpad(n::text, 8, '0'), 'CALL', 150, '2026-12-18',
+             1, 'FLAT', 0, now() - interval '1 day', 'CLOSED', now() - n * interval '1 minute', 'TP_HIT', n, '=1+1', now(), now()
+           FROM generate_series(1, 4500) AS n;
+         INSERT INTO closed_trades (username, trade_id, number, broker_mode, ticker, option_symbol, option_type, expiry, strategy, verdict,
+             entered_at, closed_at, ended_as, pnl_e4)
+         SELECT username, id, number, broker_mode, ticker, option_symbol, option_type, expiry, strategy, '', entry_date, close_date,
+             close_reason, realized_pnl * 10000 FROM paper_trades;
+         COMMIT"
+    ))
+    .await
+    .unwrap();
+    let daemon = Daemon::start(&db.cluster.url(), |_| {}).await;
+    let mut client = daemon.client().await;
+    let csv = client.get("/v1/trades/export?sort=pnl&order=asc").await;
+    assert_eq!(csv.headers["content-type"], "text/csv; charset=utf-8; header=present");
+    let text = std::str::from_utf8(&csv.body).unwrap();
+    let lines: Vec<&str> = text.split_terminator("\r\n").collect();
+    assert_eq!(lines.len(), 4501);
+    assert!(lines[0].starts_with("number,id,") && lines[1].starts_with("1,") && lines[4500].starts_with("4500,"));
+    assert!(lines[1].ends_with(",\"'=1+1\""), "{}", lines[1]);
+    let json: Vec<Trade> = client.get("/v1/trades/export?format=json&q=%23123").await.json();
+    assert_eq!(json.len(), 1);
+    let open: Vec<Trade> = client.get("/v1/trades/export?format=json&status=open").await.json();
+    assert_eq!(open, []);
+    assert_eq!(client.get("/v1/trades/export?format=xls").await.problem().code.as_str(), "invalid");
+    daemon.stop().await.unwrap();
+}

@@ -1,0 +1,322 @@
+//! The sums of closed trades follow the trades, whatever happens to these; lists are sorted and added up.
+
+use blotter_daemon::analytics::{Dimension, Tally};
+use blotter_daemon::db::performance::{
+    Groups, performance_days, performance_is_stale, performance_refresh, performance_sums,
+};
+use blotter_daemon::db::trades::{trade_list, trade_totals};
+use blotter_shared::domain::{BrokerMode, Cash, Outcome};
+use blotter_shared::protocol::performance::Breakdown;
+use blotter_shared::protocol::trades::{Book, Order, Sort, TotalsQuery, Trade, TradeQuery};
+use chrono::NaiveDate;
+use rust_decimal::Decimal;
+use uuid::Uuid;
+
+use crate::support::{Raw, TestDb, insert_trade, user};
+
+/// A closed trade: when, with which result in dollars, and more columns.
+struct Closed<'a> {
+    at: String,
+    pnl: Option<i64>,
+    reason: &'static str,
+    more: &'a [(&'a str, &'a str)],
+}
+
+fn closed(n: u32, pnl: i64) -> Closed<'static> {
+    // Twelve hours apart, from New Year's Eve on: days, months and years begin in between.
+    let at = format!("(timestamptz '2025-12-30 03:00+00' + interval '{} hours')", n * 12);
+    Closed { at, pnl: Some(pnl), reason: "TP_HIT", more: &[] }
+}
+
+fn id(n: u32) -> String {
+    Uuid::from_u128(u128::from(n) + 1).to_string()
+}
+
+async fn put(raw: &Raw, n: u32, trade: &Closed<'_>) {
+    let id = id(n);
+    let strategy = ["'momentum'", "'reversal'", "NULL"][usize::try_from(n % 3).unwrap()];
+    let mut columns = vec![("strategy", strategy)];
+    columns.extend(trade.more);
+    let pnl = trade.pnl.map_or("NULL".to_owned(), |pnl| pnl.to_string());
+    let sql = format!(
+        "BEGIN; {};
+         UPDATE paper_trades SET status = 'FILLED', held_qty = 5, protection = 'NAKED' WHERE id = '{id}';
+         UPDATE paper_trades SET status = 'CLOSED', held_qty = 0, protection = 'N/A', close_date = {}, close_reason = '{}',
+             realized_pnl = {pnl}, realized_pnl_pct = {pnl} / 10.0, r_multiple = {pnl} / 100.0, hold_duration_h = {n} / 4.0,
+             fees = 1.30 WHERE id = '{id}';
+         COMMIT",
+        insert_trade("alice", &id, &columns),
+        trade.at,
+        trade.reason
+    );
+    raw.batch_execute(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+}
+
+async fn refresh(test: &TestDb) -> usize {
+    let mut days = 0;
+    loop {
+        let tx = test.db.user_tx(&user("alice")).await.unwrap();
+        let done = performance_refresh(&tx).await.unwrap();
+        tx.commit().await.unwrap();
+        days += done;
+        if done == 0 {
+            return days;
+        }
+    }
+}
+
+async fn sums(test: &TestDb, from: Option<&str>) -> Groups {
+    let tx = test.db.user_tx(&user("alice")).await.unwrap();
+    let from: Option<NaiveDate> = from.map(|day| day.parse().unwrap());
+    let wanted: Vec<Dimension> = Dimension::all().collect();
+    performance_sums(&tx, BrokerMode::Sim, from, &wanted).await.unwrap()
+}
+
+fn total(groups: &Groups) -> Tally {
+    groups.get(&("TOTAL".to_owned(), String::new())).cloned().unwrap_or_default()
+}
+
+#[tokio::test]
+async fn sums_are_those_of_the_trades_from_any_day_on() {
+    let test = TestDb::start().await;
+    let raw = test.admin().await;
+    let pnls: Vec<i64> = (0..70).map(|n| [250, -100, 0, -75, 30][n % 5]).collect();
+    for (n, pnl) in (0..).zip(&pnls) {
+        put(&raw, n, &closed(n, *pnl)).await;
+    }
+    assert_eq!(refresh(&test).await, 35, "two trades a day");
+    let all = sums(&test, None).await;
+    let expected: i64 = pnls.iter().sum();
+    assert_eq!((total(&all).net(), total(&all).trades()), (Decimal::from(expected), 70));
+    for breakdown in Breakdown::ALL {
+        let of = all.iter().filter(|((dimension, _), _)| dimension == breakdown.as_str()).map(|(_, tally)| tally);
+        let (net, trades) = of.fold((Decimal::ZERO, 0), |sum, tally| (sum.0 + tally.net(), sum.1 + tally.trades()));
+        assert_eq!((net, trades), (Decimal::from(expected), 70), "the groups of {breakdown} are all trades");
+    }
+    // From the first of a year, of a month, and from within.
+    for (from, left_out) in
+        [("2025-12-30", 0_usize), ("2026-01-01", 4), ("2026-01-02", 6), ("2026-01-31", 64), ("2026-02-01", 66)]
+    {
+        let from_there: i64 = pnls.iter().skip(left_out).sum();
+        let found = total(&sums(&test, Some(from)).await);
+        assert_eq!((found.net(), found.trades()), (from_there.into(), 70 - i64::try_from(left_out).unwrap()), "{from}");
+        let (mut net, mut peak, mut fall) = (0, 0, 0);
+        for pnl in pnls.iter().skip(left_out) {
+            net += pnl;
+            peak = peak.max(net);
+            fall = fall.max(peak - net);
+        }
+        assert_eq!((found.fall, found.peak), (fall.into(), peak.into()), "the path from {from}");
+    }
+    let tx = test.db.user_tx(&user("alice")).await.unwrap();
+    let days = performance_days(&tx, BrokerMode::Sim, None).await.unwrap();
+    assert_eq!(days.len(), 35);
+    assert_eq!(days.iter().map(|day| day.net.0).sum::<Decimal>(), Decimal::from(expected));
+    let other = test.db.user_tx(&user("bob")).await.unwrap();
+    assert!(performance_days(&other, BrokerMode::Sim, None).await.unwrap().is_empty());
+    assert!(performance_days(&tx, BrokerMode::Live, None).await.unwrap().is_empty(), "play money is not real money");
+}
+
+#[tokio::test]
+async fn what_changes_afterwards_is_counted_again() {
+    let test = TestDb::start().await;
+    let raw = test.admin().await;
+    put(&raw, 0, &closed(0, 100)).await;
+    put(&raw, 1, &Closed { pnl: None, ..closed(1, 0) }).await;
+    put(&raw, 2, &Closed { reason: "SANDBOX_RESET", ..closed(2, 999) }).await;
+    assert_eq!(refresh(&test).await, 2);
+    let before = total(&sums(&test, None).await);
+    assert_eq!(
+        (before.trades(), before.unknown, before.net()),
+        (1, 2, Decimal::from(100)),
+        "a wiped account is no result"
+    );
+    let is_stale = async || performance_is_stale(&test.db.user_tx(&user("alice")).await.unwrap()).await.unwrap();
+    assert!(!is_stale().await);
+
+    // A price that was missing is reported late.
+    raw.batch_execute(&format!("UPDATE paper_trades SET realized_pnl = -40 WHERE id = '{}'", id(1))).await.unwrap();
+    assert!(is_stale().await);
+    assert_eq!(refresh(&test).await, 1);
+    assert_eq!(total(&sums(&test, None).await).net(), Decimal::from(60));
+
+    // What the forensic job finds concerns no sum.
+    raw.batch_execute(&format!("UPDATE paper_trades SET target_mfe_pct = 3 WHERE id = '{}'", id(1))).await.unwrap();
+    assert!(!is_stale().await);
+
+    // A late fill opens a trade again: it has no result any more.
+    raw.begin("blotter_app", "alice").await;
+    raw.batch_execute(&format!("SELECT trade_reopen('{}', 5, now()); COMMIT", id(0))).await.unwrap();
+    assert_eq!(refresh(&test).await, 1);
+    let after = total(&sums(&test, None).await);
+    assert_eq!((after.trades(), after.ended, after.net()), (1, 2, Decimal::from(-40)));
+}
+
+#[tokio::test]
+async fn a_close_that_is_not_committed_yet_is_not_lost() {
+    let test = TestDb::start().await;
+    let (raw, other) = (test.admin().await, test.admin().await);
+    put(&raw, 0, &closed(0, 100)).await;
+    put(&raw, 1, &Closed { pnl: None, ..closed(1, 0) }).await;
+    refresh(&test).await;
+    put(&raw, 2, &Closed { at: closed(0, 0).at, ..closed(2, 10) }).await;
+    // Of the same day, still under way while the sums are brought up to date.
+    other
+        .batch_execute(&format!("BEGIN; UPDATE paper_trades SET realized_pnl = 7 WHERE id = '{}'", id(1)))
+        .await
+        .unwrap();
+    assert_eq!(refresh(&test).await, 1);
+    assert_eq!(total(&sums(&test, None).await).net(), Decimal::from(110));
+    other.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(refresh(&test).await, 1);
+    assert_eq!(total(&sums(&test, None).await).net(), Decimal::from(117));
+}
+
+#[tokio::test]
+async fn two_looks_at_once_leave_one_truth() {
+    let test = TestDb::start().await;
+    let raw = test.admin().await;
+    for n in 0..40 {
+        put(&raw, n, &closed(n, 10)).await;
+    }
+    futures_util::future::join_all((0..6).map(|_| refresh(&test))).await;
+    let all = sums(&test, None).await;
+    assert_eq!((total(&all).trades(), total(&all).net()), (40, Decimal::from(400)));
+    assert_eq!(raw.count("SELECT count(*) FROM performance_stale").await, 0);
+}
+
+/// What a row is sorted by, as this test sees it.
+fn key(sort: Sort, trade: &Trade) -> (Option<Decimal>, String) {
+    let close = trade.close.as_ref().unwrap();
+    let number = |value: Option<Decimal>| (value, String::new());
+    match sort {
+        Sort::Closed => number(Some(close.at.timestamp_micros().into())),
+        Sort::Symbol => (None, trade.option_symbol.clone()),
+        Sort::Pnl => number(close.realized_pnl.map(|cash| cash.0)),
+        Sort::PnlPct => number(close.realized_pnl_pct),
+        Sort::R | Sort::Held => number(close.r_multiple),
+        Sort::Reason => (None, close.reason.map_or(trade.status.as_str(), |reason| reason.as_str()).to_owned()),
+        Sort::Strategy => (None, trade.strategy.clone().unwrap_or_default()),
+    }
+}
+
+#[tokio::test]
+async fn every_order_is_paged_without_a_gap_or_a_double() {
+    let test = TestDb::start().await;
+    let raw = test.admin().await;
+    for n in 0..23_u32 {
+        let pnl = (n % 4 != 0).then_some(i64::from(n % 5) * 50 - 100);
+        let reason = ["TP_HIT", "SL_HIT", "EXPIRED"][usize::try_from(n % 3).unwrap()];
+        let mode = if n == 7 { "'LIVE'" } else { "'SIM'" };
+        put(&raw, n, &Closed { pnl, reason, more: &[("broker_mode", mode)], ..closed(n / 2, 0) }).await;
+    }
+    let tx = test.db.user_tx(&user("alice")).await.unwrap();
+    for (sort, order, mode, limit) in Sort::ALL.iter().flat_map(|sort| {
+        Order::ALL.iter().flat_map(move |order| {
+            [(Some(BrokerMode::Sim), 4), (None, 7)].map(|(mode, limit)| (*sort, *order, mode, limit))
+        })
+    }) {
+        let mut query = TradeQuery {
+            status: Some(Book::Closed),
+            sort: Some(sort),
+            order: Some(order),
+            mode,
+            limit: Some(limit),
+            ..TradeQuery::default()
+        };
+        let mut seen: Vec<Trade> = Vec::new();
+        loop {
+            let page = trade_list(&tx, &query).await.unwrap();
+            seen.extend(page.items);
+            let Some(cursor) = page.next_cursor else { break };
+            query.cursor = Some(cursor);
+        }
+        let what = format!("{sort} {order} {mode:?}");
+        assert_eq!(seen.len(), if mode.is_some() { 22 } else { 23 }, "{what}");
+        assert_eq!(
+            seen.iter().map(|trade| trade.id).collect::<std::collections::BTreeSet<_>>().len(),
+            seen.len(),
+            "{what}"
+        );
+        // Hours held are not on the page of a list: the order of `held` is that of the numbers here.
+        if sort != Sort::Held {
+            let keys: Vec<_> = seen.iter().map(|trade| key(sort, trade)).collect();
+            let sorted = |a: &(Option<Decimal>, String), b: &(Option<Decimal>, String)| {
+                if order == Order::Descending { a >= b } else { a <= b }
+            };
+            assert!(keys.windows(2).all(|pair| sorted(&pair[0], &pair[1])), "{what}: {keys:?}");
+        }
+        // A cursor belongs to its order.
+        let other = TradeQuery {
+            order: Some(if order == Order::Ascending { Order::Descending } else { Order::Ascending }),
+            ..query
+        };
+        assert!(other.cursor.is_none() || trade_list(&tx, &other).await.is_err(), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_deep_page_reads_an_index_and_no_more() {
+    let test = TestDb::start().await;
+    let raw = test.admin().await;
+    for n in 0..3 {
+        put(&raw, n, &closed(n, 10)).await;
+    }
+    // As the daemon asks: with row level security, through a role that owns nothing.
+    raw.batch_execute("SET enable_seqscan = off; SET enable_sort = off; SET enable_bitmapscan = off").await.unwrap();
+    raw.begin("blotter_app", "alice").await;
+    for (key, value) in [
+        ("closed_at", "now()"),
+        ("option_symbol", "'N'"),
+        ("pnl_key", "5::bigint"),
+        ("r_key", "5::bigint"),
+        ("ended_as", "'N'"),
+        ("strategy", "'N'"),
+    ] {
+        let sql = format!(
+            "EXPLAIN SELECT trade_id FROM closed_trades WHERE username = 'alice' AND broker_mode = 'SIM'
+                AND ({key}, trade_id) < ({value}, '01940000-0000-7000-8000-000000000001'::uuid) ORDER BY {key} DESC, trade_id DESC LIMIT 50"
+        );
+        let plan: Vec<String> = raw.query(&sql, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
+        let plan = plan.join("\n");
+        let condition = plan.lines().find(|line| line.contains("Index Cond")).unwrap_or_default();
+        assert!(condition.contains("ROW(") && !plan.contains("Sort"), "{key} is not a range of an index:\n{plan}");
+    }
+}
+
+#[tokio::test]
+async fn totals_are_those_of_the_rows_that_a_filter_finds() {
+    let test = TestDb::start().await;
+    let raw = test.admin().await;
+    for n in 0..20_u32 {
+        let pnl = (n % 6 != 0).then_some([120, -80, 0][usize::try_from(n % 3).unwrap()]);
+        let reason = ["TP_HIT", "EXPIRED", "SL_HIT"][usize::try_from(n % 3).unwrap()];
+        put(&raw, n, &Closed { pnl, reason, ..closed(n, 0) }).await;
+    }
+    refresh(&test).await;
+    let tx = test.db.user_tx(&user("alice")).await.unwrap();
+    for outcome in [None, Some(Outcome::Win), Some(Outcome::Loss), Some(Outcome::Expired)] {
+        for (q, mode) in
+            [(None, None), (Some("moment"), None), (None, Some(BrokerMode::Sim)), (Some("#3"), Some(BrokerMode::Sim))]
+        {
+            let q = q.map(str::to_owned);
+            let list = TradeQuery {
+                status: Some(Book::Closed),
+                outcome,
+                q: q.clone(),
+                mode,
+                limit: Some(500),
+                ..TradeQuery::default()
+            };
+            let rows = trade_list(&tx, &list).await.unwrap().items;
+            let results: Vec<Cash> = rows.iter().filter_map(|trade| trade.close.as_ref()?.realized_pnl).collect();
+            let totals = trade_totals(&tx, &TotalsQuery { outcome, q, mode }).await.unwrap();
+            let count =
+                |wanted: fn(&Cash) -> bool| u64::try_from(results.iter().filter(|cash| wanted(cash)).count()).unwrap();
+            let expected = (u64::try_from(rows.len()).unwrap(), u64::try_from(results.len()).unwrap());
+            assert_eq!((totals.rows, totals.trades), expected, "{list:?}");
+            assert_eq!((totals.wins, totals.losses), (count(|c| c.0 > Decimal::ZERO), count(|c| c.0 < Decimal::ZERO)));
+            assert_eq!(totals.net, results.iter().fold(Cash::ZERO, |sum, cash| sum + *cash));
+        }
+    }
+}

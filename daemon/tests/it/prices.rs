@@ -1,0 +1,6 @@
+//! Prices, from the broker's and ORATS' answers to rows, charts and screens.
+
+mod bad_input;
+mod recorded;
+pub(crate) mod rig;
+mod screens;

@@ -1,0 +1,146 @@
+//! What is heard, and when: a sound for each end of a trade, one for a position that lost its stop, and
+//! one for an alarm that repeats until somebody has seen it. Whatever is heard is also said on the screen.
+//!
+//! Nothing is heard for what is merely loaded: only for what happens while this client looks on.
+
+use std::time::Duration;
+
+use blotter_shared::domain::{CloseReason, Severity};
+use blotter_shared::protocol::alarms::Alarm;
+use blotter_shared::protocol::trades::Trade;
+
+use crate::effect::Effect;
+use crate::figures::{Cover, cover};
+use crate::format;
+use crate::model::Model;
+use crate::overlays::notices::Level;
+use crate::sound::Sound;
+use crate::widgets::text;
+
+/// Between two rings of an alarm that nobody has seen.
+pub const REPEAT: Duration = Duration::from_secs(30);
+/// Two sounds in this time are one: a bracket that fails raises an alarm in the same breath.
+const BREATH: Duration = Duration::from_secs(1);
+
+/// What was heard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Heard {
+    last: Option<Duration>,
+    /// When an alarm that nobody has seen is heard again.
+    pub repeat_at: Option<Duration>,
+}
+
+/// Whether a sound may break the quiet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Weight {
+    News,
+    MoneyAtRisk,
+}
+
+/// A trade that is on the screen has changed.
+pub(super) fn trade_changed(model: &mut Model, was: Option<&Trade>, now: &Trade) -> Vec<Effect> {
+    let Some(was) = was else { return vec![] };
+    if now.status.is_terminal() && !was.status.is_terminal() {
+        return trade_ended(model, now);
+    }
+    if is_bare(now) && !is_bare(was) {
+        let words = format!("{} has no stop that is known to work", name(now));
+        model.notices.say(model.now, Level::Warn, words.clone());
+        return ring(model, Sound::Loss, words, Weight::MoneyAtRisk);
+    }
+    vec![]
+}
+
+fn is_bare(trade: &Trade) -> bool {
+    match cover(trade) {
+        Cover::NoStop | Cover::Unverified => true,
+        Cover::Nothing | Cover::Stop => false,
+    }
+}
+
+fn trade_ended(model: &mut Model, trade: &Trade) -> Vec<Effect> {
+    let Some(reason) = trade.close.as_ref().and_then(|close| close.reason) else {
+        // It ended without a position: nothing was won or lost.
+        model.notices.say(model.now, Level::Info, format!("{} is {}", name(trade), trade.status));
+        return vec![];
+    };
+    let (sound, level, what) = match reason {
+        CloseReason::TargetHit => (Sound::Profit, Level::Info, "target hit"),
+        CloseReason::StopHit => (Sound::Loss, Level::Info, "stop hit"),
+        CloseReason::Manual => (Sound::Pop, Level::Info, "closed"),
+        CloseReason::Expired => (Sound::Pop, Level::Info, "expired"),
+        CloseReason::ExpiredUnconfirmed => (Sound::Pop, Level::Warn, "expired, not confirmed"),
+        CloseReason::Exercised => (Sound::Pop, Level::Warn, "exercised"),
+        CloseReason::External => (Sound::Pop, Level::Warn, "closed by somebody else"),
+        CloseReason::ExternalUnexplained => (Sound::Loss, Level::Warn, "is gone, and nothing explains it"),
+        CloseReason::Emergency => (Sound::Loss, Level::Warn, "closed because it could not be protected"),
+        CloseReason::SandboxReset => (Sound::Pop, Level::Warn, "is gone: the sandbox was wiped"),
+    };
+    let result = trade.close.as_ref().and_then(|close| close.realized_pnl);
+    let result = result.map_or_else(String::new, |cash| format!("  {}", format::trend(cash.0)));
+    let words = format!("{} {what}{result}", name(trade));
+    model.notices.say(model.now, level, words.clone());
+    ring(model, sound, words, Weight::News)
+}
+
+fn name(trade: &Trade) -> String {
+    let contract = &trade.contract;
+    format!(
+        "{} {} {} ×{}",
+        text::clean(&trade.ticker),
+        contract.strike.normalize(),
+        contract.option_type.letter(),
+        trade.qty
+    )
+}
+
+/// An alarm came, or changed.
+pub(super) fn alarm_came(model: &mut Model, is_new: bool, alarm: &Alarm) -> Vec<Effect> {
+    if !is_new || alarm.cleared_at.is_some() || alarm.acked_at.is_some() {
+        return vec![];
+    }
+    let level = match alarm.severity {
+        Severity::Notice => Level::Info,
+        Severity::Warning | Severity::Page => Level::Warn,
+    };
+    model.notices.say(model.now, level, alarm.message.clone());
+    match alarm.severity {
+        Severity::Notice => vec![],
+        Severity::Warning => ring(model, Sound::Loss, alarm.message.clone(), Weight::News),
+        Severity::Page => ring(model, Sound::Loss, alarm.message.clone(), Weight::MoneyAtRisk),
+    }
+}
+
+/// Rings again for what nobody has seen, and stops once somebody has.
+pub(super) fn on_time(model: &mut Model) -> Vec<Effect> {
+    let unseen = |alarm: &&Alarm| alarm.severity == Severity::Page && alarm.acked_at.is_none();
+    let Some(message) = model.data.alarms.iter().find(unseen).map(|alarm| alarm.message.clone()) else {
+        model.heard.repeat_at = None;
+        return vec![];
+    };
+    let now = model.now.since_start;
+    match model.heard.repeat_at {
+        Some(at) if now < at => vec![],
+        None => {
+            model.heard.repeat_at = Some(now + REPEAT);
+            vec![]
+        }
+        Some(_) => {
+            model.heard.repeat_at = Some(now + REPEAT);
+            ring(model, Sound::Loss, message, Weight::MoneyAtRisk)
+        }
+    }
+}
+
+fn ring(model: &mut Model, sound: Sound, text: String, weight: Weight) -> Vec<Effect> {
+    let is_quiet = model.surroundings.quiet.is_some_and(|quiet| quiet.holds(model.now.wall));
+    if is_quiet && weight == Weight::News {
+        return vec![];
+    }
+    let now = model.now.since_start;
+    if model.heard.last.is_some_and(|last| now < last + BREATH) {
+        return vec![];
+    }
+    model.heard.last = Some(now);
+    vec![Effect::Ring { sound, text }]
+}
