@@ -74,6 +74,14 @@ classes! {
     StoreSlow = "store-slow",
     /// The wall clock of a daemon jumps.
     ClockJump = "clock-jump",
+    /// Not a fault: what came to the worlds later, so that older seeds stay the worlds they were.
+    Manner = "manner",
+    /// For seconds every read comes from a copy that has stayed behind.
+    Spell = "spell",
+    /// No read is answered for a minute, and then they come from such a copy.
+    Outage = "outage",
+    /// An execution that is reported after the cancel of the rest.
+    LateFill = "late-fill",
 }
 
 /// One fault that happened: its class and the how-manieth use of that class it was.

@@ -24,9 +24,16 @@ pub(super) fn account(book: &mut Book, snapshot: &Snapshot, context: &Context<'_
     let as_new = snapshot.equity == Some(book.starting_equity);
     if !(knows_something && empty && as_new) {
         book.account.wiped_reads = 0;
+        book.account.wiped_at = None;
+        return;
+    }
+    // Reads that follow each other at once may come from the same copy that has stayed behind.
+    let gap = context.timing.absent_gap.as_secs_f64();
+    if book.account.wiped_at.is_some_and(|at| (0.0..gap).contains(&since(at, context.now))) {
         return;
     }
     book.account.wiped_reads += 1;
+    book.account.wiped_at = Some(context.now);
     if book.account.wiped_reads < WIPE_READS {
         return;
     }
@@ -34,15 +41,22 @@ pub(super) fn account(book: &mut Book, snapshot: &Snapshot, context: &Context<'_
     match book.mode {
         BrokerMode::Live => book.account.halted = Some("the account is empty although it should not be".to_owned()),
         BrokerMode::Sim | BrokerMode::Sandbox => {
-            for trade in book.trades.values_mut().filter(|trade| !trade.is_ended()) {
-                reset(trade, context);
+            for trade in book.trades.values_mut().filter(|trade| !trade.is_ended() && !is_young(trade, context)) {
+                reset(trade);
             }
         }
     }
 }
 
+/// Something was sent so lately that no list need show it: it may have come after the wipe.
+fn is_young(trade: &Trade, context: &Context<'_>) -> bool {
+    let wait = (context.timing.delivery + context.timing.settle).as_secs_f64();
+    let live = trade.intents.iter().filter(|intent| intent.order().is_some() && intent.is_live());
+    live.filter_map(|intent| intent.sent_at).any(|at| since(at, context.now) < wait)
+}
+
 /// The sandbox forgot everything: nothing of this trade exists any more.
-fn reset(trade: &mut Trade, _context: &Context<'_>) {
+fn reset(trade: &mut Trade) {
     for intent in trade.intents.iter_mut().filter(|intent| intent.order().is_some() && intent.is_live()) {
         intent.state = match intent.state {
             IntentState::Prepared => IntentState::Void,
@@ -69,7 +83,7 @@ fn reset(trade: &mut Trade, _context: &Context<'_>) {
 pub(super) fn position(trade: &mut Trade, snapshot: &Snapshot, ground: Ground, context: &Context<'_>) {
     let position = snapshot.position(&trade.spec.symbol);
     if ground.stable {
-        release(trade, position);
+        release(trade, position, context);
     }
     if position == derive::held(trade) {
         trade.marks.mismatch = None;
@@ -109,9 +123,12 @@ pub(super) fn give_back(trade: &mut Trade) {
     }
 }
 
-/// A person has accepted what this cut shows: the difference is booked, the quarantine ends.
-fn release(trade: &mut Trade, position: i64) {
-    let accepted = trade.wish.accepts == Some(position);
+/// A person has accepted what this cut shows: the difference is booked, the quarantine ends. The
+/// person has seen one read; the broker must have shown it as often as any position that differs.
+fn release(trade: &mut Trade, position: i64, context: &Context<'_>) {
+    let known = trade.marks.mismatch.filter(|known| known.position == position);
+    let sure = position == derive::held(trade) || known.is_some_and(|known| is_believed(&known, context));
+    let accepted = sure && trade.wish.accepts == Some(position);
     let since = trade.wish.since;
     if accepted && trade.marks.quarantine.as_ref().is_some_and(|quarantine| quarantine.at < since) {
         let missing = derive::held(trade) - position;
