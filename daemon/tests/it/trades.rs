@@ -3,7 +3,5 @@
 mod daemon;
 mod kills;
 mod lifecycle;
-mod process;
 mod rig;
 mod stored;
-mod tap;

@@ -59,6 +59,7 @@ impl Sim {
                 asleep: None,
                 called: false,
                 skew: 0,
+                skew_unseen: 0,
                 disturbed_at: 0,
                 stands: None,
                 read_at: 0,
@@ -100,6 +101,7 @@ impl Sim {
             }
             process.life += 1;
             process.alive = true;
+            process.skew_unseen = process.skew;
             let life = process.life;
             world.note(|| format!("D{daemon} starts, life {life}"));
             life

@@ -84,6 +84,8 @@ pub struct Process {
     pub called: bool,
     /// Milliseconds by which its wall clock is off.
     pub skew: i64,
+    /// As it was when this life began: a jump that it has not seen.
+    pub skew_unseen: i64,
     /// Until then it is gone, stands still, or its database fails.
     pub disturbed_at: Millis,
     /// The call in which it stands still.

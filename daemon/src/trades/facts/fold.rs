@@ -125,12 +125,14 @@ fn is_credible(book: &Book, shown: &BTreeSet<OrderId>, context: &Context<'_>) ->
     if !context.rules.has(Rule::SilenceIsNoEvidence) {
         return true;
     }
+    // What an earlier day's list shows is not missing in today's, whatever the clock said then.
+    let past: BTreeSet<OrderId> = context.history.values().flatten().map(|order| order.id).collect();
     let intents = book.trades.values().flat_map(|trade| &trade.intents);
     intents.filter(|intent| intent.missing_reads < context.timing.missing_reads).all(|intent| {
         let today = intent.sent_on == Some(context.session.date);
         let listed = intent.state == IntentState::Working || (today && ended_in_the_list(intent.state));
         let expected = listed && intent.order().is_some();
-        !expected || intent.broker_id.is_none_or(|id| shown.contains(&id))
+        !expected || intent.broker_id.is_none_or(|id| shown.contains(&id) || past.contains(&id))
     })
 }
 

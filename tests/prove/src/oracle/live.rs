@@ -7,7 +7,7 @@ use blotter_daemon::trades::timing::Timing;
 use blotter_shared::domain::IntentState;
 
 use crate::store::LeaseRow;
-use crate::world::{Millis, World};
+use crate::world::{Millis, Process, World};
 
 /// Seconds of calm after which nothing is in doubt any more (L1).
 const DOUBT: u64 = 120;
@@ -49,14 +49,33 @@ pub(super) fn vacancy(world: &mut World) {
 }
 
 /// Somebody is up whose database answers: what nobody could see, nobody could tell.
-pub(super) fn is_watched(world: &World) -> bool {
-    world.processes.iter().any(|process| process.alive && process.disturbed_at <= world.now)
+fn is_watched(world: &World) -> bool {
+    up(world).next().is_some()
+}
+
+/// As above, and the market is open by a clock that was wrong before this life began at the most.
+pub(super) fn knows_the_market_is_open(world: &World) -> bool {
+    up(world).any(|process| {
+        let clock = world.wall() + chrono::Duration::milliseconds(process.skew_unseen);
+        crate::ports::session(world, clock).open
+    })
+}
+
+fn up(world: &World) -> impl Iterator<Item = &Process> {
+    world.processes.iter().filter(|process| process.alive && process.disturbed_at <= world.now)
+}
+
+/// Milliseconds by which the clocks of the daemons differ.
+fn apart(world: &World) -> u64 {
+    let skews = || world.processes.iter().map(|process| process.skew);
+    skews().max().unwrap_or(0).abs_diff(skews().min().unwrap_or(0))
 }
 
 /// L1 and L2, every second once the faults are off.
 pub(super) fn after(world: &mut World, calm_since: u64) {
     let calm_for = world.second().saturating_sub(calm_since);
-    if calm_for > DOUBT {
+    // What one clock has dated the other lets grow old.
+    if calm_for > DOUBT + apart(world) / 1000 {
         doubts(world, calm_for);
     }
     if world.broker.open {
@@ -77,13 +96,14 @@ fn doubts(world: &mut World, calm_for: u64) {
 }
 
 fn unsettled(world: &mut World) {
+    let longest = UNSETTLED + apart(world) / 1000;
     let trades: Vec<Trade> = world.store.book.trades.values().cloned().collect();
     for trade in &trades {
         let what = super::rest::unsettled(world, trade);
         let seconds = world.oracle.unsettled.entry(trade.id()).or_insert(0);
         *seconds = if what.is_some() { *seconds + 1 } else { 0 };
-        if let Some(what) = what.filter(|_| *seconds > UNSETTLED) {
-            world.oracle.fail(format!("L2 {what} for {UNSETTLED} s of calm"));
+        if let Some(what) = what.filter(|_| *seconds > longest) {
+            world.oracle.fail(format!("L2 {what} for {longest} s of calm"));
         }
     }
 }

@@ -63,6 +63,8 @@ impl Oracle {
 const BARE: u64 = 60;
 /// The longest pass, and a little.
 const PASS: u64 = 25;
+/// A cut is read at least this often by a daemon that is not blind.
+const PASS_AND_PAUSE: i64 = 20;
 /// After a sale by somebody else nobody can exclude a race for so long.
 const RACE: u64 = 30;
 /// A pass that read before the sale sends after it, and the request takes its longest.
@@ -124,9 +126,10 @@ fn bare(world: &mut World, at: usize) {
     let by_choice = owner.is_none_or(|trade| trade.wish.stop.is_none() && !trade.wish.is_flat());
     let id = owner.map(Trade::id);
     let told = world.store.book.alarms.iter().any(|alarm| alarm.trade == id && tells(alarm.kind));
-    // What comes of an order that was proven absent can be known once a read answers again.
-    let reads = world.processes.iter().any(|process| process.read_at + PASS > world.second());
-    let watched = live::is_watched(world) && (reads || owner.is_none_or(|trade| !trade.is_ended()));
+    // What comes of an order that was proven absent can be known once a whole cut is read again.
+    let seen = world.store.book.account.seen_at;
+    let reads = seen.is_some_and(|seen| (world.wall() - seen).num_seconds() < PASS_AND_PAUSE);
+    let watched = live::knows_the_market_is_open(world) && (reads || owner.is_none_or(|trade| !trade.is_ended()));
     let seconds = world.oracle.bare.entry(at).or_insert(0);
     *seconds = if exposed && !by_choice && !told { *seconds + u64::from(watched) } else { 0 };
     if *seconds > BARE {
