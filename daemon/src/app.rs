@@ -159,6 +159,7 @@ impl Parts {
             calendar,
             force,
             holder: runtime::holder(&clock),
+            time_scale: config.broker.time_scale,
         };
         engines.spawn(Engines::new(parts).run(stop.clone()));
         let api = Api { db, accounts, hub, health, market, metrics, clock, limits: config.limits, policy, stop };

@@ -139,6 +139,9 @@ sections! {
         allow_live: bool = false, Flag;
         /// Where the simulator listens, so that SIM accounts can be opened.
         sim_url: Option<String> = None, maybe(LocalAddress, "http://127.0.0.1:7300/v1");
+        /// Waits of the trade engine for what does not come are so many times as short, for SIM accounts
+        /// alone. For tests against the simulator, which delivers at once.
+        time_scale: u32 = 1, Whole(1..=50);
     }
 
     /// The trading day.

@@ -3,5 +3,7 @@
 mod daemon;
 mod kills;
 mod lifecycle;
+mod process;
 mod rig;
 mod stored;
+mod tap;

@@ -100,12 +100,17 @@ fn transact<T: Send + 'static>(
     let mut delay = world.streams.between(Class::Delays, 1, 8);
     if let Some(size) = world.streams.strikes(Class::StoreSlow) {
         delay += 500 + size % 5000;
+        world.disturb(daemon, delay);
     }
     if world.streams.strikes(Class::StoreDown).is_some() {
+        world.disturb(daemon, delay + 5000);
         world.reply(daemon, call, delay, failed);
         return;
     }
     let lost = world.streams.strikes(Class::CommitLost).is_some();
+    if lost {
+        world.disturb(daemon, delay + 5000);
+    }
     let life = world.processes.get(daemon).map_or(0, |process| process.life);
     world.later(delay, move |world| {
         // A process that is gone has no connection either.
@@ -261,7 +266,7 @@ fn read<T: Send + 'static>(
     }
     let unavailable = |why: &str| Err::<T, ReadFailure>(ReadFailure::Unavailable(why.to_owned()));
     world.reply(daemon, call, CALL, unavailable("no answer in time"));
-    if world.streams.strikes(Class::Gateway).is_some() {
+    if world.now < world.outage_until || world.streams.strikes(Class::Gateway).is_some() {
         world.reply(daemon, call, 300, unavailable("502"));
         return;
     }
@@ -301,6 +306,9 @@ fn write(
         return;
     }
     let answered = world.streams.strikes(Class::AnswerLost).is_none();
+    if let Some(size) = world.streams.strikes(Class::Outage).filter(|_| !answered) {
+        outage(world, 40 + size % 40);
+    }
     let mut there = world.streams.between(Class::Delays, 20, 120);
     if let Some(size) = world.streams.strikes(Class::RequestLate) {
         there = CALL + size % 21_500;
@@ -319,6 +327,15 @@ fn write(
             world.reply(daemon, call, back, outcome);
         }
     });
+}
+
+/// The broker takes a request and is gone; when it is back, it shows for seconds what was before.
+fn outage(world: &mut World, seconds: u64) {
+    world.outage_until = world.now + seconds * 1000;
+    let back = world.second() + seconds;
+    world.note(|| format!("no read is answered until second {back}"));
+    world.oracle.count("outage");
+    crate::sim::spell(world, back);
 }
 
 fn refusal(deny: &Deny) -> Refusal {
@@ -368,6 +385,10 @@ impl BrokerPort for Port {
     fn positions(&self) -> impl Future<Output = Result<Vec<Position>, ReadFailure>> + Send {
         self.call(move |world, daemon, call| {
             read(world, daemon, call, move |world, age| {
+                let of = world.broker.second_seen(world.second(), age);
+                if let Some(process) = world.processes.get_mut(daemon) {
+                    process.read_at = of;
+                }
                 if world.streams.strikes(Class::EmptyList).is_some() || positions_gone(world) {
                     return Vec::new();
                 }
@@ -414,7 +435,11 @@ impl BrokerPort for Port {
             crate::oracle::sent(world, daemon, &order);
             let denies_later = world.streams.chance(Class::Setup, 500);
             let refused_later = world.streams.strikes(Class::AsyncReject).is_some();
-            write(world, daemon, call, move |world| arrive(world, &order, denies_later, refused_later));
+            let read_at = world.processes.get(daemon).map_or(0, |process| process.read_at);
+            let tag = order.tag.clone();
+            let (symbol, quantity, shape) = (usize::MAX, order.quantity.get(), order.shape);
+            let new = NewOrder { tag, symbol, quantity, shape, denies_later, refused_later, read_at };
+            write(world, daemon, call, move |world| arrive(world, order.symbol.as_str(), new));
         })
     }
 
@@ -459,17 +484,28 @@ fn is_unwell(world: &mut World) -> bool {
     world.now < world.unwell_until
 }
 
-fn arrive(world: &mut World, order: &Placement, denies_later: bool, refused_later: bool) -> Result<i64, Deny> {
-    let contracts = world.broker.contracts.iter();
-    let symbol = contracts.into_iter().position(|contract| contract.symbol == order.symbol.as_str());
+fn arrive(world: &mut World, symbol: &str, new: NewOrder) -> Result<i64, Deny> {
+    let symbol = world.broker.contracts.iter().position(|contract| contract.symbol == symbol);
     let symbol = symbol.ok_or(Deny::Other("no such contract"))?;
-    if order.shape.is_sell() && is_unwell(world) {
+    if new.shape.is_sell() && is_unwell(world) {
         return Err(Deny::Unavailable);
     }
     let now = world.second();
-    let quantity = order.quantity.get();
-    let new = NewOrder { tag: order.tag.clone(), symbol, quantity, shape: order.shape, denies_later, refused_later };
-    let id = world.broker.place(new, now)?;
+    let (tag, refused_later) = (new.tag.clone(), new.refused_later);
+    let new = NewOrder { symbol, denies_later: new.denies_later && world.mirror.is_none(), ..new };
+    let answer = world.broker.place(new.clone(), now);
+    if let Some(mut mirror) = world.mirror.take() {
+        let name = world.broker.contracts.get(symbol).map_or("", |contract| contract.symbol.as_str());
+        let differs = mirror.place(name, &new, &answer, world.now);
+        world.oracle.violations.extend(differs.map(|what| format!("B1 {what}")));
+        world.mirror = Some(mirror);
+        let id = answer?;
+        world.broker.settle(id, now);
+        crate::market::arrived(world, id);
+        world.oracle.arrived(&tag);
+        return Ok(id);
+    }
+    let id = answer?;
     let fate = if refused_later || world.broker.order(id).is_some_and(|order| order.doomed) {
         Fate::Refused { after: world.streams.between(Class::Delays, 500, 4000) }
     } else {
@@ -481,7 +517,7 @@ fn arrive(world: &mut World, order: &Placement, denies_later: bool, refused_late
         world.later(after + 1_000 + size % 30_000, move |world| leg_dies(world, id, size));
     }
     world.later(after, move |world| world.broker.settle(id, world.second()));
-    world.oracle.arrived(&order.tag);
+    world.oracle.arrived(&tag);
     Ok(id)
 }
 
@@ -503,20 +539,43 @@ fn leg_dies(world: &mut World, id: i64, how: u64) {
 
 fn cancel(world: &mut World, id: i64) -> Result<i64, Deny> {
     let Some(order) = world.broker.order(id) else { return Err(Deny::NoSuchOrder) };
-    if order.own_tag().is_none() {
+    if order.own.is_none() {
         world.oracle.violations.push(format!("I13 order {id} is not ours and is cancelled"));
     }
-    if order.state.is_final() {
-        return Err(Deny::Final(order.state));
+    let answer = if order.state.is_final() { Err(Deny::Final(order.state)) } else { Ok(id) };
+    if let Some(mut mirror) = world.mirror.take() {
+        let differs = mirror.cancel(id, &answer, world.now);
+        world.oracle.violations.extend(differs.map(|what| format!("B1 {what}")));
+        world.mirror = Some(mirror);
+        let now = world.second();
+        world.broker.cancel_now(id, now);
+        return answer;
     }
+    let _live = answer?;
     let longest = world.broker.temper.cancel_delay * 1000;
     let choices = [0, 300, 1000, 3000, 12_000, 40_000];
     let delay = world.streams.pick(Class::Delays, &choices).unwrap_or(0).min(longest);
     world.later(delay, move |world| {
         let now = world.second();
         world.broker.cancel_now(id, now);
+        if let Some(size) = world.streams.strikes(Class::LateFill) {
+            world.later(1000 + size % 5000, move |world| late_fill(world, id));
+        }
     });
     Ok(id)
+}
+
+/// One more contract of an entry was bought before its cancel and is reported after it.
+fn late_fill(world: &mut World, id: i64) {
+    let now = world.second();
+    let Some(order) = world.broker.order(id).filter(|order| order.buys && order.executed() < order.quantity) else {
+        return;
+    };
+    let price = world.broker.contracts.get(order.symbol).map_or(0, |contract| contract.bid + 10);
+    if world.broker.open && world.broker.report_late(id, price, now) {
+        world.oracle.count("late-fill");
+        world.note(|| format!("reports one more of {id} at {price}, after its cancel"));
+    }
 }
 
 /// The list as this read shows it.

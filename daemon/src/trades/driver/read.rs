@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use blotter_shared::domain::{Cash, IntentState};
 use chrono::NaiveDate;
 
-use super::super::facts::{Book, Trade};
+use super::super::facts::{Book, Intent, Trade};
 use super::super::ports::{
     BrokerOrder, BrokerPort, Clock, Lookup, OrderId, Position, ReadFailure, Sessions, Store, Symbol,
 };
@@ -102,18 +102,24 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
         Ok(found)
     }
 
-    /// The lists of earlier days on which something was sent whose fate is not known.
+    /// The lists of earlier days on which something was sent whose fate, or price, is not known.
     async fn history(
         &mut self,
         book: &Book,
         today: NaiveDate,
     ) -> Result<BTreeMap<NaiveDate, Vec<BrokerOrder>>, ReadFailure> {
-        let doubtful = |state: IntentState| matches!(state, IntentState::Unknown | IntentState::Sending);
+        if !self.settings.rules.has(Rule::AbsenceNeedsItsDay) {
+            return Ok(BTreeMap::new());
+        }
+        let doubtful = |intent: &Intent| {
+            let unpriced = intent.legs.iter().any(|leg| leg.executed > 0 && leg.average.is_none());
+            unpriced || matches!(intent.state, IntentState::Unknown | IntentState::Sending)
+        };
         let days: BTreeSet<NaiveDate> = book
             .trades
             .values()
             .flat_map(|trade| &trade.intents)
-            .filter(|intent| intent.order().is_some() && doubtful(intent.state))
+            .filter(|intent| intent.order().is_some() && doubtful(intent))
             .filter_map(|intent| intent.sent_on.filter(|day| *day < today))
             .collect();
         let mut history = BTreeMap::new();

@@ -44,7 +44,7 @@ use uuid::Uuid;
 use crate::support::{DEADLINE, Raw, config, looks, reach, user};
 
 /// Of the simulator's live world, whose quotes are not fifteen minutes old.
-const NUMBER: &str = "6YA00001";
+pub(super) const NUMBER: &str = "6YA00001";
 
 /// Writes at which a process can die: parts of tags, and what stands for a cancel.
 pub(super) const ENTRY: &str = "-EN";
@@ -185,52 +185,16 @@ impl Rig {
 
     /// The market of the contract, until it is pinned anew.
     pub(super) async fn pin(&self, bid: &str, ask: &str) {
-        let symbol = self.contract.occ();
-        self.act(json!({ "do": "pin", "symbol": symbol, "bid": bid, "ask": ask, "for_ms": 3_600_000 })).await;
+        pin(self.sim, &self.contract, bid, ask).await;
     }
 
     /// Something that happens at the broker.
     pub(super) async fn act(&self, act: serde_json::Value) {
-        let body = act.to_string();
-        let head =
-            format!("POST /__sim/do HTTP/1.1\r\nhost: sim\r\nconnection: close\r\ncontent-length: {}", body.len());
-        let mut stream = TcpStream::connect(self.sim).await.unwrap();
-        stream.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        assert!(answer.starts_with("HTTP/1.1 200"), "{act}: {answer}");
+        act_at(self.sim, act).await;
     }
 
-    /// A trade of two contracts with a stop at 4 and a target at 7.
     pub(super) fn wanted(&self, id: TradeId) -> NewTrade {
-        let price = |text: &str| Some(text.parse::<Price>().unwrap());
-        let wide = Cash(Decimal::from(1_000_000));
-        NewTrade {
-            id,
-            contract: self.contract.clone(),
-            multiplier: Multiplier::new(100).unwrap(),
-            quantity: Quantity::new(2).unwrap(),
-            limit: price("5.10"),
-            stop: price("4.00"),
-            target: price("7.00"),
-            stop_waived: false,
-            limits: Limits {
-                max_positions: 100,
-                daily_loss: wide,
-                heat_pct: wide.0,
-                trade_risk_pct: wide.0,
-                cooldown_losses: 0,
-                cooldown: TimeDelta::zero(),
-            },
-            standing: Standing {
-                equity: Cash(Decimal::from(100_000)),
-                open_positions: 0,
-                day_pnl: Cash::ZERO,
-                heat: Cash::ZERO,
-                losses_in_a_row: 0,
-                last_loss_at: None,
-            },
-        }
+        wanted(&self.contract, id)
     }
 
     /// Asks for a trade.
@@ -345,6 +309,54 @@ impl Rig {
     }
 }
 
+/// A trade of two contracts with a stop at 4 and a target at 7.
+pub(super) fn wanted(contract: &OptionContract, id: TradeId) -> NewTrade {
+    let price = |text: &str| Some(text.parse::<Price>().unwrap());
+    let wide = Cash(Decimal::from(1_000_000));
+    NewTrade {
+        id,
+        contract: contract.clone(),
+        multiplier: Multiplier::new(100).unwrap(),
+        quantity: Quantity::new(2).unwrap(),
+        limit: price("5.10"),
+        stop: price("4.00"),
+        target: price("7.00"),
+        stop_waived: false,
+        limits: Limits {
+            max_positions: 100,
+            daily_loss: wide,
+            heat_pct: wide.0,
+            trade_risk_pct: wide.0,
+            cooldown_losses: 0,
+            cooldown: TimeDelta::zero(),
+        },
+        standing: Standing {
+            equity: Cash(Decimal::from(100_000)),
+            open_positions: 0,
+            day_pnl: Cash::ZERO,
+            heat: Cash::ZERO,
+            losses_in_a_row: 0,
+            last_loss_at: None,
+        },
+    }
+}
+
+/// The market of a contract at the simulator, until it is pinned anew.
+pub(super) async fn pin(sim: SocketAddr, contract: &OptionContract, bid: &str, ask: &str) {
+    let symbol = contract.occ();
+    act_at(sim, json!({ "do": "pin", "symbol": symbol, "bid": bid, "ask": ask, "for_ms": 3_600_000 })).await;
+}
+
+async fn act_at(sim: SocketAddr, act: serde_json::Value) {
+    let body = act.to_string();
+    let head = format!("POST /__sim/do HTTP/1.1\r\nhost: sim\r\nconnection: close\r\ncontent-length: {}", body.len());
+    let mut stream = TcpStream::connect(sim).await.unwrap();
+    stream.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{act}: {answer}");
+}
+
 pub(super) fn is_confirmed(trade: &Trade) -> bool {
     trade.marks.protection == blotter_shared::domain::Protection::Confirmed && trade.marks.held == 2
 }
@@ -367,7 +379,7 @@ fn engine(ledger: &Ledger, broker: &Mortal, clock: &LoopClock, exchange: &Exchan
     Engine::new(Ports { store, broker, clock: clock.clone(), sessions: exchange.clone() }, settings)
 }
 
-async fn account(base: &str, clock: &Clock) -> Account {
+pub(super) async fn account(base: &str, clock: &Clock) -> Account {
     let here = Some(base.to_owned());
     let rates = Rates { ceiling: 100_000 };
     let limiters = Arc::new(Limiters::new(rates, Arc::new(MemoryStore::default()), clock.clone()));
@@ -377,7 +389,7 @@ async fn account(base: &str, clock: &Clock) -> Account {
 }
 
 /// A contract that is listed.
-async fn contract(account: &Account) -> OptionContract {
+pub(super) async fn contract(account: &Account) -> OptionContract {
     let underlying = "SPY".parse().unwrap();
     let expiries = account.market.expirations(&underlying, Priority::Read).await.unwrap();
     let expiry = *expiries.last().expect("an expiry");
