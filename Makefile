@@ -27,8 +27,8 @@ docs: ## The crates' own documentation, into target/doc
 bench: ## Every figure against its goal, into target/bench.json
 	@scripts/bench
 
-prove: ## Many seeds of trading days against the engine; SEEDS=100000 for a long proof
-	@cargo run --release --locked --quiet -p blotter-prove -- --seeds $(or $(SEEDS),10000)
+prove: ## Many seeds of trading days against the engine; SEEDS=100000 FROM=3000 for a long proof
+	@cargo run --release --locked --quiet -p blotter-prove -- --seeds $(or $(SEEDS),10000) --from $(or $(FROM),0)
 
 mutants: ## Take the engine's rules away one by one: the proof must notice
 	@cargo run --release --locked --quiet -p blotter-prove -- --mutants

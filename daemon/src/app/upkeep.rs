@@ -114,6 +114,7 @@ impl Ground<'_> {
             health: self.health.clone(),
             bells,
             holder: self.holder,
+            time_scale: self.broker_config.time_scale,
         };
         let mut engines = JoinSet::new();
         engines.spawn(Engines::new(parts).run(stop.clone()));

@@ -150,6 +150,9 @@ sections! {
         /// Where the simulator answers in place of ORATS. Only with it are ORATS prices used for SIM
         /// accounts.
         orats_url: Option<String> = None, maybe(LocalAddress, "http://127.0.0.1:7300/datav2");
+        /// Waits of the trade engine for what does not come are so many times as short, for SIM accounts
+        /// alone. For tests against the simulator, which delivers at once.
+        time_scale: u32 = 1, Whole(1..=50);
     }
 
     /// The trading day.

@@ -14,6 +14,31 @@ use super::timing::Timing;
 /// Seconds by which two daemons' clocks may differ.
 const CLOCK_STEP: f64 = 2.0;
 
+/// Since when a trade is what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Since {
+    /// It was last seen to be as it should be.
+    pub verified: Option<DateTime<Utc>>,
+    /// It has no cover.
+    pub naked: Option<DateTime<Utc>>,
+}
+
+impl Since {
+    /// As it was written down.
+    #[must_use]
+    pub fn of(trade: &Trade) -> Self {
+        Self { verified: trade.marks.verified_at, naked: trade.marks.naked_since }
+    }
+}
+
+/// When somebody looks, and by what.
+#[derive(Clone, Copy)]
+struct Look<'a> {
+    session: &'a Session,
+    now: DateTime<Utc>,
+    timing: &'a Timing,
+}
+
 /// Whether an alarm is to be open, and with what to say.
 struct Verdict {
     kind: AlarmKind,
@@ -23,9 +48,16 @@ struct Verdict {
 /// The watch that needs neither lease nor broker (pass step 0): what is durable says since when a
 /// trade is naked or unverified, also to a daemon that cannot read the broker any more.
 #[must_use]
-pub fn watchdog(book: &Book, session: &Session, now: DateTime<Utc>, timing: &Timing) -> Vec<AlarmChange> {
+pub fn watchdog(
+    book: &Book,
+    session: &Session,
+    now: DateTime<Utc>,
+    timing: &Timing,
+    known: impl Fn(&Trade) -> Since,
+) -> Vec<AlarmChange> {
     let live = book.live_trades().flat_map(|trade| {
-        let verdicts = [unverified(trade, session, now, timing), naked(trade, session, now, timing)];
+        let (look, since) = (Look { session, now, timing }, known(trade));
+        let verdicts = [unverified(trade, since, look), naked(trade, since, look)];
         verdicts.map(|verdict| (trade.id(), verdict))
     });
     changes(book, live.filter(|(_, verdict)| verdict.raise.is_some()), now)
@@ -35,9 +67,10 @@ pub fn watchdog(book: &Book, session: &Session, now: DateTime<Utc>, timing: &Tim
 #[must_use]
 pub fn judge(book: &Book, session: &Session, now: DateTime<Utc>, timing: &Timing) -> Vec<AlarmChange> {
     let verdicts = book.trades.iter().flat_map(|(id, trade)| {
+        let (look, since) = (Look { session, now, timing }, Since::of(trade));
         let all = [
-            unverified(trade, session, now, timing),
-            naked(trade, session, now, timing),
+            unverified(trade, since, look),
+            naked(trade, since, look),
             quarantined(trade),
             late(trade),
             filled_after_end(trade),
@@ -74,22 +107,25 @@ fn clears_itself(kind: AlarmKind) -> bool {
 }
 
 /// Not positively verified for too long: whatever the reason, nobody knows that it is safe.
-fn unverified(trade: &Trade, session: &Session, now: DateTime<Utc>, timing: &Timing) -> Verdict {
+fn unverified(trade: &Trade, since_when: Since, look: Look<'_>) -> Verdict {
+    let Look { session, now, timing } = look;
     let sent = trade.intents.iter().filter_map(|intent| intent.sent_at).min();
-    let known = trade.marks.verified_at.or(sent).or((trade.marks.adopted > 0).then_some(trade.spec.asked_at));
+    let known = since_when.verified.or(sent).or((trade.marks.adopted > 0).then_some(trade.spec.asked_at));
     let silent = known.map(|at| since(at.max(session.opens), now));
     let raise =
         silent.is_some_and(|seconds| session.open && !trade.is_ended() && seconds > timing.unverified.as_secs_f64());
     let message = format!(
-        "{} was last verified at the broker over a minute ago: look at the broker's own screen",
-        trade.spec.symbol
+        "{} has not been verified at the broker for {} s and more: look at the broker's own screen",
+        trade.spec.symbol,
+        timing.unverified.as_secs()
     );
     Verdict { kind: AlarmKind::Unverified, raise: raise.then_some((Severity::Page, message)) }
 }
 
-fn naked(trade: &Trade, session: &Session, now: DateTime<Utc>, timing: &Timing) -> Verdict {
+fn naked(trade: &Trade, since_when: Since, look: Look<'_>) -> Verdict {
+    let Look { session, now, timing } = look;
     // By night too: what is naked at the open was naked when somebody could still have acted.
-    let bare = trade.marks.naked_since.map(|at| since(at, now));
+    let bare = since_when.naked.map(|at| since(at, now));
     let loud = bare.and_then(|seconds| {
         // Bare since a moment that is to come: the wall clock went back, and nobody knows for how
         // long. The next cut that shows cover ends it.

@@ -52,7 +52,7 @@ rules! {
     MismatchNeedsReads = "mismatch-needs-reads",
     /// A position that is gone without a reason ends nothing and takes no bracket away.
     EndNeedsExplanation = "end-needs-explanation",
-    /// Anybody raises the alarm when a held trade was not verified for a minute.
+    /// Anybody raises the alarm when a held trade was not verified for too long.
     Watchdog = "watchdog",
     /// An entry that could not be sent in time is void.
     EntryDeadline = "entry-deadline",
@@ -68,8 +68,8 @@ rules! {
     GateChecksWish = "gate-checks-wish",
     /// Every write of engine state needs the lease.
     LeaseFence = "lease-fence",
-    /// A commit of the owner renews the lease.
-    CommitRenewsLease = "commit-renews-lease",
+    /// The owner renews its lease as a pass begins, with each commit and in its sleep.
+    LeaseIsRenewed = "lease-is-renewed",
     /// One live exit for an account and a symbol.
     UniqueLiveExit = "unique-live-exit",
     /// A new owner sends no entry until the old one's requests have died.

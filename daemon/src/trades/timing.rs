@@ -30,7 +30,8 @@ pub struct Timing {
     /// A held position without cover: alarm, then page.
     pub naked_alarm: Duration,
     pub naked_page: Duration,
-    /// A trade that was not verified for so long: alarm.
+    /// A trade that was not verified for so long: alarm. With a list that is 15 s old and a daemon that
+    /// looks every 5 s, a bare position is known within a minute.
     pub unverified: Duration,
     /// A close that has not finished in this time needs a person.
     pub close_slow: Duration,
@@ -54,6 +55,10 @@ pub struct Timing {
     pub refusal_pause: Duration,
     /// And between attempts that are refused while the market is closed.
     pub night_pause: Duration,
+    /// A bracket that the broker has kept for so long has ended a naked time; it may take it back before.
+    pub probation: Duration,
+    /// After the end of a trade an execution may still be reported.
+    pub aftermath: Duration,
     /// A stop below the bid must be seen breached in so many passes.
     pub breach_reads: u32,
 }
@@ -73,7 +78,7 @@ impl Timing {
         cancel_again: Duration::from_secs(10),
         naked_alarm: Duration::from_secs(15),
         naked_page: Duration::from_secs(60),
-        unverified: Duration::from_secs(60),
+        unverified: Duration::from_secs(40),
         close_slow: Duration::from_secs(60),
         mismatch: Duration::from_secs(20),
         mismatch_reads: 5,
@@ -86,8 +91,30 @@ impl Timing {
         refusal_span: Duration::from_secs(90),
         refusal_pause: Duration::from_secs(60),
         night_pause: Duration::from_secs(900),
+        probation: Duration::from_secs(6),
+        aftermath: Duration::from_secs(120),
         breach_reads: 2,
     };
+}
+
+impl Timing {
+    /// Waits for what does not come, so many times as short: for tests against the simulator, which
+    /// delivers at once. Deadlines of calls, sends and leases stay as they are.
+    #[must_use]
+    pub fn hurried(self, times: u32) -> Self {
+        let times = times.max(1);
+        Self {
+            delivery: self.delivery / times,
+            settle: self.settle / times,
+            partial: self.partial / times,
+            cancel_again: self.cancel_again / times,
+            mismatch: self.mismatch / times,
+            absent_gap: self.absent_gap / times,
+            refusal_pause: self.refusal_pause / times,
+            probation: self.probation / times,
+            ..self
+        }
+    }
 }
 
 /// How often a pass begins (ruling 1).

@@ -30,6 +30,8 @@ pub struct Temper {
     pub fill_rate: u32,
     /// The largest delay of a cancel in seconds.
     pub cancel_delay: u64,
+    /// An entry fills its first contract and then no more.
+    pub stalls: bool,
 }
 
 /// A leg, in the broker's own books.
@@ -43,6 +45,8 @@ pub struct Leg {
     pub value: u64,
     /// The price is shown from this second on.
     pub priced_at: u64,
+    /// A stop that was touched: from then on it trades at the market.
+    pub triggered: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +61,8 @@ pub enum Kind {
 pub struct SimOrder {
     pub id: i64,
     pub tag: Option<String>,
+    /// What the tag says, when it is one of ours.
+    pub own: Option<Tag>,
     pub symbol: usize,
     pub buys: bool,
     pub quantity: u32,
@@ -71,6 +77,8 @@ pub struct SimOrder {
     pub reason: Option<String>,
     /// It will be refused in a moment: it never had a chance to trade.
     pub doomed: bool,
+    /// It has met the market once: from then on it trades at its own price.
+    pub rested: bool,
 }
 
 impl SimOrder {
@@ -82,11 +90,6 @@ impl SimOrder {
     #[must_use]
     pub fn remaining(&self) -> u32 {
         if self.state.is_final() { 0 } else { self.quantity.saturating_sub(self.executed()) }
-    }
-
-    #[must_use]
-    pub fn own_tag(&self) -> Option<Tag> {
-        self.tag.as_deref()?.parse().ok()
     }
 }
 
@@ -101,11 +104,32 @@ pub struct Contract {
     pub moved: VecDeque<(u64, i64)>,
     /// When somebody else last touched it.
     pub touched_outside: Option<u64>,
-    pub sold_outside: bool,
+    /// It is short, or more is on sale than there is, since a race with somebody else.
+    pub short_by_race: bool,
+    pub over_by_race: bool,
+    /// Bids of the last seconds, as long as the longest pass.
+    pub bids: VecDeque<u64>,
+}
+
+impl Contract {
+    #[must_use]
+    pub fn new(symbol: &str, bid: u64) -> Self {
+        Self {
+            symbol: symbol.to_owned(),
+            bid,
+            quoted: true,
+            position: 0,
+            moved: VecDeque::new(),
+            touched_outside: None,
+            short_by_race: false,
+            over_by_race: false,
+            bids: VecDeque::new(),
+        }
+    }
 }
 
 /// The past of what reads show, one entry for each second in which something changed.
-type View = Arc<(Vec<SimOrder>, BTreeMap<String, i64>)>;
+pub type View = Arc<(Vec<SimOrder>, BTreeMap<String, i64>)>;
 
 #[derive(Clone, Debug)]
 pub struct Broker {
@@ -121,9 +145,24 @@ pub struct Broker {
     pub wiped: bool,
     /// What should never have happened, in words.
     pub violations: Vec<String>,
-    /// The newest epoch that has reached each contract.
+    /// The newest epoch that has reached each contract, and the newest of an entry anywhere.
     epochs: BTreeMap<usize, i64>,
+    entry_epoch: i64,
     pub checks_epochs: bool,
+    /// Somebody has sold and left our orders alone.
+    pub left_ours: bool,
+    /// Reads show this instead of the present.
+    pub spell: Option<Spell>,
+}
+
+/// For some seconds all reads come from a copy that has stayed behind.
+#[derive(Clone, Debug)]
+pub struct Spell {
+    pub from: u64,
+    pub until: u64,
+    /// The second that it shows.
+    pub of: u64,
+    pub view: View,
 }
 
 /// Contracts of one leg that trade at one price.
@@ -187,7 +226,10 @@ impl Broker {
             wiped: false,
             violations: Vec::new(),
             epochs: BTreeMap::new(),
+            entry_epoch: 0,
             checks_epochs: true,
+            left_ours: false,
+            spell: None,
         }
     }
 
@@ -207,7 +249,7 @@ impl Broker {
     #[must_use]
     pub fn own_on_sale(&self, symbol: usize) -> u32 {
         let live = self.orders.iter().filter(|order| order.symbol == symbol && !order.buys && !order.doomed);
-        live.filter(|order| order.own_tag().is_some()).map(SimOrder::remaining).sum()
+        live.filter(|order| order.own.is_some()).map(SimOrder::remaining).sum()
     }
 
     /// Takes an order, or turns it down.
@@ -217,11 +259,15 @@ impl Broker {
         if let (Some(denial), false) = (&denial, order.denies_later) {
             return Err(denial.clone());
         }
+        if denial.is_none() {
+            self.oversells(&order);
+        }
         self.next_id += 10;
         let id = self.next_id;
         let legs = legs(id, order.shape, now);
         self.orders.push(SimOrder {
             id,
+            own: order.tag.parse().ok(),
             tag: Some(order.tag),
             symbol: order.symbol,
             buys: !order.shape.is_sell(),
@@ -234,6 +280,7 @@ impl Broker {
             day: self.day,
             reason: denial.as_ref().map(Deny::words),
             doomed: denial.is_some() || order.refused_later,
+            rested: order.shape.is_sell(),
         });
         self.touch(now);
         Ok(id)
@@ -257,17 +304,37 @@ impl Broker {
         stop.is_some_and(|stop| stop >= contract.bid).then_some(Deny::StopAboveBid)
     }
 
-    /// Invariants of what arrives: each tag once (I6), epochs in order for a contract (I10).
+    /// Invariants of what arrives: each tag once (I6), one entry for a trade (I2), epochs in order for
+    /// a contract, and none behind an entry of a newer one (I10).
     fn audit(&mut self, order: &NewOrder) {
         if self.orders.iter().any(|known| known.tag.as_deref() == Some(order.tag.as_str())) {
             self.violations.push(format!("I6 the tag {} arrives twice", order.tag));
         }
         let Ok(tag) = order.tag.parse::<Tag>() else { return };
+        let buys = !order.shape.is_sell();
+        if buys && self.orders.iter().any(|known| known.buys && known.own.is_some_and(|own| own.trade == tag.trade)) {
+            self.violations.push(format!("I2 a second entry of one trade arrives: {}", order.tag));
+        }
         let newest = self.epochs.entry(order.symbol).or_insert(tag.epoch.0);
-        if tag.epoch.0 < *newest && self.checks_epochs {
-            self.violations.push(format!("I10 an order of epoch {} arrives after one of epoch {newest}", tag.epoch.0));
+        let floor = (*newest).max(self.entry_epoch);
+        if tag.epoch.0 < floor && self.checks_epochs {
+            self.violations.push(format!("I10 an order of epoch {} arrives after one of epoch {floor}", tag.epoch.0));
         }
         *newest = tag.epoch.0.max(*newest);
+        if buys {
+            self.entry_epoch = self.entry_epoch.max(tag.epoch.0);
+        }
+    }
+
+    /// I3 where no race excuses it: it sells more than is there, and whoever sent it could have read that.
+    fn oversells(&mut self, order: &NewOrder) {
+        let Some(contract) = self.contracts.get(order.symbol).filter(|_| order.shape.is_sell()) else { return };
+        let knew = contract.touched_outside.is_none_or(|touched| order.read_at > touched);
+        let claimed = i64::from(order.quantity) + i64::from(self.own_on_sale(order.symbol));
+        if knew && claimed > contract.position {
+            let position = contract.position;
+            self.violations.push(format!("I3 {} takes what is on sale to {claimed} of {position}", order.tag));
+        }
     }
 
     pub fn order(&self, id: i64) -> Option<&SimOrder> {
@@ -290,6 +357,15 @@ impl Broker {
             order.open = true;
         }
         self.touch(now);
+    }
+
+    /// Stops of this order that the bid has touched.
+    pub fn trigger(&mut self, id: i64) {
+        let Some(order) = self.orders.iter_mut().find(|order| order.id == id) else { return };
+        let bid = self.contracts.get(order.symbol).map_or(u64::MAX, |contract| contract.bid);
+        for leg in &mut order.legs {
+            leg.triggered |= matches!(leg.kind, Kind::Stop(stop) if bid <= stop);
+        }
     }
 
     pub fn cancel_now(&mut self, id: i64, now: u64) {
@@ -334,6 +410,24 @@ impl Broker {
         self.touch(now);
     }
 
+    /// Reports a contract of a cancelled entry that was bought before the cancel.
+    pub fn report_late(&mut self, id: i64, price: u64, now: u64) -> bool {
+        let Some(order) = self.orders.iter_mut().find(|order| order.id == id && order.state == OrderState::Canceled)
+        else {
+            return false;
+        };
+        let symbol = order.symbol;
+        let Some(leg) = order.legs.first_mut() else { return false };
+        leg.executed += 1;
+        leg.value += price;
+        leg.priced_at = now;
+        if let Some(contract) = self.contracts.get_mut(symbol) {
+            contract.position += 1;
+        }
+        self.touch(now);
+        true
+    }
+
     /// The position as a read shows it, behind the fills by the lag.
     #[must_use]
     pub fn position_seen(&self, symbol: usize, now: u64) -> i64 {
@@ -369,9 +463,19 @@ impl Broker {
             .collect()
     }
 
+    /// The second that a read shows which is so old.
+    #[must_use]
+    pub fn second_seen(&self, now: u64, age: u64) -> u64 {
+        let spell = self.spell.as_ref().filter(|spell| (spell.from..spell.until).contains(&now));
+        spell.map_or(now.saturating_sub(age + self.temper.ledger_lag), |spell| spell.of)
+    }
+
     /// What a read shows that is so many seconds old.
     #[must_use]
     pub fn view(&self, now: u64, age: u64) -> View {
+        if let Some(spell) = self.spell.as_ref().filter(|spell| (spell.from..spell.until).contains(&now)) {
+            return Arc::clone(&spell.view);
+        }
         if age > 0 {
             let at = now.saturating_sub(age);
             let then = self.past.iter().rev().find(|(second, _)| *second <= at);
@@ -412,6 +516,8 @@ pub struct NewOrder {
     pub denies_later: bool,
     /// The risk system refuses it in a moment, for no reason of ours.
     pub refused_later: bool,
+    /// The second whose positions were read before it was sent.
+    pub read_at: u64,
 }
 
 pub fn end(order: &mut SimOrder, state: OrderState) {
@@ -422,8 +528,15 @@ pub fn end(order: &mut SimOrder, state: OrderState) {
 }
 
 fn legs(id: i64, shape: Shape, now: u64) -> Vec<Leg> {
-    let leg =
-        |at: i64, kind: Kind| Leg { id: id + at, kind, state: OrderState::Live, executed: 0, value: 0, priced_at: now };
+    let leg = |at: i64, kind: Kind| Leg {
+        id: id + at,
+        kind,
+        state: OrderState::Live,
+        executed: 0,
+        value: 0,
+        priced_at: now,
+        triggered: false,
+    };
     match shape {
         Shape::BuyMarket | Shape::SellMarket => vec![leg(0, Kind::Market)],
         Shape::BuyLimit(price) | Shape::Limit(price) => vec![leg(0, Kind::Limit(cents(price)))],

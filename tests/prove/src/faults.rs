@@ -82,6 +82,14 @@ classes! {
     LegDies = "leg-dies",
     /// For half a minute and more the broker's machinery refuses what is sold.
     Unwell = "unwell",
+    /// Not a fault: what came to the worlds later, so that older seeds stay the worlds they were.
+    Manner = "manner",
+    /// For seconds every read comes from a copy that has stayed behind.
+    Spell = "spell",
+    /// No read is answered for a minute, and then they come from such a copy.
+    Outage = "outage",
+    /// An execution that is reported after the cancel of the rest.
+    LateFill = "late-fill",
 }
 
 /// One fault that happened: its class and the how-manieth use of that class it was.

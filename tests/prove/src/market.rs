@@ -4,13 +4,64 @@ use blotter_daemon::trades::ports::OrderState;
 
 use crate::broker::{Execution, Kind, SimOrder, end};
 use crate::faults::Class;
+use crate::mirror::Mirror;
 use crate::world::World;
+
+/// Seconds of bids that are remembered: the longest pass, and a little.
+const BIDS: usize = 25;
 
 pub fn second(world: &mut World) {
     sessions(world);
     prices(world);
+    if let Some(mirror) = world.mirror.take() {
+        return in_step(world, mirror);
+    }
     if world.broker.open {
         match_orders(world);
+    }
+}
+
+/// Both brokers meet the same market with the same size behind each side.
+fn in_step(world: &mut World, mut mirror: Mirror) {
+    let size = world.streams.pick(Class::Manner, &[1, 2, 1000]).unwrap_or(1000);
+    world.size = size;
+    mirror.quote(&world.broker.contracts, size);
+    mirror.tick(world.now);
+    world.mirror = Some(mirror);
+    let ids: Vec<i64> = world.broker.orders.iter().filter(|order| is_on_book(order)).map(|order| order.id).collect();
+    for id in ids {
+        meet(world, id);
+    }
+    let differs = world.mirror.as_ref().and_then(|mirror| mirror.disagreement(&world.broker));
+    world.oracle.violations.extend(differs.map(|what| format!("B1 {what}")));
+}
+
+/// An order has come in: it takes what is there.
+pub fn arrived(world: &mut World, id: i64) {
+    if let Some(order) = world.broker.order_mut(id) {
+        order.rested = false;
+    }
+    meet(world, id);
+    if let Some(order) = world.broker.order_mut(id) {
+        order.rested = true;
+    }
+}
+
+/// One order meets the market for certain, as far as there is size.
+fn meet(world: &mut World, id: i64) {
+    let now = world.second();
+    world.broker.trigger(id);
+    let Some(order) = world.broker.order(id).filter(|order| is_on_book(order)).cloned() else { return };
+    let Some(bid) = world.broker.contracts.get(order.symbol).map(|contract| contract.bid) else { return };
+    let Some(chance) = chance(&order, bid, 1000) else { return };
+    let contracts = order.remaining().min(world.size);
+    if contracts < order.remaining() {
+        world.oracle.count("partial-fill");
+    }
+    if !short_sale(world, &order, contracts) {
+        world.note(|| format!("fills {contracts} of {id} at {}", chance.price));
+        let execution = Execution { leg: chance.leg, contracts, price: chance.price, priced_at: now };
+        world.broker.fill(id, execution, now);
     }
 }
 
@@ -44,6 +95,10 @@ fn prices(world: &mut World) {
         // Cents on a grid of five, never below thirty.
         let raw = (contract.bid + step).saturating_sub(reach);
         contract.bid = raw.max(30);
+        contract.bids.push_back(contract.bid);
+        if contract.bids.len() > BIDS {
+            contract.bids.pop_front();
+        }
     }
 }
 
@@ -58,14 +113,19 @@ fn match_orders(world: &mut World) {
     let now = world.second();
     let ids: Vec<i64> = world.broker.orders.iter().filter(|order| is_on_book(order)).map(|order| order.id).collect();
     for id in ids {
+        world.broker.trigger(id);
         let Some(order) = world.broker.order(id).cloned() else { continue };
         let Some(bid) = world.broker.contracts.get(order.symbol).map(|contract| contract.bid) else { continue };
+        if world.broker.temper.stalls && order.buys && order.executed() > 0 {
+            continue;
+        }
         let Some(chance) = chance(&order, bid, world.broker.temper.fill_rate) else { continue };
         if !world.streams.chance(Class::Fills, chance.per_mille) {
             continue;
         }
         let whole = order.remaining();
-        let contracts = if world.streams.chance(Class::Fills, 400) { 1 } else { whole };
+        let part = world.streams.chance(Class::Fills, 400) || (world.broker.temper.stalls && order.buys);
+        let contracts = if part { 1 } else { whole };
         if short_sale(world, &order, contracts) {
             continue;
         }
@@ -74,9 +134,19 @@ fn match_orders(world: &mut World) {
             world.oracle.count("partial-fill");
         }
         world.note(|| format!("fills {} of {id} at {}", contracts, chance.price));
+        if world.panics && !order.buys && world.streams.chance(Class::Manner, 300) {
+            let from = world.second();
+            crate::sim::spell(world, from);
+        }
         let execution = Execution { leg: chance.leg, contracts, price: chance.price, priced_at: now + late };
         world.broker.fill(id, execution, now);
         world.mark(u64::try_from(id).unwrap_or(0) ^ chance.price);
+        if world.panics && order.own.is_some() && !order.buys && world.streams.chance(Class::Manner, 500) {
+            let (at, after) = (order.symbol, world.streams.between(Class::Manner, 50, 1500));
+            world.later(after, move |world| {
+                crate::people::close(world, at, None, None, true);
+            });
+        }
     }
 }
 
@@ -89,10 +159,14 @@ fn chance(order: &SimOrder, bid: u64, fill_rate: u32) -> Option<Chance> {
         Kind::Market if order.buys => Some(Chance { leg, price: bid + 10, per_mille: fill_rate }),
         Kind::Market => Some(Chance { leg, price: bid, per_mille: 300 }),
         Kind::Limit(limit) if order.buys => {
-            (bid + 10 <= limit).then_some(Chance { leg, price: bid + 10, per_mille: fill_rate })
+            let price = if order.rested { limit } else { bid + 10 };
+            (bid + 10 <= limit).then_some(Chance { leg, price, per_mille: fill_rate })
         }
-        Kind::Limit(limit) => (bid >= limit).then_some(Chance { leg, price: limit, per_mille: 700 }),
-        Kind::Stop(stop) => (bid <= stop).then_some(Chance { leg, price: bid, per_mille: 700 }),
+        Kind::Limit(limit) => {
+            let price = if order.rested { limit } else { bid };
+            (bid >= limit).then_some(Chance { leg, price, per_mille: 700 })
+        }
+        Kind::Stop(_) => kind.triggered.then_some(Chance { leg, price: bid, per_mille: 700 }),
     })
 }
 

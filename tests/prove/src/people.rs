@@ -168,43 +168,43 @@ pub fn versioned(world: &mut World, at: usize, make: fn(TradeId, Versioned) -> C
     command(world, &make(id, Versioned { version }))
 }
 
-/// Somebody sells the position in the broker's own screen, wholly or in part.
-pub fn sell_outside(world: &mut World, at: usize, whole: bool) {
+/// Somebody sells the position in the broker's own screen, wholly or in part. A broker that checks
+/// sales has our exits cancelled first; one that does not may leave them where they are.
+pub fn sell_outside(world: &mut World, at: usize, whole: bool, leaves_ours: bool) {
     let now = world.second();
     let day = world.broker.day;
     let Some(contract) = world.broker.contracts.get(at).cloned() else { return };
     if contract.position <= 0 || !world.broker.open {
         return;
     }
-    for order in
-        world.broker.orders.iter_mut().filter(|order| order.symbol == at && !order.buys && !order.state.is_final())
+    let leaves_ours = leaves_ours && !world.broker.temper.cross_zero;
+    let sold = if whole { contract.position } else { 1 };
+    mirrored(world, at, sold);
+    world.broker.left_ours |= leaves_ours;
+    for order in world
+        .broker
+        .orders
+        .iter_mut()
+        .filter(|order| order.symbol == at && !order.buys && !order.state.is_final() && !leaves_ours)
     {
         end(order, OrderState::Canceled);
     }
-    let sold = if whole { contract.position } else { 1 };
     let quantity = u32::try_from(sold).unwrap_or(0);
     let id = 5_000_000 + i64::try_from(now).unwrap_or(0);
     let value = contract.bid * u64::from(quantity);
-    let leg = Leg { id, kind: Kind::Market, state: OrderState::Filled, executed: quantity, value, priced_at: now };
-    world.broker.orders.push(SimOrder {
+    let leg = Leg {
         id,
-        tag: None,
-        symbol: at,
-        buys: false,
-        quantity,
-        open: true,
+        kind: Kind::Market,
         state: OrderState::Filled,
-        legs: vec![leg],
-        day_order: true,
-        created: now,
-        day,
-        reason: None,
-        doomed: false,
-    });
+        executed: quantity,
+        value,
+        priced_at: now,
+        triggered: false,
+    };
+    world.broker.orders.push(SimOrder { quantity, ..outside(at, leg, now, day) });
     if let Some(contract) = world.broker.contracts.get_mut(at) {
         contract.position -= sold;
         contract.touched_outside = Some(now);
-        contract.sold_outside = true;
     }
     world.broker.touch(now);
     world.oracle.excuses.push("outside sale");
@@ -212,9 +212,30 @@ pub fn sell_outside(world: &mut World, at: usize, whole: bool) {
     world.note(|| format!("OUTSIDE somebody sells {sold} of contract {at}"));
 }
 
+/// Somebody buys more of what a trade of ours holds.
+pub fn buy_outside(world: &mut World, at: usize) {
+    let now = world.second();
+    let (day, open) = (world.broker.day, world.broker.open);
+    let Some(contract) = world.broker.contracts.get_mut(at).filter(|contract| contract.position > 0 && open) else {
+        return;
+    };
+    contract.position += 2;
+    contract.touched_outside = Some(now);
+    let id = 7_000_000 + i64::try_from(now).unwrap_or(0);
+    let value = (contract.bid + 10) * 2;
+    let leg =
+        Leg { id, kind: Kind::Market, state: OrderState::Filled, executed: 2, value, priced_at: now, triggered: false };
+    world.broker.orders.push(SimOrder { buys: true, quantity: 2, ..outside(at, leg, now, day) });
+    world.broker.touch(now);
+    world.oracle.excuses.push("outside purchase");
+    world.oracle.count("outside-purchase");
+    world.note(|| format!("OUTSIDE somebody buys 2 of contract {at}"));
+}
+
 /// Somebody cancels what works of ours.
 pub fn cancel_outside(world: &mut World, at: usize) {
     let now = world.second();
+    mirrored(world, at, 0);
     for order in
         world.broker.orders.iter_mut().filter(|order| order.symbol == at && !order.buys && !order.state.is_final())
     {
@@ -235,22 +256,16 @@ pub fn order_outside(world: &mut World, at: usize) {
         return;
     }
     let id = 6_000_000 + i64::try_from(now).unwrap_or(0);
-    let leg = Leg { id, kind: Kind::Limit(99_000), state: OrderState::Live, executed: 0, value: 0, priced_at: now };
-    world.broker.orders.push(SimOrder {
+    let leg = Leg {
         id,
-        tag: None,
-        symbol: at,
-        buys: false,
-        quantity: 1,
-        open: true,
+        kind: Kind::Limit(99_000),
         state: OrderState::Live,
-        legs: vec![leg],
-        day_order: false,
-        created: now,
-        day,
-        reason: None,
-        doomed: false,
-    });
+        executed: 0,
+        value: 0,
+        priced_at: now,
+        triggered: false,
+    };
+    world.broker.orders.push(SimOrder { day_order: false, ..outside(at, leg, now, day) });
     world.broker.touch(now);
     world.oracle.count("outside-order");
     // It goes away again: what it holds up must then go on by itself.
@@ -258,6 +273,37 @@ pub fn order_outside(world: &mut World, at: usize) {
         let now = world.second();
         world.broker.cancel_now(id, now);
     });
+}
+
+/// The second broker sees it too.
+fn mirrored(world: &mut World, at: usize, sold: i64) {
+    let Some(mut mirror) = world.mirror.take() else { return };
+    let exits = world.broker.orders.iter().filter(|order| order.symbol == at && !order.buys && !order.state.is_final());
+    let exits: Vec<i64> = exits.map(|order| order.id).collect();
+    let symbol = world.broker.contracts.get(at).map_or("", |contract| contract.symbol.as_str());
+    mirror.outside(&exits, symbol, sold, world.now);
+    world.mirror = Some(mirror);
+}
+
+/// A sale of one contract by somebody else, in the state of its leg.
+fn outside(symbol: usize, leg: Leg, created: u64, day: u64) -> SimOrder {
+    SimOrder {
+        id: leg.id,
+        tag: None,
+        own: None,
+        symbol,
+        buys: false,
+        quantity: 1,
+        open: true,
+        state: leg.state,
+        legs: vec![leg],
+        day_order: true,
+        created,
+        day,
+        reason: None,
+        doomed: false,
+        rested: true,
+    }
 }
 
 /// The sandbox forgets everything.
@@ -269,7 +315,6 @@ pub fn wipe(world: &mut World) {
         contract.position = 0;
         contract.moved.clear();
         contract.touched_outside = Some(now);
-        contract.sold_outside = true;
     }
     world.broker.wiped = true;
     world.broker.touch(now);
@@ -295,7 +340,6 @@ pub fn corporate_action(world: &mut World, at: usize) {
         old.position = 0;
         old.moved.clear();
         old.touched_outside = Some(now);
-        old.sold_outside = true;
     }
     world.broker.contracts.push(heir);
     world.broker.touch(now);

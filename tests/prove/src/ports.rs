@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use blotter_daemon::trades::facts::{AlarmChange, Book, Change};
 use blotter_daemon::trades::ports::{
-    Allowance, BrokerLeg, BrokerOrder, BrokerPort, Clock, CommitError, Fence, Holder, LeaseAnswer, LegKind, Lookup,
-    OrderId, OrderPage, OrderState, Placement, Position, Quote, ReadFailure, Refusal, RefusalKind, Rest, Session,
-    Sessions, Side, Store, StoreError, Symbol, WriteOutcome,
+    Allowance, BrokerOrder, BrokerPort, Clock, CommitError, Fence, Holder, LeaseAnswer, Lookup, OrderId, OrderPage,
+    OrderState, Placement, Position, Quote, ReadFailure, Refusal, RefusalKind, Rest, Session, Sessions, Store,
+    StoreError, Symbol, WriteOutcome,
 };
 use blotter_shared::domain::Cash;
 use chrono::{DateTime, NaiveDate, Utc};
@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use crate::broker::{Deny, Fate, Kind, NewOrder, SimOrder, price};
 use crate::faults::Class;
+use crate::shown::{list, shown};
 use crate::world::{CrashPoint, Millis, Shared, Side as CrashSide, World};
 
 /// The window of the token's limits, the ceiling that the program keeps, and the broker's own.
@@ -100,12 +101,17 @@ fn transact<T: Send + 'static>(
     let mut delay = world.streams.between(Class::Delays, 1, 8);
     if let Some(size) = world.streams.strikes(Class::StoreSlow) {
         delay += 500 + size % 5000;
+        world.disturb(daemon, delay);
     }
     if world.streams.strikes(Class::StoreDown).is_some() {
+        world.disturb(daemon, delay + 5000);
         world.reply(daemon, call, delay, failed);
         return;
     }
     let lost = world.streams.strikes(Class::CommitLost).is_some();
+    if lost {
+        world.disturb(daemon, delay + 5000);
+    }
     let life = world.processes.get(daemon).map_or(0, |process| process.life);
     world.later(delay, move |world| {
         // A process that is gone has no connection either.
@@ -156,7 +162,9 @@ impl Store for Port {
         self.call(move |world, daemon, call| {
             let down = Err(CommitError::Unavailable("down".to_owned()));
             transact(world, daemon, call, down, move |world| {
+                let before = world.store.steps.len();
                 let answer = world.store.commit(&fence, &changes, world.now);
+                crate::oracle::ends(world, daemon, before);
                 world.mark(changes.len() as u64 ^ u64::from(answer.is_ok()) << 20);
                 world.note(|| format!("D{daemon} commits {}: {answer:?}", crate::trace::changes(&changes)));
                 (answer, Err(CommitError::Unknown("lost".to_owned())))
@@ -261,7 +269,7 @@ fn read<T: Send + 'static>(
     }
     let unavailable = |why: &str| Err::<T, ReadFailure>(ReadFailure::Unavailable(why.to_owned()));
     world.reply(daemon, call, CALL, unavailable("no answer in time"));
-    if world.streams.strikes(Class::Gateway).is_some() {
+    if world.now < world.outage_until || world.streams.strikes(Class::Gateway).is_some() {
         world.reply(daemon, call, 300, unavailable("502"));
         return;
     }
@@ -301,6 +309,9 @@ fn write(
         return;
     }
     let answered = world.streams.strikes(Class::AnswerLost).is_none();
+    if let Some(size) = world.streams.strikes(Class::Outage).filter(|_| !answered) {
+        outage(world, 40 + size % 40);
+    }
     let mut there = world.streams.between(Class::Delays, 20, 120);
     if let Some(size) = world.streams.strikes(Class::RequestLate) {
         there = CALL + size % 21_500;
@@ -319,6 +330,15 @@ fn write(
             world.reply(daemon, call, back, outcome);
         }
     });
+}
+
+/// The broker takes a request and is gone; when it is back, it shows for seconds what was before.
+fn outage(world: &mut World, seconds: u64) {
+    world.outage_until = world.now + seconds * 1000;
+    let back = world.second() + seconds;
+    world.note(|| format!("no read is answered until second {back}"));
+    world.oracle.count("outage");
+    crate::sim::spell(world, back);
 }
 
 fn refusal(deny: &Deny) -> Refusal {
@@ -368,14 +388,20 @@ impl BrokerPort for Port {
     fn positions(&self) -> impl Future<Output = Result<Vec<Position>, ReadFailure>> + Send {
         self.call(move |world, daemon, call| {
             read(world, daemon, call, move |world, age| {
-                if world.streams.strikes(Class::EmptyList).is_some() || positions_gone(world) {
-                    return Vec::new();
+                let of = world.broker.second_seen(world.second(), age);
+                if let Some(process) = world.processes.get_mut(daemon) {
+                    process.read_at = of;
                 }
+                let empty = world.streams.strikes(Class::EmptyList).is_some() || positions_gone(world);
                 let view = world.broker.view(world.second(), age);
+                let shown = if empty { BTreeMap::new() } else { view.1.clone() };
+                if let Some(process) = world.processes.get_mut(daemon) {
+                    process.shown.clone_from(&shown);
+                }
                 let cost = Cash::ZERO;
-                let all = view.1.iter();
+                let all = shown.iter();
                 all.map(|(symbol, quantity)| Position { symbol: Symbol::new(symbol), quantity: *quantity, cost })
-                    .collect()
+                    .collect::<Vec<Position>>()
             });
         })
     }
@@ -414,7 +440,11 @@ impl BrokerPort for Port {
             crate::oracle::sent(world, daemon, &order);
             let denies_later = world.streams.chance(Class::Setup, 500);
             let refused_later = world.streams.strikes(Class::AsyncReject).is_some();
-            write(world, daemon, call, move |world| arrive(world, &order, denies_later, refused_later));
+            let read_at = world.processes.get(daemon).map_or(0, |process| process.read_at);
+            let tag = order.tag.clone();
+            let (symbol, quantity, shape) = (usize::MAX, order.quantity.get(), order.shape);
+            let new = NewOrder { tag, symbol, quantity, shape, denies_later, refused_later, read_at };
+            write(world, daemon, call, move |world| arrive(world, order.symbol.as_str(), new));
         })
     }
 
@@ -459,17 +489,28 @@ fn is_unwell(world: &mut World) -> bool {
     world.now < world.unwell_until
 }
 
-fn arrive(world: &mut World, order: &Placement, denies_later: bool, refused_later: bool) -> Result<i64, Deny> {
-    let contracts = world.broker.contracts.iter();
-    let symbol = contracts.into_iter().position(|contract| contract.symbol == order.symbol.as_str());
+fn arrive(world: &mut World, symbol: &str, new: NewOrder) -> Result<i64, Deny> {
+    let symbol = world.broker.contracts.iter().position(|contract| contract.symbol == symbol);
     let symbol = symbol.ok_or(Deny::Other("no such contract"))?;
-    if order.shape.is_sell() && is_unwell(world) {
+    if new.shape.is_sell() && is_unwell(world) {
         return Err(Deny::Unavailable);
     }
     let now = world.second();
-    let quantity = order.quantity.get();
-    let new = NewOrder { tag: order.tag.clone(), symbol, quantity, shape: order.shape, denies_later, refused_later };
-    let id = world.broker.place(new, now)?;
+    let (tag, refused_later) = (new.tag.clone(), new.refused_later);
+    let new = NewOrder { symbol, denies_later: new.denies_later && world.mirror.is_none(), ..new };
+    let answer = world.broker.place(new.clone(), now);
+    if let Some(mut mirror) = world.mirror.take() {
+        let name = world.broker.contracts.get(symbol).map_or("", |contract| contract.symbol.as_str());
+        let differs = mirror.place(name, &new, &answer, world.now);
+        world.oracle.violations.extend(differs.map(|what| format!("B1 {what}")));
+        world.mirror = Some(mirror);
+        let id = answer?;
+        world.broker.settle(id, now);
+        crate::market::arrived(world, id);
+        world.oracle.arrived(&tag);
+        return Ok(id);
+    }
+    let id = answer?;
     let fate = if refused_later || world.broker.order(id).is_some_and(|order| order.doomed) {
         Fate::Refused { after: world.streams.between(Class::Delays, 500, 4000) }
     } else {
@@ -481,7 +522,7 @@ fn arrive(world: &mut World, order: &Placement, denies_later: bool, refused_late
         world.later(after + 1_000 + size % 30_000, move |world| leg_dies(world, id, size));
     }
     world.later(after, move |world| world.broker.settle(id, world.second()));
-    world.oracle.arrived(&order.tag);
+    world.oracle.arrived(&tag);
     Ok(id)
 }
 
@@ -503,97 +544,41 @@ fn leg_dies(world: &mut World, id: i64, how: u64) {
 
 fn cancel(world: &mut World, id: i64) -> Result<i64, Deny> {
     let Some(order) = world.broker.order(id) else { return Err(Deny::NoSuchOrder) };
-    if order.own_tag().is_none() {
+    if order.own.is_none() {
         world.oracle.violations.push(format!("I13 order {id} is not ours and is cancelled"));
     }
-    if order.state.is_final() {
-        return Err(Deny::Final(order.state));
+    let answer = if order.state.is_final() { Err(Deny::Final(order.state)) } else { Ok(id) };
+    if let Some(mut mirror) = world.mirror.take() {
+        let differs = mirror.cancel(id, &answer, world.now);
+        world.oracle.violations.extend(differs.map(|what| format!("B1 {what}")));
+        world.mirror = Some(mirror);
+        let now = world.second();
+        world.broker.cancel_now(id, now);
+        return answer;
     }
+    let _live = answer?;
     let longest = world.broker.temper.cancel_delay * 1000;
     let choices = [0, 300, 1000, 3000, 12_000, 40_000];
     let delay = world.streams.pick(Class::Delays, &choices).unwrap_or(0).min(longest);
     world.later(delay, move |world| {
         let now = world.second();
         world.broker.cancel_now(id, now);
+        if let Some(size) = world.streams.strikes(Class::LateFill) {
+            world.later(1000 + size % 5000, move |world| late_fill(world, id));
+        }
     });
     Ok(id)
 }
 
-/// The list as this read shows it.
-fn list(world: &mut World, age: u64) -> Vec<BrokerOrder> {
-    if world.streams.strikes(Class::EmptyList).is_some() {
-        return Vec::new();
-    }
-    let view = world.broker.view(world.second(), age);
-    let foreign = (0..world.broker.temper.noise).map(|n| stranger(world, n));
-    let mut listed: Vec<BrokerOrder> = foreign.collect();
-    listed.extend(view.0.iter().map(|order| shown(world, order)));
-    if let Some(size) = world.streams.strikes(Class::MissingOrder).filter(|_| !view.0.is_empty()) {
-        let at = world.broker.temper.noise + usize::try_from(size).unwrap_or(0) % view.0.len();
-        listed.remove(at);
-    }
-    if world.streams.strikes(Class::MissingTag).is_some() {
-        listed.iter_mut().for_each(|order| order.tag = None);
-    }
-    listed
-}
-
-/// Somebody else's order, filled long ago.
-fn stranger(world: &World, n: usize) -> BrokerOrder {
-    let id = OrderId(1 + i64::try_from(n).unwrap_or(0));
-    BrokerOrder {
-        id,
-        tag: None,
-        symbol: Symbol::new("OTHR260320C00010000"),
-        side: Side::Buy,
-        quantity: 1,
-        state: OrderState::Filled,
-        head: OrderState::Filled,
-        legs: vec![BrokerLeg {
-            id,
-            kind: LegKind::Market,
-            state: OrderState::Filled,
-            executed: 1,
-            average: Some(Decimal::ONE),
-        }],
-        created_at: world.base,
-        reason: None,
-    }
-}
-
-/// An order as the list shows it.
-pub fn shown(world: &World, order: &SimOrder) -> BrokerOrder {
+/// One more contract of an entry was bought before its cancel and is reported after it.
+fn late_fill(world: &mut World, id: i64) {
     let now = world.second();
-    let told = |state: OrderState| if state == OrderState::Live && !order.open { OrderState::Pending } else { state };
-    let legs = order.legs.iter().map(|leg| BrokerLeg {
-        id: OrderId(leg.id),
-        kind: match leg.kind {
-            Kind::Market => LegKind::Market,
-            Kind::Limit(cents) => LegKind::Limit(price(cents)),
-            Kind::Stop(cents) => LegKind::Stop(price(cents)),
-        },
-        state: told(leg.state),
-        executed: leg.executed,
-        average: (leg.executed > 0 && leg.priced_at <= now).then(|| average(leg.value, leg.executed)),
-    });
-    let symbol = world.broker.contracts.get(order.symbol).map_or("", |contract| contract.symbol.as_str());
-    BrokerOrder {
-        id: OrderId(order.id),
-        tag: order.tag.clone(),
-        symbol: Symbol::new(symbol),
-        side: if order.buys { Side::Buy } else { Side::Sell },
-        quantity: order.quantity,
-        state: told(order.state),
-        head: told(order.state),
-        legs: legs.collect(),
-        created_at: world.at_millis(order.created * 1000),
-        reason: order.reason.clone(),
+    let Some(order) = world.broker.order(id).filter(|order| order.buys && order.executed() < order.quantity) else {
+        return;
+    };
+    let price = world.broker.contracts.get(order.symbol).map_or(0, |contract| contract.bid + 10);
+    if world.broker.open && world.broker.report_late(id, price, now) {
+        world.oracle.count("late-fill");
+        world.note(|| format!("reports one more of {id} at {price}, after its cancel"));
     }
-}
-
-/// The average as the broker prints it: eight decimals.
-#[must_use]
-pub fn average(value_cents: u64, contracts: u32) -> Decimal {
-    let value = Decimal::new(i64::try_from(value_cents).unwrap_or(0), 2);
-    (value / Decimal::from(contracts.max(1))).round_dp(8)
 }

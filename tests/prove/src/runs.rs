@@ -6,13 +6,28 @@ use std::num::NonZero;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use crate::seed::{Plan, run};
+use crate::seed::{Family, Plan, run};
 
 /// Consecutive seeds.
 #[derive(Clone, Copy, Debug)]
 pub struct Range {
     pub from: u64,
     pub count: u64,
+    /// Every seed in worlds of this family; without it each is of its own.
+    pub family: Option<Family>,
+}
+
+impl Range {
+    #[must_use]
+    pub fn new(from: u64, count: u64) -> Self {
+        Self { from, count, family: None }
+    }
+
+    /// How a seed of this range is run.
+    #[must_use]
+    pub fn plan(&self, seed: u64) -> Plan {
+        Plan { family: self.family.unwrap_or(Family::of(seed)), ..Plan::of(seed) }
+    }
 }
 
 /// A seed that breaks an invariant, and which.
@@ -30,7 +45,7 @@ pub struct Total {
 }
 
 impl Total {
-    fn add(&mut self, other: Self) {
+    pub fn add(&mut self, other: Self) {
         self.broken.extend(other.broken);
         for (mark, count) in other.marks {
             *self.marks.entry(mark).or_insert(0) += count;
@@ -46,7 +61,7 @@ pub fn all(range: Range) -> Total {
     let workers = thread::available_parallelism().map_or(1, NonZero::get);
     let mut total = Total::default();
     thread::scope(|scope| {
-        let hands: Vec<_> = (0..workers).map(|_| scope.spawn(|| some(&next, end))).collect();
+        let hands: Vec<_> = (0..workers).map(|_| scope.spawn(|| some(&next, end, range))).collect();
         for hand in hands {
             match hand.join() {
                 Ok(part) => total.add(part),
@@ -58,14 +73,14 @@ pub fn all(range: Range) -> Total {
     total
 }
 
-fn some(next: &AtomicU64, end: u64) -> Total {
+fn some(next: &AtomicU64, end: u64, range: Range) -> Total {
     let mut total = Total::default();
     loop {
         let seed = next.fetch_add(1, Ordering::Relaxed);
         if seed >= end {
             return total;
         }
-        let report = run(&Plan::of(seed));
+        let report = run(&range.plan(seed));
         let broken = (!report.violations.is_empty()).then_some(Broken { seed, violations: report.violations });
         total.add(Total { broken: broken.into_iter().collect(), marks: report.marks });
     }

@@ -12,10 +12,13 @@ use rust_decimal::Decimal;
 
 use crate::broker::{Broker, Contract, Temper};
 use crate::faults::{Class, Fired, Streams};
+use crate::mirror::Mirror;
 use crate::people::{self, Wanted};
 use crate::sim::Sim;
 use crate::store::SimStore;
 use crate::world::{Gap, World};
+
+mod rates;
 
 /// Seconds with faults, and without.
 pub const STORMY: u64 = 480;
@@ -37,13 +40,35 @@ pub enum Family {
     Midnight,
     /// Requests that arrive after the longest delivery time, when they were proven absent.
     Late,
+    /// Reads come from copies that stay behind, and for a minute from nowhere.
+    Copies,
+    /// Processes die while their requests are under way and are back at once.
+    Restarts,
+    /// Entries stall, executions are reported after the cancel, others trade the same contract.
+    Reports,
+    /// Anything at all, also what came later.
+    Wild,
+    /// A second broker by another hand runs in step, and must agree.
+    Mirrored,
     /// The broker's books disagree with each other for longer than a moment.
     Books,
 }
 
 impl Family {
-    pub const EVERY: &'static [Self] =
-        &[Self::Swarm, Self::Zombies, Self::Blind, Self::Lost, Self::Midnight, Self::Late, Self::Books];
+    pub const EVERY: &'static [Self] = &[
+        Self::Swarm,
+        Self::Zombies,
+        Self::Blind,
+        Self::Lost,
+        Self::Midnight,
+        Self::Late,
+        Self::Copies,
+        Self::Restarts,
+        Self::Reports,
+        Self::Wild,
+        Self::Mirrored,
+        Self::Books,
+    ];
 
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -55,20 +80,45 @@ impl Family {
             Self::Midnight => "midnight",
             Self::Late => "late",
             Self::Books => "books",
+            Self::Copies => "copies",
+            Self::Restarts => "restarts",
+            Self::Reports => "reports",
+            Self::Wild => "wild",
+            Self::Mirrored => "mirrored",
         }
     }
 
-    /// The family that a seed of an ordinary run belongs to: most are swarm.
+    /// The family that a seed of an ordinary run belongs to.
     #[must_use]
     pub fn of(seed: u64) -> Self {
-        match seed % 10 {
-            0 => Self::Zombies,
-            1 => Self::Blind,
-            2 => Self::Lost,
-            3 => Self::Midnight,
-            4 => Self::Late,
-            8 | 9 => Self::Books,
+        match seed % 20 {
+            0 | 10 => Self::Zombies,
+            1 | 11 => Self::Blind,
+            2 | 12 => Self::Lost,
+            3 | 13 => Self::Midnight,
+            4 | 14 => Self::Late,
+            5 => Self::Copies,
+            15 => Self::Restarts,
+            18 => Self::Mirrored,
+            6 | 16 => Self::Reports,
+            7 | 17 => Self::Wild,
+            8 | 9 | 19 => Self::Books,
             _ => Self::Swarm,
+        }
+    }
+
+    /// Whether everything that came to the worlds later is in it.
+    fn is_wide(self) -> bool {
+        match self {
+            Self::Copies | Self::Restarts | Self::Reports | Self::Wild => true,
+            Self::Swarm
+            | Self::Zombies
+            | Self::Blind
+            | Self::Lost
+            | Self::Midnight
+            | Self::Late
+            | Self::Mirrored
+            | Self::Books => false,
         }
     }
 }
@@ -108,7 +158,7 @@ pub fn run(plan: &Plan) -> Report {
     let mut streams = Streams::new(plan.seed);
     streams.only.clone_from(&plan.only);
     let mut world = draw(streams, plan);
-    schedule(&mut world);
+    schedule(&mut world, plan.family);
     let mut sim = Sim::new(world, 2);
     finish(&mut sim)
 }
@@ -116,7 +166,7 @@ pub fn run(plan: &Plan) -> Report {
 /// The stormy part, the calm part, the last judgement.
 pub fn finish(sim: &mut Sim) -> Report {
     sim.run_until(STORMY * 1000);
-    calm(&mut sim.world.lock());
+    calm(&mut sim.world.lock(), STORMY);
     sim.run_until((STORMY + CALM) * 1000);
     let mut world = sim.world.lock();
     if !world.is_violated() {
@@ -126,11 +176,14 @@ pub fn finish(sim: &mut Sim) -> Report {
 }
 
 /// Faults end; what runs must now come to rest by itself.
-fn calm(world: &mut World) {
+pub fn calm(world: &mut World, since: u64) {
     world.streams.armed = false;
     world.crash_at = None;
     (world.gone_until, world.unwell_until) = (0, 0);
-    world.oracle.calm_since = Some(STORMY);
+    world.outage_until = 0;
+    world.broker.spell = None;
+    world.rouse();
+    world.oracle.calm_since = Some(since);
     world.note(|| "--- faults are off".to_owned());
 }
 
@@ -148,6 +201,11 @@ pub fn report(world: &mut World) -> Report {
     }
 }
 
+/// A Friday at ten in New York.
+fn friday() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_772_809_200, 0).unwrap_or_default()
+}
+
 /// A Friday before the clocks change, among others: nothing may hang on the day.
 fn base(streams: &mut Streams) -> DateTime<Utc> {
     let days = [1_772_809_200, 1_793_368_800, 1_795_532_400, 1_798_729_200, 1_772_323_200, 1_774_623_600];
@@ -159,23 +217,17 @@ fn base(streams: &mut Streams) -> DateTime<Utc> {
 #[must_use]
 pub fn contracts(count: usize, bid: u64) -> Vec<Contract> {
     let names = ["ABC270115C00150000", "DEF270115P00090000", "GHI270115C00045000"];
-    let contract = |symbol: &&str| Contract {
-        symbol: (*symbol).to_owned(),
-        bid,
-        quoted: true,
-        position: 0,
-        moved: std::collections::VecDeque::new(),
-        touched_outside: None,
-        sold_outside: false,
-    };
+    let contract = |symbol: &&str| Contract::new(symbol, bid);
     names.iter().take(count).map(contract).collect()
 }
 
 fn draw(mut streams: Streams, plan: &Plan) -> World {
-    rates(&mut streams, plan.family);
+    rates::draw(&mut streams, plan.family);
     let temper = temper(&mut streams, plan.family);
     let count = usize::try_from(streams.pick(Class::Setup, &[1, 1, 1, 2, 3]).unwrap_or(1)).unwrap_or(1);
-    let base = base(&mut streams);
+    let count = if plan.family == Family::Restarts { 3 } else { count };
+    let mirrored = plan.family == Family::Mirrored;
+    let base = if mirrored { friday() } else { base(&mut streams) };
     let book = Book::new(BrokerMode::Sandbox, Cash(Decimal::from(100_000)));
     let armed_from = streams.pick(Class::Setup, &[0, 0, 60, 100]).unwrap_or(0);
     let gaps = gaps(&mut streams, plan.family);
@@ -183,6 +235,15 @@ fn draw(mut streams: Streams, plan: &Plan) -> World {
     let store = SimStore::new(book, plan.rules);
     let mut world = World::new(streams, Broker::new(temper, contracts(count, 500)), store, plan.rules, base);
     world.gaps = gaps;
+    if plan.family == Family::Restarts {
+        world.back_within = 3000;
+    }
+    world.panics = plan.family == Family::Copies;
+    if mirrored {
+        world.mirror = Some(Mirror::new(base, world.broker.temper.sibling_shrinks));
+        let size = world.size;
+        world.mirror.iter().for_each(|mirror| mirror.quote(&world.broker.contracts, size));
+    }
     world.log = plan.log.then(Vec::new);
     if armed_from > 0 {
         world.later(armed_from * 1000, |world| world.streams.armed = true);
@@ -190,111 +251,38 @@ fn draw(mut streams: Streams, plan: &Plan) -> World {
     world
 }
 
-/// A little of everything.
-const SWARM: &[(Class, &[u32])] = &[
-    (Class::RequestLost, &[0, 0, 60, 200]),
-    (Class::AnswerLost, &[0, 0, 100, 300]),
-    (Class::RequestLate, &[0, 0, 150]),
-    (Class::Gateway, &[0, 0, 100]),
-    (Class::NoConnection, &[0, 0, 100]),
-    (Class::StaleRead, &[0, 0, 250]),
-    (Class::EmptyList, &[0, 0, 60]),
-    (Class::MissingOrder, &[0, 0, 60]),
-    (Class::MissingTag, &[0, 0, 60]),
-    (Class::AsyncReject, &[0, 0, 0, 250]),
-    (Class::LatePrice, &[0, 300]),
-    (Class::CrashBefore, &[0, 0, 3, 12]),
-    (Class::CrashAfter, &[0, 0, 3, 12]),
-    (Class::Pause, &[0, 0, 8]),
-    (Class::CommitLost, &[0, 0, 40]),
-    (Class::StoreDown, &[0, 0, 40]),
-    (Class::StoreSlow, &[0, 0, 60]),
-    (Class::ClockJump, &[0, 0, 0, 8]),
-    (Class::RequestVeryLate, &[0, 0, 0, 0, 0, 40]),
-];
-
-/// The rates at which each class of fault strikes.
-fn rates(streams: &mut Streams, family: Family) {
-    let table: &[(Class, &[u32])] = match family {
-        Family::Swarm => SWARM,
-        Family::Zombies => &[
-            (Class::Pause, &[25, 50]),
-            (Class::RequestLate, &[250, 350]),
-            (Class::RequestLost, &[30]),
-            (Class::AnswerLost, &[80]),
-            (Class::StaleRead, &[0, 250]),
-            (Class::CrashAfter, &[3]),
-            (Class::StoreSlow, &[0, 60]),
-        ],
-        Family::Blind => &[
-            (Class::StaleRead, &[200, 400]),
-            (Class::EmptyList, &[40, 120]),
-            (Class::MissingOrder, &[40, 150]),
-            (Class::MissingTag, &[0, 100]),
-            (Class::Gateway, &[0, 80]),
-            (Class::LatePrice, &[300]),
-        ],
-        Family::Lost => &[
-            (Class::RequestLost, &[100, 300]),
-            (Class::AnswerLost, &[200, 400]),
-            (Class::RequestLate, &[0, 300]),
-            (Class::CommitLost, &[0, 60]),
-            (Class::CrashBefore, &[0, 10]),
-            (Class::CrashAfter, &[0, 10]),
-        ],
-        Family::Late => &[
-            (Class::RequestVeryLate, &[60, 150]),
-            (Class::AnswerLost, &[0, 100]),
-            (Class::RequestLost, &[0, 60]),
-            (Class::CrashAfter, &[0, 3]),
-        ],
-        Family::Books => &[
-            (Class::PositionsGone, &[0, 8, 25]),
-            (Class::AsyncReject, &[0, 150]),
-            (Class::SlowOpen, &[0, 150, 400]),
-            (Class::LegDies, &[0, 400, 700]),
-            (Class::Unwell, &[0, 100, 300]),
-            (Class::AnswerLost, &[0, 60]),
-            (Class::StaleRead, &[0, 100]),
-            (Class::LatePrice, &[0, 300]),
-        ],
-        Family::Midnight => &[
-            (Class::RequestLost, &[0, 200]),
-            (Class::AnswerLost, &[0, 300]),
-            (Class::CrashAfter, &[0, 10]),
-            (Class::StaleRead, &[0, 100]),
-        ],
-    };
-    for (class, choices) in table {
-        let rate = streams.pick(Class::Setup, choices).unwrap_or(0);
-        streams.set_rate(*class, rate);
-    }
-}
-
 fn temper(streams: &mut Streams, family: Family) -> Temper {
+    let lax = family == Family::Copies && streams.chance(Class::Manner, 500);
     let mut one_of = |choices: &[u64]| streams.pick(Class::Setup, choices).unwrap_or(0);
     let zombies = family == Family::Zombies;
-    let cross_zero = (one_of(&[1, 1, 1, 1, 1, 0]) == 1 && !zombies) || family == Family::Late;
+    let cross_zero = one_of(&[1, 1, 1, 1, 1, 0]) == 1 && !zombies && !lax;
+    let cross_zero = cross_zero || matches!(family, Family::Late | Family::Mirrored);
+    let mirrored = family == Family::Mirrored;
+    let lags: &[u64] = if family == Family::Books { &[0, 9, 25, 45] } else { &[0, 0, 0, 4, 9] };
     Temper {
         cross_zero,
-        ledger_lag: match family {
-            Family::Zombies => 0,
-            Family::Books => one_of(&[0, 9, 25, 45]),
-            Family::Swarm | Family::Blind | Family::Lost | Family::Midnight | Family::Late => one_of(&[0, 0, 0, 4, 9]),
-        },
+        ledger_lag: if zombies || mirrored { 0 } else { one_of(lags) },
         noise: usize::try_from(one_of(&[0, 0, 30])).unwrap_or(0),
         sibling_shrinks: one_of(&[0, 1]) == 1,
         volatility: if zombies { 2 } else { one_of(&[1, 3, 8]) },
         fill_rate: u32::try_from(one_of(&[100, 400, 900])).unwrap_or(400),
         cancel_delay: if zombies { 40 } else { one_of(&[1, 3, 12, 40]) },
+        stalls: family.is_wide() && streams.chance(Class::Manner, 300),
     }
 }
 
 fn gaps(streams: &mut Streams, family: Family) -> Vec<Gap> {
     let closes = match family {
         Family::Midnight => true,
-        Family::Swarm | Family::Books => streams.chance(Class::Setup, 250),
-        Family::Zombies | Family::Blind | Family::Lost | Family::Late => false,
+        Family::Swarm | Family::Wild | Family::Books => streams.chance(Class::Setup, 250),
+        Family::Zombies
+        | Family::Blind
+        | Family::Lost
+        | Family::Late
+        | Family::Copies
+        | Family::Restarts
+        | Family::Reports
+        | Family::Mirrored => false,
     };
     if !closes {
         return Vec::new();
@@ -310,7 +298,7 @@ fn gaps(streams: &mut Streams, family: Family) -> Vec<Gap> {
 }
 
 /// What people will do, and when.
-fn schedule(world: &mut World) {
+fn schedule(world: &mut World, family: Family) {
     // An exit that arrives after it was proven absent cannot be fenced off by anything but the
     // broker's own check: without that check it is not part of the promise.
     if !world.broker.temper.cross_zero {
@@ -319,7 +307,7 @@ fn schedule(world: &mut World) {
     // The order of epochs rests on the longest delivery time, which these requests exceed.
     world.broker.checks_epochs = world.streams.rate(Class::RequestVeryLate) == 0;
     for at in 0..world.broker.contracts.len() {
-        life(world, at);
+        life(world, at, family);
     }
 }
 
@@ -328,8 +316,9 @@ fn pick(world: &mut World, low: u64, high: u64) -> u64 {
 }
 
 /// One contract's story.
-fn life(world: &mut World, at: usize) {
-    let first = if at == 0 { pick(world, 0, 4) } else { pick(world, 0, 200) };
+fn life(world: &mut World, at: usize, family: Family) {
+    let spread = if family == Family::Restarts { 25 } else { 200 };
+    let first = if at == 0 { pick(world, 0, 4) } else { pick(world, 0, spread) };
     enter(world, at, first);
     for _ in 0..pick(world, 0, 4) {
         let when = pick(world, first + 5, STORMY - 40);
@@ -353,7 +342,13 @@ fn life(world: &mut World, at: usize) {
             people::close(world, at, Some(1), None, true);
         });
     }
+    if family == Family::Mirrored {
+        return outsiders_of_both(world, at, first);
+    }
     outsiders(world, at, first);
+    if family.is_wide() {
+        more_outsiders(world, at, first);
+    }
 }
 
 fn enter(world: &mut World, at: usize, when: u64) {
@@ -397,11 +392,22 @@ fn close_sometime(world: &mut World, at: usize, first: u64) {
     }
 }
 
+/// What two brokers can be told alike.
+fn outsiders_of_both(world: &mut World, at: usize, first: u64) {
+    let when = pick(world, first + 25, STORMY - 60) * 1000;
+    match pick(world, 0, 99) {
+        0..=9 => world.later(when, move |world| people::sell_outside(world, at, true, false)),
+        10..=19 => world.later(when, move |world| people::sell_outside(world, at, false, false)),
+        20..=44 => world.later(when, move |world| people::cancel_outside(world, at)),
+        _ => {}
+    }
+}
+
 fn outsiders(world: &mut World, at: usize, first: u64) {
     let when = pick(world, first + 25, STORMY - 60) * 1000;
     match pick(world, 0, 99) {
-        0..=9 => world.later(when, move |world| people::sell_outside(world, at, true)),
-        10..=13 => world.later(when, move |world| people::sell_outside(world, at, false)),
+        0..=9 => world.later(when, move |world| people::sell_outside(world, at, true, false)),
+        10..=13 => world.later(when, move |world| people::sell_outside(world, at, false, false)),
         14..=23 => world.later(when, move |world| people::cancel_outside(world, at)),
         24..=29 => world.later(when, move |world| people::order_outside(world, at)),
         30..=34 if at == 0 => world.later(when, people::wipe),
@@ -412,6 +418,22 @@ fn outsiders(world: &mut World, at: usize, first: u64) {
         43 => world.later(when, |world| {
             people::command(world, &Command::Flatten);
         }),
+        _ => {}
+    }
+}
+
+/// Others who do not mind what works of ours, and a person who takes what they left for the truth.
+fn more_outsiders(world: &mut World, at: usize, first: u64) {
+    let when = world.streams.between(Class::Manner, first + 25, STORMY - 120) * 1000;
+    match world.streams.between(Class::Manner, 0, 99) {
+        0..=7 => world.later(when, move |world| people::sell_outside(world, at, true, true)),
+        8..=17 => {
+            world.later(when, move |world| people::sell_outside(world, at, false, true));
+            world.later(when + 70_000, move |world| {
+                people::versioned(world, at, Command::Protect);
+            });
+        }
+        18..=22 => world.later(when, move |world| people::buy_outside(world, at)),
         _ => {}
     }
 }

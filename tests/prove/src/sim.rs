@@ -35,9 +35,22 @@ pub fn installation() -> Installation {
 }
 
 impl Sim {
+    /// Daemons that start when the seed says.
     #[must_use]
     pub fn new(mut world: World, daemons: usize) -> Self {
-        for daemon in 0..daemons {
+        let starts: Vec<Millis> = (0..daemons).map(|_| world.streams.between(Class::Setup, 0, 3000)).collect();
+        Self::starting(world, &starts)
+    }
+
+    /// Daemons that start one after the other: the first becomes the owner.
+    #[must_use]
+    pub fn in_turn(world: World, daemons: u64) -> Self {
+        let starts: Vec<Millis> = (0..daemons).map(|daemon| daemon * 1000).collect();
+        Self::starting(world, &starts)
+    }
+
+    fn starting(mut world: World, starts: &[Millis]) -> Self {
+        for (daemon, after) in starts.iter().enumerate() {
             let process = Process {
                 life: 0,
                 alive: false,
@@ -47,13 +60,16 @@ impl Sim {
                 called: false,
                 skew: 0,
                 disturbed_at: 0,
+                stands: None,
+                read_at: 0,
+                shown: std::collections::BTreeMap::new(),
+                holder: None,
             };
             world.processes.push(process);
-            let after = world.streams.between(Class::Setup, 0, 3000);
-            world.push(after, Event::Start { daemon });
+            world.push(*after, Event::Start { daemon });
         }
         world.later(0, tick);
-        Self { world: Shared::new(world), tasks: (0..daemons).map(|_| None).collect() }
+        Self { world: Shared::new(world), tasks: starts.iter().map(|_| None).collect() }
     }
 
     /// Runs until then, or until an invariant breaks.
@@ -95,7 +111,13 @@ impl Sim {
             host: Uuid::from_u128(number + 1),
             process: Uuid::from_u128((number + 1) << 64 | u128::from(life)),
         };
-        let rules = self.world.lock().rules;
+        let rules = {
+            let mut world = self.world.lock();
+            if let Some(process) = world.processes.get_mut(daemon) {
+                process.holder = Some(holder);
+            }
+            world.rules
+        };
         let settings = Settings { holder, installation: installation(), timing: Timing::PRODUCTION, rules };
         let ports = Ports { store: port.clone(), broker: port.clone(), clock: port.clone(), sessions: port };
         let task: Task = Box::pin(async move { Engine::new(ports, settings).run().await });
@@ -124,6 +146,10 @@ impl Sim {
             Fate::Pauses(span) => {
                 let mut world = self.world.lock();
                 world.note(|| format!("D{daemon} stands still for {} s", span / 1000));
+                world.disturb(daemon, span);
+                if let Some(process) = world.processes.get_mut(daemon) {
+                    process.stands = Some(call);
+                }
                 world.push(span, Event::Wake { daemon, life, call });
             }
             Fate::GoesOn => self.poll(daemon, life, call),
@@ -138,6 +164,9 @@ impl Sim {
                 return;
             }
             world.mark(call);
+            if let Some(process) = world.processes.get_mut(daemon) {
+                process.stands = None;
+            }
         }
         let Some(Some(task)) = self.tasks.get_mut(daemon) else { return };
         let _never = task.as_mut().poll(&mut Context::from_waker(Waker::noop()));
@@ -154,14 +183,15 @@ impl Sim {
             *slot = None;
         }
         let mut world = self.world.lock();
-        let after = world.streams.between(Class::Delays, 500, 40_000);
-        let now = world.now;
+        let longest = world.back_within;
+        let after = world.streams.between(Class::Delays, 500, longest);
+        world.disturb(daemon, after);
         if let Some(process) = world.processes.get_mut(daemon) {
             process.alive = false;
             process.life += 1;
             process.asleep = None;
             process.called = false;
-            process.disturbed_at = now;
+            process.stands = None;
         }
         world.oracle.count("crash");
         world.note(|| format!("D{daemon} DIES"));
@@ -190,6 +220,10 @@ fn tick(world: &mut World) {
     crate::market::second(world);
     let now = world.second();
     world.broker.remember(now);
+    if world.streams.strikes(Class::Spell).is_some() {
+        let from = world.second();
+        spell(world, from);
+    }
     crate::oracle::check(world);
     if let Some(size) = world.streams.strikes(Class::ClockJump) {
         let daemon = usize::try_from(size % 2).unwrap_or(0);
@@ -200,4 +234,16 @@ fn tick(world: &mut World) {
         world.note(|| format!("the clock of D{daemon} jumps by {by} ms"));
     }
     world.later(1000, tick);
+}
+
+/// From then on all reads come from a copy of the present, for some seconds.
+pub fn spell(world: &mut World, from: u64) {
+    let now = world.second();
+    if world.broker.spell.as_ref().is_some_and(|spell| now < spell.until) {
+        return;
+    }
+    let until = from + world.streams.between(Class::Manner, 4, 8);
+    let view = world.broker.view(now, 0);
+    world.note(|| format!("from second {from} to {until} reads show the present of second {now}"));
+    world.broker.spell = Some(crate::broker::Spell { from, until, of: now, view });
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use blotter_daemon::trades::facts::{Book, Change, Illegal, Trade, apply, apply::apply_alarm};
+use blotter_daemon::trades::facts::{Book, Change, Illegal, Intent, Trade, apply, apply::apply_alarm};
 use blotter_daemon::trades::ports::{CommitError, Fence, Holder, LeaseAnswer};
 use blotter_daemon::trades::rules::{Rule, Rules};
 use blotter_daemon::trades::tag::Epoch;
@@ -32,7 +32,7 @@ pub struct SimStore {
     /// When each intent passed its gate.
     pub gated: BTreeMap<IntentId, Millis>,
     pub takeovers: u32,
-    pub steps: Vec<(TradeStatus, TradeStatus)>,
+    pub steps: Vec<(TradeId, TradeStatus)>,
 }
 
 impl SimStore {
@@ -83,7 +83,7 @@ impl SimStore {
             return Err(CommitError::LeaseLost);
         }
         self.write(changes, now)?;
-        if self.rules.has(Rule::CommitRenewsLease)
+        if self.rules.has(Rule::LeaseIsRenewed)
             && let Some(row) = self.lease.as_mut().filter(|row| row.holder == fence.holder)
         {
             row.expires = now + u64::try_from(fence.ttl.as_millis()).unwrap_or(0);
@@ -123,13 +123,13 @@ impl SimStore {
                     self.violations.push("I8 a bracket passes the gate after FLAT".to_owned());
                 }
                 self.gated.insert(intent.id, now);
-                self.moved(intent.trade_id, intent.id, intent.state);
+                self.moved(intent);
             }
-            Change::Intent(intent) => self.moved(intent.trade_id, intent.id, intent.state),
+            Change::Intent(intent) => self.moved(intent),
             Change::Marks { trade, becomes } => {
                 let was = self.book.trades.get(trade).map_or(TradeStatus::Pending, |trade| trade.marks.status);
                 if was != becomes.status {
-                    self.steps.push((was, becomes.status));
+                    self.steps.push((*trade, becomes.status));
                 }
                 if !crate::oracle::trade_may_move(was, becomes.status) {
                     self.violations.push(format!("I14 a trade goes from {was} to {}", becomes.status));
@@ -139,10 +139,16 @@ impl SimStore {
         }
     }
 
-    fn moved(&mut self, trade: TradeId, intent: IntentId, becomes: IntentState) {
+    fn moved(&mut self, intent: &Intent) {
+        let (trade, becomes) = (intent.trade_id, intent.state);
+        let executed = intent.executed;
+        let intent = intent.id;
         let known = self.book.trades.get(&trade).and_then(|trade| trade.intent(intent));
         let was = known.map_or(IntentState::Prepared, |intent| intent.state);
         let cancel = known.is_some_and(|intent| intent.order().is_none());
+        if known.is_some_and(|known| executed < known.executed) {
+            self.violations.push("I7 what is known to be executed shrinks".to_owned());
+        }
         if !crate::oracle::intent_may_move(was, becomes, cancel) {
             self.violations.push(format!("I14 an intent goes from {was} to {becomes}"));
         }

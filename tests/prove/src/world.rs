@@ -9,12 +9,13 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use blotter_daemon::trades::ports::Rest;
+use blotter_daemon::trades::ports::{Holder, Rest};
 use blotter_daemon::trades::rules::Rules;
 use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::broker::Broker;
 use crate::faults::Streams;
+use crate::mirror::Mirror;
 use crate::oracle::Oracle;
 use crate::store::SimStore;
 
@@ -83,8 +84,16 @@ pub struct Process {
     pub called: bool,
     /// Milliseconds by which its wall clock is off.
     pub skew: i64,
-    /// It stood still until then.
+    /// Until then it is gone, stands still, or its database fails.
     pub disturbed_at: Millis,
+    /// The call in which it stands still.
+    pub stands: Option<u64>,
+    /// The second whose positions it last read.
+    pub read_at: u64,
+    /// The positions that it last read.
+    pub shown: BTreeMap<String, i64>,
+    /// As what it asks for the lease.
+    pub holder: Option<Holder>,
 }
 
 /// Trading hours of a run, in seconds: outside the gaps the market is open.
@@ -119,6 +128,8 @@ pub struct World {
     pub broker: Broker,
     pub store: SimStore,
     pub oracle: Oracle,
+    /// A second broker in step with the first.
+    pub mirror: Option<Mirror>,
     pub processes: Vec<Process>,
     pub rules: Rules,
     pub gaps: Vec<Gap>,
@@ -136,6 +147,14 @@ pub struct World {
     pub gone_until: Millis,
     /// No sale is taken until then.
     pub unwell_until: Millis,
+    /// A process that died is back within so many milliseconds.
+    pub back_within: Millis,
+    /// Contracts behind each side of the market in this second, where two brokers are in step.
+    pub size: u32,
+    /// Somebody closes by hand in the moment in which an exit fills.
+    pub panics: bool,
+    /// No read is answered before then.
+    pub outage_until: Millis,
 }
 
 /// One await point and the side on which the process dies.
@@ -193,6 +212,7 @@ impl World {
             broker,
             store,
             oracle: Oracle::default(),
+            mirror: None,
             processes: Vec::new(),
             rules,
             gaps: Vec::new(),
@@ -205,6 +225,10 @@ impl World {
             seconds: 0,
             gone_until: 0,
             unwell_until: 0,
+            back_within: 40_000,
+            size: 1000,
+            panics: false,
+            outage_until: 0,
         }
     }
 
@@ -295,6 +319,27 @@ impl World {
             match process.asleep.take() {
                 Some(call) => self.reply(daemon, call, 20, Rest::Roused),
                 None => process.called = true,
+            }
+        }
+    }
+
+    /// A daemon is not to be relied on until then.
+    pub fn disturb(&mut self, daemon: usize, span: Millis) {
+        let until = self.now + span;
+        if let Some(process) = self.processes.get_mut(daemon) {
+            process.disturbed_at = process.disturbed_at.max(until);
+        }
+    }
+
+    /// Every process that stands still goes on.
+    pub fn rouse(&mut self) {
+        for daemon in 0..self.processes.len() {
+            let now = self.now;
+            let Some(process) = self.processes.get_mut(daemon).filter(|process| process.alive) else { continue };
+            process.disturbed_at = process.disturbed_at.min(now);
+            let life = process.life;
+            if let Some(call) = process.stands.take() {
+                self.push(0, Event::Wake { daemon, life, call });
             }
         }
     }

@@ -7,9 +7,11 @@
 //! Order matters here and is proven in `tests/prove`: the watchdog before any call to the broker,
 //! the lease before the facts, the facts before the cut.
 
+mod pulse;
 pub mod read;
 mod record;
 pub mod send;
+mod sight;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,6 +19,8 @@ use std::time::Duration;
 use blotter_shared::domain::IntentId;
 use chrono::{DateTime, NaiveDate, Utc};
 
+use self::pulse::Pulse;
+use self::sight::Sight;
 use super::alarms;
 use super::facts::absence::since;
 use super::facts::apply::difference;
@@ -28,9 +32,6 @@ use super::rules::{Rule, Rules};
 use super::snapshot::Snapshot;
 use super::tag::{Epoch, Installation};
 use super::timing::{Pace, Timing};
-
-/// Seconds by which the wall clock may differ from the boot clock between two passes.
-const CLOCK_STEP: f64 = 2.0;
 
 /// Seconds after a fill in which its price is looked for at the pace of something in flight.
 const PRICE_PATIENCE: f64 = 120.0;
@@ -66,23 +67,16 @@ pub struct Engine<S, B, C, T> {
     lease: Option<Lease>,
     /// When this process last wrote to the broker, on the boot clock.
     wrote_at: Option<Duration>,
-    /// Both clocks at the last pass, and since when they have run alike.
+    /// Both clocks as they were last looked at.
     pulse: Option<Pulse>,
+    /// Since when it knows what is durable.
+    sight: Sight,
     /// Calls that the last cut took, or had taken when it failed.
     cut_reads: u32,
     /// Calls that a whole cut takes, as the last one did.
     cut_cost: u32,
     /// Earlier days whose orders were asked for, and when, on the boot clock.
     asked_days: BTreeMap<NaiveDate, Duration>,
-}
-
-/// Both clocks at one moment.
-#[derive(Clone, Copy, Debug)]
-struct Pulse {
-    wall: DateTime<Utc>,
-    boot: Duration,
-    /// When the wall clock was last seen to jump, on the boot clock.
-    jumped_at: Option<Duration>,
 }
 
 /// The lease as this process knows it, on the boot clock.
@@ -126,6 +120,7 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
             lease: None,
             wrote_at: None,
             pulse: None,
+            sight: Sight::default(),
             cut_reads: 0,
             cut_cost: SMALLEST_CUT,
             asked_days: BTreeMap::new(),
@@ -143,7 +138,7 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
     /// One pass.
     pub async fn pass(&mut self) -> Pass {
         let begun = self.ports.clock.boot();
-        let owned = self.own(begun).await;
+        let owned = self.keep(begun).await;
         let Ok(book) = self.ports.store.load().await else { return Pass::Troubled };
         if self.settings.rules.has(Rule::Watchdog) {
             self.watch(&book).await;
@@ -178,6 +173,7 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
     /// Folds, records, plans, acts.
     async fn decide(&mut self, before: Book, snapshot: &Snapshot, lease: Lease, begun: Duration) -> Pass {
         let settings = self.settings;
+        let pulse = self.beat();
         let now = self.ports.clock.now();
         let of_root = |trade: &Trade| self.ports.sessions.of(&trade.spec.contract.root, snapshot.at);
         let sessions = before.live_trades().map(|trade| (trade.spec.symbol.clone(), of_root(trade))).collect();
@@ -189,12 +185,13 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
             installation: settings.installation,
             rules: settings.rules,
             timing: settings.timing,
-            steady: self.is_steady(now),
+            steady: pulse.is_steady(settings.timing.delivery + settings.timing.settle),
             history: &snapshot.history,
         };
         let mut book = before.clone();
         let mut views = fold(&mut book, snapshot, &context);
-        let alarms = alarms::judge(&book, &snapshot.session, now, &settings.timing);
+        let loud_at = pulse.latest();
+        let alarms = alarms::judge(&book, &self.ports.sessions.at(loud_at), loud_at, &settings.timing);
         let mut changes = difference(&before, &book);
         changes.extend(alarms.into_iter().map(Change::Alarm));
         if let Err(error) = self.record(lease.epoch, changes, &book, &mut views).await {
@@ -224,15 +221,12 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
         Pass::Done(self.outlook(&book, snapshot))
     }
 
-    /// Whether the wall clock has run like the boot clock for as long as an absence is measured.
-    fn is_steady(&mut self, wall: DateTime<Utc>) -> bool {
-        let boot = self.ports.clock.boot();
-        let was = self.pulse.unwrap_or(Pulse { wall, boot, jumped_at: None });
-        let drift = (wall - was.wall).as_seconds_f64() - boot.saturating_sub(was.boot).as_secs_f64();
-        let jumped_at = if drift.abs() > CLOCK_STEP { Some(boot) } else { was.jumped_at };
-        self.pulse = Some(Pulse { wall, boot, jumped_at });
-        let wait = self.settings.timing.delivery + self.settings.timing.settle;
-        jumped_at.is_none_or(|at| boot.saturating_sub(at) >= wait)
+    /// Looks at both clocks.
+    fn beat(&mut self) -> Pulse {
+        let (wall, boot) = (self.ports.clock.now(), self.ports.clock.boot());
+        let pulse = self.pulse.map_or(Pulse::begin(wall, boot), |was| was.beat(wall, boot));
+        self.pulse = Some(pulse);
+        pulse
     }
 
     /// What becomes of a pass whose commit failed.
@@ -270,7 +264,11 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
             // The list of the next day does not show a price any more.
             Outlook::Flying
         } else if live.peek().is_none() {
-            Outlook::Flat
+            if book.trades.values().any(|trade| just_ended(trade, now, &self.settings.timing)) {
+                Outlook::Holding
+            } else {
+                Outlook::Flat
+            }
         } else if snapshot.session.open && book.live_trades().any(flies) {
             Outlook::Flying
         } else if snapshot.session.open || book.live_trades().any(|trade| trade.marks.naked_since.is_some()) {
@@ -281,12 +279,23 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
     }
 
     /// Raises what anybody must raise; that it cannot be stored is noticed by the next pass.
-    async fn watch(&self, book: &Book) {
-        let now = self.ports.clock.now();
+    async fn watch(&mut self, book: &Book) {
+        let now = self.beat().latest();
+        let boot = self.ports.clock.boot();
+        self.sight.look(book, boot);
         let session = self.ports.sessions.at(now);
-        let alarms: Vec<AlarmChange> = alarms::watchdog(book, &session, now, &self.settings.timing);
+        let alarms: Vec<AlarmChange> =
+            alarms::watchdog(book, &session, now, &self.settings.timing, |trade| self.sight.of(trade, now, boot));
         if !alarms.is_empty() {
             let _answer = self.ports.store.alarm(&alarms).await;
+        }
+    }
+
+    /// The lease for this pass: renewed as it begins.
+    async fn keep(&mut self, begun: Duration) -> Result<Option<Lease>, Unanswered> {
+        match self.lease.filter(|lease| begun <= lease.until) {
+            Some(lease) if !self.settings.rules.has(Rule::LeaseIsRenewed) => Ok(Some(lease)),
+            Some(_) | None => self.own(begun).await,
         }
     }
 
@@ -317,7 +326,7 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
         let asked = self.ports.clock.boot();
         let fence = self.fence(epoch);
         self.ports.store.commit(&fence, changes).await?;
-        if let Some(lease) = self.lease.as_mut().filter(|_| self.settings.rules.has(Rule::CommitRenewsLease)) {
+        if let Some(lease) = self.lease.as_mut().filter(|_| self.settings.rules.has(Rule::LeaseIsRenewed)) {
             lease.until = asked + self.settings.timing.lease;
         }
         Ok(())
@@ -325,14 +334,18 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
 
     /// Sleeps until the next pass is due or somebody calls, and renews the lease on the way.
     pub async fn wait(&mut self, pass: Pass) {
-        let mut left = self.pause(pass).min(self.until_open());
+        let mut left = self.pause(pass).min(self.until_the_open());
         while left > self.settings.timing.renew {
             if self.ports.clock.sleep(self.settings.timing.renew).await == Rest::Roused {
                 return;
             }
             left -= self.settings.timing.renew;
-            if self.lease.is_some() {
-                let _lease = self.own(self.ports.clock.boot()).await;
+            if self.lease.is_some() && self.settings.rules.has(Rule::LeaseIsRenewed) {
+                let asked = self.ports.clock.boot();
+                // Lost in its sleep: from now on it watches, at the pace of one that may take over.
+                if matches!(self.own(asked).await, Ok(None)) {
+                    return;
+                }
             }
         }
         let _rest = self.ports.clock.sleep(left).await;
@@ -358,12 +371,13 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
         self.wrote_at.map_or(Duration::ZERO, |at| self.ports.clock.boot().saturating_sub(at))
     }
 
-    /// The open is not slept through: what became of the brackets over night is seen in its first second.
-    fn until_open(&self) -> Duration {
+    /// What waits for the open is not to wait longer: what became of the brackets over night is seen in
+    /// its first second.
+    fn until_the_open(&self) -> Duration {
         let now = self.ports.clock.now();
         let session = self.ports.sessions.at(now);
         let left = (session.opens - now).to_std().ok().filter(|_| !session.open);
-        left.map_or(Duration::MAX, |left| left + Pace::AT_ONCE)
+        left.map_or(Pace::FLAT, |left| left + Pace::AT_ONCE)
     }
 
     fn new_intent_id(&self) -> IntentId {
@@ -383,6 +397,12 @@ fn waits_for_price(trade: &Trade, now: DateTime<Utc>) -> bool {
         executed.is_some_and(|seconds| seconds < PRICE_PATIENCE)
     });
     orders.flat_map(|intent| &intent.legs).any(|leg| leg.executed > 0 && leg.average.is_none())
+}
+
+/// What was cancelled may turn out to have traded: the trade comes back, and is to be protected.
+fn just_ended(trade: &Trade, now: DateTime<Utc>, timing: &Timing) -> bool {
+    let span = timing.aftermath.as_secs_f64();
+    trade.marks.closed_at.is_some_and(|at| (0.0..span).contains(&since(at, now)))
 }
 
 /// The store did not answer.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use blotter_shared::domain::{Cash, IntentState};
 use chrono::NaiveDate;
 
-use super::super::facts::{Book, Trade};
+use super::super::facts::{Book, Intent, Trade};
 use super::super::ports::{
     BrokerOrder, BrokerPort, Clock, Lookup, OrderId, Position, Quote, ReadFailure, Sessions, Store, Symbol,
 };
@@ -118,15 +118,21 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
         Ok(found)
     }
 
-    /// The lists of earlier days on which something was sent whose fate is not known. The broker
-    /// does not like to be asked for them often.
+    /// The lists of earlier days on which something was sent whose fate, or price, is not known. The
+    /// broker does not like to be asked for them often.
     async fn history(&mut self, book: &Book, today: NaiveDate) -> BTreeMap<NaiveDate, Vec<BrokerOrder>> {
-        let doubtful = |state: IntentState| matches!(state, IntentState::Unknown | IntentState::Sending);
+        if !self.settings.rules.has(Rule::AbsenceNeedsItsDay) {
+            return BTreeMap::new();
+        }
+        let doubtful = |intent: &Intent| {
+            let unpriced = intent.legs.iter().any(|leg| leg.executed > 0 && leg.average.is_none());
+            unpriced || matches!(intent.state, IntentState::Unknown | IntentState::Sending)
+        };
         let days: BTreeSet<NaiveDate> = book
             .trades
             .values()
             .flat_map(|trade| &trade.intents)
-            .filter(|intent| intent.order().is_some() && doubtful(intent.state))
+            .filter(|intent| intent.order().is_some() && doubtful(intent))
             .filter_map(|intent| intent.sent_on.filter(|day| *day < today))
             .collect();
         let now = self.ports.clock.boot();

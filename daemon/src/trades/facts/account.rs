@@ -14,6 +14,9 @@ use super::trade::Trade;
 pub struct AccountMarks {
     /// Clean reads in a row of an account that is as empty as on its first day.
     pub wiped_reads: u32,
+    /// When the last of them was counted.
+    #[serde(default)]
+    pub wiped_at: Option<DateTime<Utc>>,
     /// Sends stop until a person has looked; reading goes on.
     pub halted: Option<String>,
     /// The kill switch: no entries; exits are left alone.

@@ -133,10 +133,12 @@ fn goal(trade: &Trade, ground: Ground, rules: Rules) -> Option<TradeStatus> {
     let may_end = proven || !rules.has(Rule::EndNeedsProof);
     let exit_alive = trade.live_exits().next().is_some();
     if let Some(entry) = trade.entries().find(|intent| intent.is_live()) {
+        // A close that has not touched the entry may be taken back, and then the entry works on.
+        let begun = trade.wish.is_flat() && trade.cancel_of(entry.id).is_some();
         return Some(match (entry.state, bought) {
-            (IntentState::Working, _) if trade.wish.is_flat() && held > 0 => TradeStatus::Closing,
+            (IntentState::Working, _) if begun && held > 0 => TradeStatus::Closing,
             (_, 1..) => TradeStatus::Partial,
-            (IntentState::Working, 0) if trade.wish.is_flat() => TradeStatus::Closing,
+            (IntentState::Working, 0) if begun => TradeStatus::Closing,
             (IntentState::Working, 0) => TradeStatus::Open,
             (_, 0) => TradeStatus::Pending,
         });

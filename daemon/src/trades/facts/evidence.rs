@@ -28,9 +28,16 @@ pub(super) fn account(book: &mut Book, snapshot: &Snapshot, context: &Context<'_
     let as_new = snapshot.equity == Some(book.starting_equity);
     if !(knows_something && empty && as_new) {
         book.account.wiped_reads = 0;
+        book.account.wiped_at = None;
+        return;
+    }
+    // Reads that follow each other at once may come from the same copy that has stayed behind.
+    let gap = context.timing.absent_gap.as_secs_f64();
+    if book.account.wiped_at.is_some_and(|at| (0.0..gap).contains(&since(at, context.now))) {
         return;
     }
     book.account.wiped_reads += 1;
+    book.account.wiped_at = Some(context.now);
     if book.account.wiped_reads < WIPE_READS {
         return;
     }
@@ -38,15 +45,22 @@ pub(super) fn account(book: &mut Book, snapshot: &Snapshot, context: &Context<'_
     match book.mode {
         BrokerMode::Live => book.account.halted = Some("the account is empty although it should not be".to_owned()),
         BrokerMode::Sim | BrokerMode::Sandbox => {
-            for trade in book.trades.values_mut().filter(|trade| !trade.is_ended()) {
-                reset(trade, context);
+            for trade in book.trades.values_mut().filter(|trade| !trade.is_ended() && !is_young(trade, context)) {
+                reset(trade);
             }
         }
     }
 }
 
+/// Something was sent so lately that no list need show it: it may have come after the wipe.
+fn is_young(trade: &Trade, context: &Context<'_>) -> bool {
+    let wait = (context.timing.delivery + context.timing.settle).as_secs_f64();
+    let live = trade.intents.iter().filter(|intent| intent.order().is_some() && intent.is_live());
+    live.filter_map(|intent| intent.sent_at).any(|at| since(at, context.now) < wait)
+}
+
 /// The sandbox forgot everything: nothing of this trade exists any more.
-fn reset(trade: &mut Trade, _context: &Context<'_>) {
+fn reset(trade: &mut Trade) {
     for intent in trade.intents.iter_mut().filter(|intent| intent.order().is_some() && intent.is_live()) {
         intent.state = match intent.state {
             IntentState::Prepared => IntentState::Void,
@@ -92,7 +106,11 @@ pub(super) fn position(trade: &mut Trade, snapshot: &Snapshot, shown: Shown, con
         trade.marks.shares = Some(expiry::shares(trade, snapshot));
     }
     if position == held || (trade.is_ended() && taken) {
-        trade.marks.mismatch = None;
+        trade.marks.mismatch = trade.marks.mismatch.filter(|_| trade.is_ended() && !taken).and_then(|left| {
+            let gone = left.gone.unwrap_or(context.now);
+            let believed = is_enough(left.reads, left.since, context);
+            (believed && !is_gone(gone, context)).then_some(Mismatch { gone: Some(gone), ..left })
+        });
         heal(trade, ground, context);
         return position;
     }
@@ -104,8 +122,10 @@ pub(super) fn position(trade: &mut Trade, snapshot: &Snapshot, shown: Shown, con
         quarantine.agreed = None;
     }
     let known = trade.marks.mismatch.filter(|mismatch| mismatch.position == position);
-    let known = known.unwrap_or(Mismatch { position, reads: 0, since: context.now });
+    let known = known.unwrap_or(Mismatch { position, reads: 0, since: context.now, gone: None });
+    let known = Mismatch { gone: None, ..known };
     if trade.is_ended() && is_enough(known.reads, known.since, context) {
+        trade.marks.mismatch = Some(known);
         return position;
     }
     trade.marks.mismatch = Some(Mismatch { reads: known.reads.saturating_add(1), ..known });
@@ -113,6 +133,12 @@ pub(super) fn position(trade: &mut Trade, snapshot: &Snapshot, shown: Shown, con
         judge(trade, snapshot, held - position, context);
     }
     position
+}
+
+/// Contracts that nobody looks after are gone once they have not been shown for so long: a list of
+/// positions that is empty for a minute takes no alarm away.
+fn is_gone(at: DateTime<Utc>, context: &Context<'_>) -> bool {
+    !(0.0..context.timing.aftermath.as_secs_f64()).contains(&since(at, context.now))
 }
 
 /// A fill of ours was seen a moment ago: the position may be behind it.
@@ -154,20 +180,18 @@ pub(super) fn give_back(trade: &mut Trade) {
     }
 }
 
-/// A person has accepted what this cut shows: the difference is booked, the quarantine ends. A close
-/// accepts nothing that is missing: a position that comes back is sold. What is left when the ledger
-/// has sold all that it knew is somebody else's.
+/// A person has accepted what this cut shows: the difference is booked, the quarantine ends. The
+/// person has seen one read; the broker must have shown it as often as any position that differs. A
+/// close accepts nothing that is missing: a position that comes back is sold. What is left when the
+/// ledger has sold all that it knew is somebody else's.
 fn release(trade: &mut Trade, position: i64, context: &Context<'_>) {
     let Some(quarantine) = trade.marks.quarantine.as_ref() else { return };
     let held = derive::held(trade);
     let known = trade.marks.mismatch.filter(|mismatch| mismatch.position == position);
-    let sold_out = trade.wish.flat == Some(FlatCause::User)
-        && held == 0
-        && position > 0
-        && !trade.has_doubt()
-        && known.is_some_and(|known| is_believed(&known, context));
+    let sure = position == held || known.is_some_and(|known| is_believed(&known, context));
+    let sold_out = trade.wish.flat == Some(FlatCause::User) && held == 0 && position > 0 && !trade.has_doubt();
     let accepted = quarantine.at < trade.wish.since && trade.wish.accepts == Some(position);
-    if !(accepted || sold_out) {
+    if !sure || !(accepted || sold_out) {
         return;
     }
     let missing = held - position;

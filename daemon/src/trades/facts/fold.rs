@@ -464,7 +464,9 @@ fn settle_marks(trade: &mut Trade, view: &View, others: Others, context: &Contex
     }
     trade.marks.breaches = if is_breached(trade, view) { trade.marks.breaches.saturating_add(1) } else { 0 };
     let naked = held > 0 && i64::from(view.cover) < held && (trade.wish.stop.is_some() || trade.wish.is_flat());
-    trade.marks.naked_since = naked.then(|| trade.marks.naked_since.unwrap_or(context.now));
+    let was = trade.marks.naked_since;
+    trade.marks.naked_since =
+        if naked { was.or(Some(context.now)) } else { was.filter(|_| held > 0 && is_on_probation(trade, context)) };
     if view.ground.stable && view.ground.agrees && !naked && !trade.has_doubt() && !trade.is_ended() {
         let fresh =
             trade.marks.verified_at.filter(|at| (0.0..VERIFIED_STEP).contains(&absence::since(*at, context.now)));
@@ -477,6 +479,13 @@ fn settle_marks(trade: &mut Trade, view: &View, others: Others, context: &Contex
     let waits = trade.is_ended() && others.live;
     let status = if waits { trade.marks.status } else { status };
     set_status(trade, status, context.now);
+}
+
+/// What covers the position was sent a moment ago: it is in the list, and may be refused yet.
+fn is_on_probation(trade: &Trade, context: &Context<'_>) -> bool {
+    let probation = context.timing.probation.as_secs_f64();
+    let young = |at: DateTime<Utc>| (0.0..probation).contains(&absence::since(at, context.now));
+    trade.live_exits().filter_map(|exit| exit.sent_at).any(young)
 }
 
 /// The stop lies at or above the bid and nothing works that could have fired.

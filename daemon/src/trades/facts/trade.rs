@@ -94,6 +94,9 @@ pub struct Mismatch {
     pub position: i64,
     pub reads: u32,
     pub since: DateTime<Utc>,
+    /// What nobody looks after has not been shown since then.
+    #[serde(default)]
+    pub gone: Option<DateTime<Utc>>,
 }
 
 /// The trade waits for a person.

@@ -62,8 +62,11 @@ fn may_sell(trade: &Trade, view: &View, scene: &Scene) -> bool {
 /// One exit is alive. It stays when it is what is wanted; it goes when something else is wanted,
 /// can be had, and the market is open to have it in.
 fn keep_or_cancel(trade: &Trade, exit: &Intent, view: &View, scene: &Scene) -> Option<Action> {
+    if is_hasty(trade, exit, scene) {
+        return sell(trade, view, scene);
+    }
     if exit.state != IntentState::Working || !view.seen.contains_key(&exit.id) || exit.role != IntentRole::Bracket {
-        return early_close(trade, exit, view, scene);
+        return None;
     }
     let open = scene.session.open || !scene.rules.has(Rule::ClosedMarketKeepsBracket);
     if !open || !may_sell(trade, view, scene) {
@@ -92,31 +95,32 @@ fn keep_or_cancel(trade: &Trade, exit: &Intent, view: &View, scene: &Scene) -> O
 }
 
 /// The mutant without the wait sells beside a bracket that still works.
-fn early_close(trade: &Trade, exit: &Intent, view: &View, scene: &Scene) -> Option<Action> {
-    let hasty = !scene.rules.has(Rule::CloseWaitsForFinal)
+fn is_hasty(trade: &Trade, exit: &Intent, scene: &Scene) -> bool {
+    !scene.rules.has(Rule::CloseWaitsForFinal)
         && exit.role == IntentRole::Bracket
         && trade.cancel_of(exit.id).is_some()
-        && surplus(trade) > 0;
-    if hasty { sell(trade, view, scene) } else { None }
+        && surplus(trade) > 0
 }
 
 /// A change of the bracket that did not become possible in time is given up (A1): a wish that
-/// waits would fire as a surprise.
+/// waits would fire as a surprise. One that has lost its deadline, by a close that was taken back, has
+/// no time left.
 fn dropped(trade: &Trade, scene: &Scene) -> Option<Action> {
-    let late = trade.wish.until.is_some_and(|until| scene.now > until);
+    let late = trade.wish.until.is_none_or(|until| scene.now > until);
     (late && trade.marks.good.is_some()).then_some(Action::Revert)
 }
 
-/// More than one exit is alive: one arrived late. The one that is wanted stays.
+/// More than one exit is alive: one arrived late. The one that is wanted stays, but nothing that works
+/// is given up for one that nobody has seen work.
 fn thin_out(trade: &Trade, live: &[&Intent], view: &View, scene: &Scene) -> Option<Action> {
     let wanted = |exit: &&&Intent| {
         let shape = exit.order().map(|order| order.shape);
         if trade.wish.is_flat() { shape == Some(Shape::SellMarket) } else { shape == trade.wish.shape() }
     };
-    let best = live.iter().filter(wanted).max_by_key(|exit| exit.attempt).or(live.first())?;
-    let spare = live
-        .iter()
-        .find(|exit| exit.id != best.id && exit.state == IntentState::Working && view.seen.contains_key(&exit.id))?;
+    let works = |exit: &&&Intent| exit.state == IntentState::Working && view.seen.contains_key(&exit.id);
+    let working = || live.iter().filter(works);
+    let best = working().filter(wanted).max_by_key(|exit| exit.attempt).or(working().next())?;
+    let spare = working().find(|exit| exit.id != best.id)?;
     if scene.rules.has(Rule::OrphanGuard) { super::cancel(trade, spare, CancelCause::Orphan, scene) } else { None }
 }
 
@@ -129,13 +133,8 @@ fn place(trade: &Trade, view: &View, scene: &Scene) -> Option<Action> {
     if !scene.session.open {
         return by_night(trade, view);
     }
-    if surplus(trade) > 0 {
-        return sell(trade, view, scene);
-    }
-    if trade.wish.is_flat() && scene.rules.has(Rule::FlatAbsorbs) {
-        return None;
-    }
-    protect(trade, view, scene)
+    let absorbed = scene.rules.has(Rule::FlatAbsorbs) || !trade.wish.is_flat();
+    if surplus(trade) > 0 && absorbed { sell(trade, view, scene) } else { protect(trade, view, scene) }
 }
 
 /// A position that lost its bracket, or never had one, after the close: a bracket that is good till

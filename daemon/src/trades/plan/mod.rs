@@ -137,8 +137,14 @@ pub fn next(trade: &Trade, view: &View, scene: &Scene) -> Option<Action> {
 /// The entry of a trade that has none yet.
 #[must_use]
 pub fn first(trade: &Trade, view: &View, scene: &Scene) -> Option<Action> {
-    let fresh = trade.marks.status == TradeStatus::Pending && trade.is_unbegun();
-    if scene.halted || !fresh { None } else { entry::send(trade, None, view, scene) }
+    let first = trade.marks.status == TradeStatus::Pending && trade.entries().next().is_none();
+    let fresh = if scene.rules.has(Rule::OneEntry) { first } else { came_to_nothing(trade) };
+    if scene.halted || !fresh || trade.marks.adopted != 0 { None } else { entry::send(trade, None, view, scene) }
+}
+
+/// What the mutant that enters again goes by.
+fn came_to_nothing(trade: &Trade) -> bool {
+    trade.marks.held == 0 && !trade.entries().any(super::facts::Intent::is_live) && trade.exits().next().is_none()
 }
 
 /// Nothing is held: what still works of ours protects nothing.

@@ -76,6 +76,8 @@ pub struct Parts {
     pub bells: Bells,
     /// This run of this program.
     pub holder: Holder,
+    /// The waits of SIM accounts are so many times as short.
+    pub time_scale: u32,
 }
 
 /// Every loop of this daemon.
@@ -259,7 +261,11 @@ impl Parts {
         let settings = Settings {
             holder: self.holder,
             installation: tag::Installation::new(installation.id),
-            timing: Timing::PRODUCTION,
+            timing: if key.1 == BrokerMode::Sim {
+                Timing::PRODUCTION.hurried(self.time_scale)
+            } else {
+                Timing::PRODUCTION
+            },
             rules: Rules::ALL,
         };
         Engine::new(Ports { store, broker, clock, sessions }, settings)

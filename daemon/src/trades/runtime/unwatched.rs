@@ -96,7 +96,7 @@ async fn watch(parts: &Parts, user: &Username, account: AccountKey) {
     let Ok(book) = ledger.load().await else { return };
     let exchange = Exchange { calendar: std::sync::Arc::clone(&parts.calendar), force: parts.force };
     let now = parts.clock.now();
-    let alarms = alarms::watchdog(&book, &exchange.at(now), now, &Timing::PRODUCTION);
+    let alarms = alarms::watchdog(&book, &exchange.at(now), now, &Timing::PRODUCTION, alarms::Since::of);
     if !alarms.is_empty() {
         let _answer = ledger.alarm(&alarms).await;
     }

@@ -22,6 +22,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tests/support/", &["blotter_shared"]),
     ("tests/e2e/", &["blotter_shared", "blotter_testkit"]),
     ("tests/tidy/", &[]),
+    // The engine's own code between two brokers: ours, and the simulator's matching core.
+    ("tests/prove/", &["blotter_shared", "blotter_daemon", "blotter_sim"]),
     // Measures the event hub and the private server without a process between.
     ("tests/bench/", &["blotter_shared", "blotter_daemon", "blotter_testkit"]),
 ];
@@ -35,6 +37,7 @@ const OWN: &[(&str, &str)] = &[
     ("tests/support/", "blotter_testkit"),
     ("tests/tidy/", "blotter_tidy"),
     ("tests/bench/", "blotter_bench"),
+    ("tests/prove/", "blotter_prove"),
 ];
 
 /// Libraries with one owner, and where they may be named. What is not listed here may be used by whoever

@@ -1,0 +1,89 @@
+//! Liveness: doubts end, closes end, an owner that died is replaced, and a lease does not run out
+//! under a loop that is well. L1 and L2 are judged once the faults are off, L3 and L4 always.
+
+use blotter_daemon::trades::facts::Trade;
+use blotter_daemon::trades::ports::LeaseAnswer;
+use blotter_daemon::trades::timing::Timing;
+use blotter_shared::domain::IntentState;
+
+use crate::store::LeaseRow;
+use crate::world::{Millis, World};
+
+/// Seconds of calm after which nothing is in doubt any more (L1).
+const DOUBT: u64 = 120;
+/// A call that is under way is no doubt yet.
+const CALL: Millis = 10_000;
+/// Seconds of calm trading in which a close ends and what is held is protected (L2).
+const UNSETTLED: u64 = 180;
+/// Seconds after the end of a lease in which somebody takes it (L3): the longest delivery time.
+const VACANT: u64 = 30;
+
+/// L4: leases change hands only when their holder is gone or was stopped.
+pub fn lease_moved(world: &mut World, before: Option<LeaseRow>, answer: LeaseAnswer) {
+    if !matches!(answer, LeaseAnswer::TakenOver(_)) {
+        return;
+    }
+    world.oracle.count("takeover");
+    let ttl = u64::try_from(Timing::PRODUCTION.lease.as_millis()).unwrap_or(0);
+    let healthy = |row: &LeaseRow| {
+        let holder = world.processes.iter().find(|process| process.holder == Some(row.holder));
+        holder.is_some_and(|process| process.alive && process.disturbed_at + ttl < world.now)
+    };
+    if before.as_ref().is_some_and(healthy) {
+        world.oracle.fail("L4 a lease ran out under a healthy loop".to_owned());
+    }
+}
+
+/// L3, every second.
+pub(super) fn vacancy(world: &mut World) {
+    let held = world.store.lease.is_some_and(|row| !row.released && row.expires >= world.now);
+    if held {
+        world.oracle.vacant = 0;
+    } else if is_watched(world) {
+        world.oracle.vacant += 1;
+    }
+    if world.oracle.vacant > VACANT {
+        let vacant = world.oracle.vacant;
+        world.oracle.fail(format!("L3 nobody has taken the lease for {vacant} s"));
+    }
+}
+
+/// Somebody is up whose database answers: what nobody could see, nobody could tell.
+pub(super) fn is_watched(world: &World) -> bool {
+    world.processes.iter().any(|process| process.alive && process.disturbed_at <= world.now)
+}
+
+/// L1 and L2, every second once the faults are off.
+pub(super) fn after(world: &mut World, calm_since: u64) {
+    let calm_for = world.second().saturating_sub(calm_since);
+    if calm_for > DOUBT {
+        doubts(world, calm_for);
+    }
+    if world.broker.open {
+        unsettled(world);
+    }
+}
+
+fn doubts(world: &mut World, calm_for: u64) {
+    let doubt = world.store.book.trades.values().flat_map(|trade| &trade.intents).find(|intent| {
+        let gate = world.store.gated.get(&intent.id).copied().unwrap_or(0);
+        let waits = matches!(intent.state, IntentState::Sending | IntentState::Unknown);
+        waits && intent.order().is_some() && world.now > gate + CALL
+    });
+    if let Some(intent) = doubt {
+        let state = intent.state;
+        world.oracle.fail(format!("L1 an intent is still {state} after {calm_for} s of calm"));
+    }
+}
+
+fn unsettled(world: &mut World) {
+    let trades: Vec<Trade> = world.store.book.trades.values().cloned().collect();
+    for trade in &trades {
+        let what = super::rest::unsettled(world, trade);
+        let seconds = world.oracle.unsettled.entry(trade.id()).or_insert(0);
+        *seconds = if what.is_some() { *seconds + 1 } else { 0 };
+        if let Some(what) = what.filter(|_| *seconds > UNSETTLED) {
+            world.oracle.fail(format!("L2 {what} for {UNSETTLED} s of calm"));
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! The judge. It looks at the broker's ledger and at what is durable, never at what a daemon
+//! believes, and checks every simulated second; some things are only judged at rest.
+
+mod live;
+mod rest;
+mod tables;
+
+use std::collections::BTreeMap;
+
+use blotter_daemon::trades::facts::{FlatCause, Trade};
+use blotter_daemon::trades::ports::Placement;
+use blotter_shared::domain::{AlarmKind, IntentRole, IntentState, TradeId, TradeStatus};
+
+pub use self::live::lease_moved;
+pub use self::rest::last;
+pub use self::tables::{intent_may_move, trade_may_move};
+
+use crate::broker::SimOrder;
+use crate::faults::Class;
+use crate::world::World;
+
+/// What the judge has seen.
+#[derive(Clone, Debug, Default)]
+pub struct Oracle {
+    pub violations: Vec<String>,
+    /// How often something worth reaching was reached.
+    pub marks: BTreeMap<&'static str, u64>,
+    /// Seconds of market time that each contract was held without cover while somebody could have
+    /// told it and nobody did.
+    bare: BTreeMap<usize, u64>,
+    /// Seconds that each trade has not been as it is wished, with the faults off.
+    unsettled: BTreeMap<TradeId, u64>,
+    /// Seconds since the lease ended and somebody could have taken it.
+    vacant: u64,
+    /// Faults are off since then.
+    pub calm_since: Option<u64>,
+    /// Something the test did that explains a quarantine.
+    pub excuses: Vec<&'static str>,
+}
+
+impl Oracle {
+    pub fn count(&mut self, mark: &'static str) {
+        *self.marks.entry(mark).or_insert(0) += 1;
+    }
+
+    pub fn arrived(&mut self, tag: &str) {
+        let mark = if tag.contains("-EN") {
+            "entry-arrived"
+        } else if tag.contains("-BR") {
+            "bracket-arrived"
+        } else {
+            "close-arrived"
+        };
+        self.count(mark);
+    }
+
+    fn fail(&mut self, what: String) {
+        self.violations.push(what);
+    }
+}
+
+/// Market seconds that a position may be bare before somebody must have been told (I4).
+const BARE: u64 = 60;
+/// The longest pass, and a little.
+const PASS: u64 = 25;
+/// After a sale by somebody else nobody can exclude a race for so long.
+const RACE: u64 = 30;
+/// A pass that read before the sale sends after it, and the request takes its longest.
+const LATE_RACE: u64 = 51;
+/// Until a sale that left our orders alone is believed and they are cancelled, without the time
+/// that the broker takes for a cancel.
+const BELIEF: u64 = 40;
+
+/// Refusals of a bracket must have gone on for so long before its position is sold for them.
+const REFUSED: i64 = 60;
+
+/// Every second.
+pub fn check(world: &mut World) {
+    let broken = std::mem::take(&mut world.store.violations);
+    world.oracle.violations.extend(broken);
+    for at in 0..world.broker.contracts.len() {
+        position(world, at);
+        bare(world, at);
+    }
+    entries(world);
+    quarantines(world);
+    steps(world);
+    live::vacancy(world);
+    if let Some(since) = world.oracle.calm_since {
+        live::after(world, since);
+    }
+}
+
+/// I1 and I3. What begins in a race with somebody else's sale is theirs until it is over.
+fn position(world: &mut World, at: usize) {
+    let (now, race) = (world.second(), race(world));
+    let on_sale = i64::from(world.broker.own_on_sale(at));
+    let Some(contract) = world.broker.contracts.get_mut(at) else { return };
+    let raced = contract.touched_outside.is_some_and(|touched| now <= touched + race);
+    let position = contract.position;
+    let (short, over) = (position < 0, on_sale > position.max(0));
+    // What somebody left on sale above the position fires without anybody's doing.
+    contract.short_by_race = short && (raced || contract.short_by_race || contract.over_by_race);
+    contract.over_by_race = over && (raced || contract.over_by_race);
+    if short && !contract.short_by_race {
+        world.oracle.fail(format!("I1 position {position}"));
+    } else if over && !contract.over_by_race {
+        world.oracle.fail(format!("I3 {on_sale} on sale, position {position}"));
+    }
+}
+
+fn race(world: &World) -> u64 {
+    let late = world.streams.rate(Class::RequestLate) > 0;
+    let base = if late { LATE_RACE } else { RACE };
+    let left = world.broker.left_ours.then(|| BELIEF + world.broker.temper.cancel_delay);
+    base + left.unwrap_or(0)
+}
+
+/// I4.
+fn bare(world: &mut World, at: usize) {
+    let Some(contract) = world.broker.contracts.get(at) else { return };
+    let symbol = contract.symbol.as_str();
+    let live = world.broker.orders.iter().filter(|order| order.symbol == at && !order.buys && !order.doomed);
+    let with_stop = {
+        let trades = world.store.book.trades.values().filter(|trade| trade.spec.symbol.as_str() == symbol);
+        trades.max_by_key(|trade| trade.spec.asked_at).is_some_and(|trade| trade.wish.stop.is_some())
+    };
+    let own = live.filter(|order| order.own.is_some() && covers(order, with_stop));
+    let cover: i64 = own.map(|order| i64::from(order.remaining())).sum();
+    let exposed = contract.position - foreign(world, at) > cover && world.broker.open;
+    let wanted = world.store.book.trades.values().filter(|trade| trade.spec.symbol.as_str() == symbol);
+    let owner = wanted.max_by_key(|trade| trade.spec.asked_at);
+    let by_choice = owner.is_none_or(|trade| trade.wish.stop.is_none() && !trade.wish.is_flat());
+    let id = owner.map(Trade::id);
+    let told = world.store.book.alarms.iter().any(|alarm| alarm.trade == id && tells(alarm.kind));
+    // What comes of an order that was proven absent can be known once a read answers again.
+    let reads = world.processes.iter().any(|process| process.read_at + PASS > world.second());
+    let watched = live::is_watched(world) && (reads || owner.is_none_or(|trade| !trade.is_ended()));
+    let seconds = world.oracle.bare.entry(at).or_insert(0);
+    *seconds = if exposed && !by_choice && !told { *seconds + u64::from(watched) } else { 0 };
+    if *seconds > BARE {
+        let seconds = *seconds;
+        world.oracle.fail(format!("I4 bare for {seconds} s and nobody was told"));
+    }
+}
+
+/// Contracts that somebody else has bought and not sold: nobody can tell them apart, so theirs leave
+/// first. They are no trade's, and no bracket of ours is for them.
+pub(super) fn foreign(world: &World, at: usize) -> i64 {
+    let others = world.broker.orders.iter().filter(|order| order.symbol == at && order.tag.is_none());
+    others.fold(0, |left: i64, order| {
+        let executed = i64::from(order.executed());
+        (left + if order.buys { executed } else { -executed }).max(0)
+    })
+}
+
+/// It has a leg that ends a loss: a stop near the price that was ever asked for, or a sale.
+fn covers(order: &SimOrder, with_stop: bool) -> bool {
+    let ends_a_loss = |leg: &crate::broker::Leg| match leg.kind {
+        crate::broker::Kind::Market => true,
+        crate::broker::Kind::Stop(stop) => stop > 10,
+        crate::broker::Kind::Limit(_) => !with_stop,
+    };
+    order.legs.iter().any(|leg| !leg.state.is_final() && ends_a_loss(leg))
+}
+
+fn tells(kind: AlarmKind) -> bool {
+    matches!(
+        kind,
+        AlarmKind::Naked
+            | AlarmKind::Unverified
+            | AlarmKind::CannotProtect
+            | AlarmKind::NeedsPerson
+            | AlarmKind::Quarantine
+            | AlarmKind::AccountBlind
+    )
+}
+
+/// I2: what the broker executed of the entries of a trade.
+fn entries(world: &mut World) {
+    let mut bought: BTreeMap<TradeId, u32> = BTreeMap::new();
+    for order in world.broker.orders.iter().filter(|order| order.buys && order.executed() > 0) {
+        if let Some(tag) = order.own {
+            *bought.entry(tag.trade).or_insert(0) += order.executed();
+        }
+    }
+    for (id, bought) in bought {
+        let asked = world.store.book.trades.get(&id).map_or(0, |trade| trade.spec.quantity.get());
+        if bought > asked {
+            world.oracle.fail(format!("I2 bought {bought}, asked for {asked}"));
+        }
+    }
+}
+
+/// I12, while it lasts: one that nothing explains must not be there for a second.
+fn quarantines(world: &mut World) {
+    let quarantine = world.store.book.trades.values().find_map(|trade| trade.marks.quarantine.as_ref());
+    if let Some(reason) = quarantine.filter(|_| world.oracle.excuses.is_empty()).map(|found| found.reason.clone()) {
+        world.oracle.fail(format!("I12 a quarantine without a cause: {reason}"));
+    }
+}
+
+/// I11, and that a send follows its gate within the deadline.
+pub fn sent(world: &mut World, _daemon: usize, order: &Placement) {
+    let now = world.now;
+    let Some(trade) = world.store.trade_of_tag(&order.tag) else { return };
+    let intent = trade.intents.iter().find(|intent| intent.order().is_some_and(|known| known.tag == order.tag));
+    let Some(intent) = intent else { return };
+    let age = (world.wall() - trade.spec.asked_at).num_milliseconds();
+    let jumpy = world.streams.rate(Class::ClockJump) > 0;
+    if intent.role == IntentRole::Entry && age > 19_000 && !jumpy {
+        world.oracle.fail(format!("I11 an entry is sent {} s after it was asked for", age / 1000));
+        return;
+    }
+    // I19: only refusals that last sell a position.
+    if trade.wish.flat == Some(FlatCause::CannotProtect) && intent.role == IntentRole::Emergency && !jumpy {
+        let refused = trade.exits().filter(|exit| exit.state == IntentState::Rejected || exit.refusal.is_some());
+        let first = refused.filter_map(|exit| exit.sent_at).min();
+        let lasted = first.map_or(0, |first| (world.wall() - first).num_seconds());
+        if lasted < REFUSED {
+            world.oracle.fail(format!("I19 a position is sold {lasted} s after the first refusal"));
+            return;
+        }
+    }
+    let gate = world.store.gated.get(&intent.id).copied();
+    if gate.is_some_and(|gate| now > gate + 3_100) {
+        world.oracle.fail("I11 a send passes its deadline".to_owned());
+    }
+}
+
+/// I5 outside the session: what protects a position overnight is left alone. A pass that began
+/// before the close may still send, and a daemon whose clock jumps does not know the hour.
+pub fn cancels(world: &mut World, id: i64) {
+    let Some(order) = world.broker.order(id).filter(|order| !order.buys && !order.state.is_final()).cloned() else {
+        return;
+    };
+    let position = world.broker.contracts.get(order.symbol).map_or(0, |contract| contract.position);
+    let alone = world.broker.orders.iter().filter(|other| other.symbol == order.symbol && !other.buys);
+    if position <= 0 || alone.filter(|other| !other.state.is_final()).count() != 1 {
+        return;
+    }
+    let now = world.second();
+    let knows_the_hour = world.streams.rate(Class::ClockJump) == 0;
+    if knows_the_hour && world.gaps.iter().any(|gap| (gap.from + PASS..gap.to).contains(&now)) {
+        world.oracle.fail(format!("I5 the bracket {id} is cancelled while the market is closed"));
+    }
+    in_vain(world, &order);
+}
+
+/// I18: nothing that works is cancelled for a bracket that the market would refuse. The market is
+/// the best bid of the longest pass: a later fall is nobody's fault.
+fn in_vain(world: &mut World, order: &SimOrder) {
+    let best = world.broker.contracts.get(order.symbol).and_then(|contract| contract.bids.iter().max().copied());
+    let trade = order.own.and_then(|tag| world.store.book.trades.get(&tag.trade));
+    let Some((trade, best)) = trade.zip(best) else { return };
+    let kept = !trade.wish.is_flat() && trade.marks.held <= i64::from(trade.wish.keep);
+    let stop = trade.wish.shape().and_then(blotter_daemon::trades::facts::Shape::stop);
+    if let Some(stop) = stop.filter(|stop| kept && crate::broker::cents(*stop) >= best) {
+        let id = order.id;
+        world.oracle.fail(format!("I18 {id} is cancelled for a stop at {stop}, which no bid has been above"));
+    }
+}
+
+fn steps(world: &mut World) {
+    for (_, becomes) in std::mem::take(&mut world.store.steps) {
+        world.oracle.count(mark(becomes));
+    }
+}
+
+/// I5, at each end: no trade ends over contracts that the very cut has shown, whoever bought them,
+/// unless a person has said that it may: by a close, or by taking what the broker shows for true. A
+/// trade that has sent nothing has nothing there.
+pub fn ends(world: &mut World, daemon: usize, from: usize) {
+    let ended = world.store.steps.iter().skip(from).filter(|(_, status)| status.is_terminal());
+    let over = ended.filter_map(|(id, status)| over_contracts(world, daemon, *id).map(|shown| (*status, shown)));
+    for (status, shown) in over.collect::<Vec<_>>() {
+        world.oracle.fail(format!("I5 {status} over {shown} that nobody has given up"));
+    }
+}
+
+fn over_contracts(world: &World, daemon: usize, id: TradeId) -> Option<i64> {
+    let trade = world.store.book.trades.get(&id)?;
+    let symbol = trade.spec.symbol.as_str();
+    let shown = world.processes.get(daemon)?.shown.get(symbol).copied().filter(|shown| *shown > 0)?;
+    let others = world.store.book.trades.values().filter(|other| other.id() != id);
+    let of_others: i64 =
+        others.filter(|other| other.spec.symbol.as_str() == symbol).map(|other| other.marks.held).sum();
+    let given_up = trade.wish.accepts.is_some() || trade.wish.flat == Some(FlatCause::User);
+    let sent = trade.marks.adopted > 0 || trade.intents.iter().any(|intent| intent.sent_at.is_some());
+    (sent && shown > of_others && !given_up).then_some(shown)
+}
+
+fn mark(status: TradeStatus) -> &'static str {
+    match status {
+        TradeStatus::Pending => "pending",
+        TradeStatus::Open => "open",
+        TradeStatus::Partial => "partial",
+        TradeStatus::Filled => "filled",
+        TradeStatus::Closing => "closing",
+        TradeStatus::Closed => "closed",
+        TradeStatus::Void => "void",
+        TradeStatus::Rejected => "rejected",
+        TradeStatus::Canceled => "canceled",
+    }
+}
