@@ -1,6 +1,7 @@
 //! Brackets that are there and do not protect.
 
 use blotter_shared::domain::{AlarmKind, CloseReason, Protection};
+use chrono::Duration;
 
 use super::super::facts::{Bracket, Shape};
 use super::super::plan::{Action, CancelCause};
@@ -55,8 +56,9 @@ fn an_adjust_whose_bracket_is_taken_and_then_refused_goes_back_to_the_last_good_
 #[test]
 fn an_old_bracket_under_a_new_wish_is_not_shown_as_the_new_one() {
     let mut stage = Stage::protected(2);
+    let in_time = stage.now + Duration::seconds(60);
     let wish = &mut stage.trade_mut().wish;
-    (wish.version, wish.stop) = (2, Some(price("5.50")));
+    (wish.version, wish.stop, wish.until) = (2, Some(price("5.50")), Some(in_time));
     stage.passes(3, 2);
     assert_eq!(stage.done, [], "the new stop lies above the bid: nothing is cancelled for it");
     assert_eq!(stage.trade().marks.protection, Protection::Unknown);

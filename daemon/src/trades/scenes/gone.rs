@@ -93,6 +93,13 @@ fn contracts_that_no_live_trade_holds_call_for_a_person() {
     assert!(alarm.is_some_and(|alarm| alarm.message.contains("no trade")), "{:?}", stage.book.alarms);
     assert_eq!(stage.trade().marks.status, TradeStatus::Closed);
     stage.holds(0);
-    stage.passes(1, 2);
+    stage.passes(4, 15);
+    assert!(stage.alarm(AlarmKind::NeedsPerson).is_some(), "a list may be empty for a minute");
+    stage.holds(2);
+    stage.passes(1, 15);
+    stage.holds(0);
+    stage.passes(8, 15);
+    assert!(stage.alarm(AlarmKind::NeedsPerson).is_some(), "it was there again two minutes ago");
+    stage.passes(1, 15);
     assert_eq!(stage.book.alarms, []);
 }

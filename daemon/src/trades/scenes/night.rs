@@ -55,6 +55,8 @@ fn a_bracket_that_the_broker_drops_by_night_is_missed_by_night() {
     stage.done.clear();
     stage.passes(2, 2);
     assert_eq!(brackets(&stage), 1, "the open begins anew: {:?}", stage.done);
+    assert!(stage.alarm(AlarmKind::Naked).is_some(), "it may be refused yet");
+    stage.passes(3, 2);
     assert!(stage.alarm(AlarmKind::Naked).is_none());
 }
 
