@@ -21,7 +21,7 @@ const BETWEEN_KEYS: std::time::Duration = std::time::Duration::from_millis(150);
 fn socket(stage: &Stage) -> PathBuf {
     wait_for("the demo's socket", || {
         let folders = fs::read_dir(stage.temp.path()).unwrap().flatten();
-        folders.map(|folder| folder.path().join("socket/blotterd.sock")).find(|socket| socket.exists())
+        folders.map(|folder| folder.path().join("own/blotterd.sock")).find(|socket| socket.exists())
     })
 }
 
@@ -64,8 +64,14 @@ fn on_grid(price: f64) -> String {
 
 /// Fills the form of a new trade and buys.
 fn buy(terminal: &mut Terminal, symbol: &str, (stop, target): (f64, f64)) {
-    terminal.type_keys("n").unwrap();
-    terminal.wait_for("Buy to open").unwrap();
+    wait_for("the form of a new trade", || {
+        let open = terminal.text().contains("Buy to open");
+        if !open {
+            terminal.type_keys("n").unwrap();
+            std::thread::park_timeout(BETWEEN_KEYS);
+        }
+        open.then_some(())
+    });
     let (stop, target) = (on_grid(stop), on_grid(target));
     terminal.type_keys(&format!("{symbol}\t2\t\t{stop}\t{target}\tfirst")).unwrap();
     terminal.wait_for(&target).unwrap();
