@@ -116,7 +116,7 @@ async fn a_trade_that_cannot_be_recorded_is_told_of_and_holds_up_no_other() {
     // The row says that it ended without a position: no road leads from there to what the broker shows.
     let spoil = format!(
         "SET session_replication_role = replica;
-         UPDATE paper_trades SET status = 'VOID', held_qty = 0, protection = 'N/A', close_date = now()
+         UPDATE paper_trades SET status = 'VOID', held_qty = 0, protection = 'N/A', naked_since = NULL, close_date = now()
           WHERE id = '{stuck}'"
     );
     admin.batch_execute(&spoil).await.unwrap();
