@@ -148,8 +148,12 @@ fn may_lag(trade: &Trade, context: &Context<'_>) -> bool {
     newest.is_some_and(|at| (0.0..context.timing.ledger.as_secs_f64()).contains(&since(at, context.now)))
 }
 
-/// The difference is gone: after as many reads as it took to believe it, the quarantine ends.
+/// The difference is gone: after as many reads as it took to believe it, the quarantine ends. A
+/// position that is behind a sale of ours agrees by chance.
 fn heal(trade: &mut Trade, ground: Ground, context: &Context<'_>) {
+    if may_lag(trade, context) {
+        return;
+    }
     let Some(quarantine) = trade.marks.quarantine.as_mut().filter(|_| ground.stable) else { return };
     let known = quarantine.agreed.unwrap_or(Agreement { reads: 0, since: context.now });
     let agreed = Agreement { reads: known.reads.saturating_add(1), ..known };

@@ -39,12 +39,21 @@ pub(super) fn in_quarantine(trade: &Trade, view: &View, scene: &Scene) -> Option
     }
     let mut live = trade.live_exits();
     match (live.next(), live.next()) {
-        (None, _) if !pauses(trade, scene) && !trade.has_doubt() => sell(trade, view, scene),
+        (None, _) if !pauses(trade, scene) && !trade.has_doubt() && !has_just_sold(trade, scene) => {
+            sell(trade, view, scene)
+        }
         (Some(exit), None) if exit.role == IntentRole::Bracket && view.seen.contains_key(&exit.id) => {
             super::cancel(trade, exit, CancelCause::ToClose, scene)
         }
         (_, _) => None,
     }
+}
+
+/// The position may be behind a sale of ours, and then agrees with the ledger by chance.
+fn has_just_sold(trade: &Trade, scene: &Scene) -> bool {
+    let lag = scene.timing.ledger.as_secs_f64();
+    let sales = trade.exits().filter_map(|exit| exit.first_executed_at);
+    sales.max().is_some_and(|at| (0.0..lag).contains(&since(at, scene.now)))
 }
 
 /// Contracts that are to go: everything, or what is above the quantity that is kept.
