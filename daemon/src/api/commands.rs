@@ -22,6 +22,7 @@ use super::acting::{Act, Call};
 use super::extract::Id;
 use super::problem::ApiError;
 use super::{Api, ApiState};
+use crate::accounts::AccountError;
 use crate::db::engine::AccountKey;
 use crate::db::settings::settings_get;
 use crate::trades::commands::adjust::Side;
@@ -40,6 +41,7 @@ pub(super) async fn place(State(api): State<ApiState>, act: Act<PlaceTrade>) -> 
     body.story.validate().map_err(Problem::invalid)?;
     let contract = contract_of(&body.option_symbol)?;
     let account = account(&api, &call).await?;
+    account.1.account.lets_in().map_err(AccountError::from)?;
     let seen = api.counter.look_for_entry(&call.who.0.username, &account, &Symbol::new(&body.option_symbol)).await?;
     enter(&api, &call, (&account.0, &seen), (contract, json!(body), enter::Wanted::Place(body))).await
 }

@@ -30,6 +30,7 @@
 
 mod account;
 pub mod confirm;
+pub mod exits_only;
 pub mod factory;
 pub mod market_data;
 mod order;
