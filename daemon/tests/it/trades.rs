@@ -5,6 +5,7 @@ mod daemon;
 mod floor;
 mod kills;
 mod lifecycle;
+mod modes;
 mod refusals;
 mod rig;
 mod stored;
