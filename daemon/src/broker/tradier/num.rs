@@ -33,11 +33,16 @@ impl<'de> Deserialize<'de> for Num {
 impl<'de> Deserialize<'de> for OptNum {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = <&RawValue>::deserialize(deserializer)?.get();
-        match unquote(raw) {
-            "null" | "NaN" | "" => Ok(Self(None)),
-            text => parse(text)
-                .map(|value| Self(Some(value)))
-                .ok_or_else(|| D::Error::custom(format_args!("{} is no number", short(raw)))),
+        Self::read(unquote(raw)).ok_or_else(|| D::Error::custom(format_args!("{} is no number", short(raw))))
+    }
+}
+
+impl OptNum {
+    /// From what stands between quotes, or without any.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        match text {
+            "null" | "NaN" | "" => Some(Self(None)),
+            text => parse(text).map(|value| Self(Some(value))),
         }
     }
 }
@@ -53,36 +58,152 @@ fn short(raw: &str) -> String {
 /// A decimal from its text; the usual shape (digits, one point) without going through the general
 /// parser, because a chain has a hundred thousand of them.
 pub(crate) fn parse(text: &str) -> Option<Decimal> {
-    match parse_plain(text.as_bytes()) {
-        Some(value) => Some(value),
-        None => parse_any(text),
+    match Short::by_one(text.as_bytes()) {
+        Some((short, [])) => Some(short.value()),
+        _ => parse_any(text),
     }
 }
 
-fn parse_plain(text: &[u8]) -> Option<Decimal> {
-    let (negative, digits) = match text.split_first()? {
-        (b'-', rest) => (true, rest),
-        _ => (false, text),
-    };
-    if digits.is_empty() || digits.len() > 18 {
-        return None;
+/// The powers of ten up to the seventh: a step of eight digits may have more behind it.
+const POWERS: [u64; 8] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
+
+/// The digits that a text begins with, up to eight: their value, how many, and what follows.
+#[inline(always)]
+fn eight(text: &[u8]) -> Option<(u64, usize, &[u8])> {
+    const fn all(byte: u8) -> u64 {
+        u64::from_le_bytes([byte; 8])
     }
-    let (mut mantissa, mut scale, mut point) = (0_i64, 0_u32, false);
-    for byte in digits {
-        match byte {
-            b'0'..=b'9' => {
-                mantissa = mantissa * 10 + i64::from(byte - b'0');
-                scale += u32::from(point);
-            }
-            b'.' if !point => point = true,
-            _ => return None,
+    let digits = u64::from_le_bytes(*text.first_chunk()?) ^ all(b'0');
+    // The high bit of each byte that is no digit; what stands above the lowest one means nothing.
+    let others = (digits.wrapping_add(all(0x76)) | digits) & all(0x80);
+    let count = others.trailing_zeros() / 8;
+    let front = digits.checked_shl(64 - 8 * count).unwrap_or(0);
+    // Neighbours together: two digits, then four, then eight.
+    let pairs = (front.wrapping_mul(10 * 256 + 1) >> 8) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs.wrapping_mul(100 * 65_536 + 1) >> 16) & 0x0000_ffff_0000_ffff;
+    let value = fours.wrapping_mul(10_000 * 4_294_967_296 + 1) >> 32;
+    let count = usize::try_from(count).ok()?;
+    Some((value, count, text.get(count..)?))
+}
+
+/// A number of the usual shape, still in two machine words: built where it goes, it is not moved again.
+struct Short {
+    negative: bool,
+    mantissa: u64,
+    scale: u32,
+}
+
+impl Short {
+    /// Most characters of one; more might not fit.
+    const LONGEST: usize = 18;
+
+    /// Digits, with at most one point that has digits on both sides, and what follows: as far as it is done in a step
+    /// or two of eight digits and has more text behind it.
+    #[inline(always)]
+    fn by_eight(text: &[u8]) -> Option<(Self, &[u8])> {
+        let (negative, digits) = match text {
+            [b'-', rest @ ..] => (true, rest),
+            _ => (false, text),
+        };
+        let (mut mantissa, mut length, mut rest) = eight(digits)?;
+        if length == 8 {
+            let (more, count, after) = eight(rest)?;
+            mantissa = mantissa * POWERS.get(count)? + more;
+            (length, rest) = (8 + count, after);
         }
+        let [b'.', fraction @ ..] = rest else {
+            return (length > 0).then_some((Self { negative, mantissa, scale: 0 }, rest));
+        };
+        let (value, count, rest) = eight(fraction)?;
+        if length == 0 || count == 0 || length + count > Self::LONGEST {
+            return None;
+        }
+        let mantissa = mantissa * POWERS.get(count)? + value;
+        Some((Self { negative, mantissa, scale: u32::try_from(count).ok()? }, rest))
     }
-    let bare_point = point && (scale == 0 || digits.first() == Some(&b'.'));
-    if bare_point {
-        return None;
+
+    /// The same for any text, digit by digit.
+    fn by_one(text: &[u8]) -> Option<(Self, &[u8])> {
+        let (negative, digits) = match text {
+            [b'-', rest @ ..] => (true, rest),
+            _ => (false, text),
+        };
+        let (mut mantissa, mut scale, mut point, mut length) = (0_u64, 0_u32, false, 0_usize);
+        for byte in digits {
+            match byte {
+                b'0'..=b'9' => {
+                    mantissa = mantissa * 10 + u64::from(byte - b'0');
+                    scale += u32::from(point);
+                }
+                b'.' if !point && length > 0 => point = true,
+                _ => break,
+            }
+            length += 1;
+            if length > Self::LONGEST {
+                return None;
+            }
+        }
+        let is_whole = length > 0 && (!point || scale > 0);
+        let rest = digits.get(length..)?;
+        is_whole.then_some((Self { negative, mantissa, scale }, rest))
     }
-    Some(Decimal::new(if negative { -mantissa } else { mantissa }, scale))
+
+    #[inline(always)]
+    fn value(&self) -> Decimal {
+        let [a, b, c, d, e, f, g, h] = self.mantissa.to_le_bytes();
+        let (low, middle) = (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
+        Decimal::from_parts(low, middle, 0, self.negative, self.scale)
+    }
+}
+
+impl OptNum {
+    /// From the number that a JSON text begins with; the rest of the text.
+    #[inline]
+    pub(super) fn take<'a>(&mut self, text: &'a [u8]) -> Option<&'a [u8]> {
+        let leading_zero = matches!(text, [b'0', b'0'..=b'9', ..] | [b'-', b'0', b'0'..=b'9', ..]);
+        if let Some((short, rest)) = Short::by_eight(text)
+            && !leading_zero
+            && !matches!(rest, [b'0'..=b'9' | b'e' | b'E' | b'.', ..])
+        {
+            self.0 = Some(short.value());
+            return Some(rest);
+        }
+        self.take_any(text)
+    }
+
+    /// The same for any number of JSON's.
+    fn take_any<'a>(&mut self, text: &'a [u8]) -> Option<&'a [u8]> {
+        let rest = pass(text)?;
+        let number = text.get(..text.len() - rest.len())?;
+        self.0 = Some(parse(std::str::from_utf8(number).ok()?)?);
+        Some(rest)
+    }
+}
+
+/// What follows after the number that a JSON text begins with, by JSON's own rules of spelling.
+pub(super) fn pass(text: &[u8]) -> Option<&[u8]> {
+    let unsigned = text.strip_prefix(b"-").unwrap_or(text);
+    let mut rest = match unsigned {
+        [b'0', rest @ ..] => rest,
+        _ => pass_digits(unsigned)?,
+    };
+    if let [b'.', fraction @ ..] = rest {
+        rest = pass_digits(fraction)?;
+    }
+    if let [b'e' | b'E', exponent @ ..] = rest {
+        let digits = match exponent {
+            [b'+' | b'-', digits @ ..] => digits,
+            _ => exponent,
+        };
+        rest = pass_digits(digits)?;
+    }
+    Some(rest)
+}
+
+/// At least one digit.
+fn pass_digits(text: &[u8]) -> Option<&[u8]> {
+    let length = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if length == 0 { None } else { text.get(length..) }
 }
 
 /// Exponents and long numbers. A number with more digits than a decimal holds is refused rather
@@ -173,9 +294,33 @@ mod tests {
         }
 
         #[test]
-        fn the_short_way_agrees_with_the_general_one(text in "-?[0-9.]{1,20}") {
-            if let Some(value) = parse_plain(text.as_bytes()) {
-                prop_assert_eq!(Decimal::from_str_exact(&text).ok(), Some(value));
+        fn the_short_ways_agree_with_the_general_one(text in "-?[0-9.]{1,20}") {
+            let whole = format!("{text},,,,,,,,");
+            if let Some((short, [])) = Short::by_one(text.as_bytes()) {
+                prop_assert_eq!(Decimal::from_str_exact(&text).ok(), Some(short.value()));
+            }
+            if let Some((short, b",,,,,,,,")) = Short::by_eight(whole.as_bytes()) {
+                prop_assert_eq!(Decimal::from_str_exact(&text).ok(), Some(short.value()));
+            }
+        }
+
+        #[test]
+        fn a_number_is_taken_from_the_front_of_a_text_as_the_general_way_reads_it(
+            text in "-?[0-9]{0,20}[.]?[0-9]{0,20}([eE][+-]?[0-9]{0,2})?",
+            after in "[,}\\] \n]?",
+        ) {
+            let whole = format!("{text}{after}");
+            let mut number = OptNum::default();
+            let taken = number.take(whole.as_bytes()).map(|rest| (number.0.unwrap(), rest.to_vec()));
+            let is_json = serde_json::from_str::<&RawValue>(&text).is_ok();
+            let general = if is_json { parse(&text) } else { None };
+            // A text that is no number may begin with one: what follows then is no mark, which ends the reader.
+            let is_partial = taken.as_ref().is_some_and(|(_, rest)| rest.len() > after.len());
+            if !is_partial {
+                prop_assert_eq!(taken.as_ref().map(|(value, _)| value.scale()), general.map(|value| value.scale()));
+                prop_assert_eq!(taken, general.map(|value| (value, after.into_bytes())));
+            } else {
+                prop_assert!(!is_json, "{} was cut", text);
             }
         }
 
