@@ -10,6 +10,8 @@ mod broker;
 #[cfg(test)]
 mod calendar;
 #[cfg(test)]
+mod chores;
+#[cfg(test)]
 mod config;
 #[cfg(test)]
 mod context;

@@ -100,6 +100,7 @@ const MODULES: &[(&str, &str)] = &[
     ("postgres", "db ours"),
     ("health", "clock db"),
     ("events", "auth calendar clock config db health telemetry"),
+    ("backup", "clock db events"),
     ("vault", "auth clock config db"),
     ("broker", "clock config telemetry vault"),
     ("market", "broker calendar clock config db telemetry"),
@@ -110,7 +111,7 @@ const MODULES: &[(&str, &str)] = &[
     ("context", "accounts auth broker calendar clock db market prices trades"),
     (
         "schedule",
-        "accounts analytics auth broker calendar clock config context db events forensics health market prices telemetry trades",
+        "accounts analytics auth backup broker calendar clock config context db events forensics health market prices telemetry trades",
     ),
     (
         "api",
