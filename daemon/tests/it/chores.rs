@@ -12,7 +12,8 @@ use blotter_daemon::config::Config;
 use blotter_daemon::events::{Hub, HubParts};
 use blotter_daemon::forensics::Forensics;
 use blotter_daemon::health::HealthBoard;
-use blotter_daemon::prices::Round;
+use blotter_daemon::prices::retention::Retention;
+use blotter_daemon::prices::{Recorder, Round};
 use blotter_daemon::schedule::Jobs;
 use blotter_daemon::schedule::calendar_check::CalendarCheck;
 use blotter_daemon::schedule::chores::Chores;
@@ -32,9 +33,13 @@ const NOW: &str = "2026-11-20T17:00:00Z";
 const OPEN: &str =
     "SELECT coalesce(string_agg(kind || ': ' || message, '; '), '') FROM alarms WHERE cleared_at IS NULL";
 
-/// The daemon's tasks over a rig's database, broker and clock.
-pub(crate) fn chores(rig: &Rig, calendar: Calendar, plan: Option<Plan>) -> Chores {
-    let (db, clock, calendar) = (rig.recorder.db.clone(), rig.recorder.clock.clone(), Arc::new(calendar));
+fn chores(rig: &Rig, calendar: Calendar, plan: Option<Plan>) -> Chores {
+    chores_over(&rig.recorder, &Arc::new(calendar), plan)
+}
+
+/// The daemon's tasks over a recorder's database, broker and clock.
+pub(crate) fn chores_over(recorder: &Recorder, calendar: &Arc<Calendar>, plan: Option<Plan>) -> Chores {
+    let (db, clock, calendar) = (recorder.db.clone(), recorder.clock.clone(), Arc::clone(calendar));
     let hub = Hub::start(HubParts {
         db: db.clone(),
         clock: clock.clone(),
@@ -45,12 +50,12 @@ pub(crate) fn chores(rig: &Rig, calendar: Calendar, plan: Option<Plan>) -> Chore
         tasks: TaskTracker::new(),
         stop: CancellationToken::new(),
     });
-    let accounts = rig.recorder.accounts.clone();
-    let recorder = blotter_daemon::prices::Recorder { calendar: Arc::clone(&calendar), ..rig.recorder.clone() };
+    let accounts = recorder.accounts.clone();
+    let recorder = Recorder { calendar: Arc::clone(&calendar), ..recorder.clone() };
     Chores {
         db: db.clone(),
         recorder,
-        retention: rig.retention.clone(),
+        retention: Retention { db: db.clone(), clock: clock.clone() },
         forensics: Forensics {
             db: db.clone(),
             accounts: Some(accounts.clone()),

@@ -20,6 +20,8 @@ mod database;
 #[cfg(test)]
 mod forensics;
 #[cfg(test)]
+mod fortnight;
+#[cfg(test)]
 mod isolation;
 #[cfg(test)]
 mod packaging;

@@ -22,6 +22,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tests/support/", &["blotter_shared"]),
     ("tests/e2e/", &["blotter_shared", "blotter_testkit"]),
     ("tests/tidy/", &[]),
+    // A second opinion shares nothing.
+    ("tests/recount/", &[]),
     // Measures the event hub and the private server without a process between.
     ("tests/bench/", &["blotter_shared", "blotter_daemon", "blotter_testkit"]),
 ];
