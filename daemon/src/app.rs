@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use chrono::TimeDelta;
 use nix::unistd::Uid;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
@@ -16,11 +17,12 @@ use tokio_util::task::TaskTracker;
 use crate::accounts::{self, Accounts, OratsPlace};
 use crate::api::{Accept, Api, BoundSocket, LiveTrading, Policy, SocketFile, serve};
 use crate::auth::{Admission, SystemDirectory};
+use crate::backup::Plan;
 use crate::broker::factory::{Addresses, BrokerFactory, LiveLock, TradingTime};
 use crate::broker::rate_limit::{BudgetStore, FileStore, Limiters, Limits, MemoryStore};
 use crate::calendar::{Calendar, Force, MarketClock};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{BackupConfig, Config};
 use crate::db::{DatabaseConfig, Db};
 use crate::events::{Hub, HubParts};
 use crate::health::HealthBoard;
@@ -166,13 +168,13 @@ impl Parts {
             calendar: &calendar,
             force,
             holder,
+            backup: backup_plan(&config.backup, private.as_ref()),
         };
         let limiters = accounts.limiters();
         health.show_rates(move || accounts::rates(&limiters));
-        let bells = Bells::default();
+        let (policy, bells) = (policy(&config), Bells::default());
         let counter = ground.counter(&bells);
         let (upkeep, engines) = (ground.start(&stop), ground.engines(bells, &stop));
-        let policy = policy(&config);
         let admission = Admission::new(Uid::effective().as_raw(), config.auth, SystemDirectory, clock.clone());
         let api = Api {
             db,
@@ -249,6 +251,20 @@ impl Parts {
         failures.extend(stop.finish().err().map(|failures| failures.0).unwrap_or_default());
         if failures.is_empty() { Ok(()) } else { Err(crate::shutdown::StopFailures(failures).into()) }
     }
+}
+
+/// What the configuration wants of backups; without another connection they are of the private database.
+fn backup_plan(config: &BackupConfig, private: Option<&Private>) -> Option<Plan> {
+    let ours = |private: &Private| {
+        let folder = private.socket_dir().display().to_string().replace('\\', "\\\\").replace('\'', "\\'");
+        format!("host='{folder}' dbname=blotter user=blotter_backup")
+    };
+    Some(Plan {
+        folder: config.folder.clone()?,
+        program: config.program.clone(),
+        connection: config.connection.clone().or_else(|| private.map(ours)),
+        oldest: TimeDelta::hours(config.oldest_h.into()),
+    })
 }
 
 fn policy(config: &Config) -> Policy {

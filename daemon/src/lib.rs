@@ -15,6 +15,7 @@ pub mod analytics;
 pub mod api;
 pub mod app;
 pub mod auth;
+pub mod backup;
 pub mod broker;
 pub mod calendar;
 pub mod cli;

@@ -66,6 +66,7 @@ async fn enter(
 ) -> Result<Response, ApiError> {
     let enter = Enter { api, device: &call.device.0, key, seen, contract, wanted, detail };
     let answer = deed::under_key(api, call, &enter).await?;
+    api.collector.poke();
     api.counter.ring(&call.who.0.username, key.mode);
     Ok(answer)
 }
@@ -177,7 +178,7 @@ async fn account(api: &Api, call: &Call) -> Result<(AccountKey, BrokerAccount), 
 async fn bid_of(api: &Api, call: &Call, id: TradeId) -> Result<Seen, ApiError> {
     let user = &call.who.0.username;
     let place = api.counter.place_of(user, id).await?;
-    if !api.counter.session().open || place.status.is_terminal() {
+    if !api.counter.session_of(&place.symbol).open || place.status.is_terminal() {
         return Ok(Seen::default());
     }
     let (_, broker) = api.counter.account(user, place.account.mode).await?;

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::accounts::Accounts;
+use crate::backup::{Backup, Plan};
 use crate::calendar::{Calendar, Force, MarketClock};
 use crate::clock::Clock;
 use crate::config::{BrokerConfig, MarketConfig};
@@ -21,6 +22,7 @@ use crate::prices::sources::OratsDesk;
 use crate::prices::{Board, Live, Recorder};
 use crate::schedule::calendar_check::CalendarCheck;
 use crate::schedule::chores::Chores;
+use crate::schedule::strays::Strays;
 use crate::schedule::timetable::{Spread, Timetable};
 use crate::schedule::{self, Scheduler, TaskBoard};
 use crate::telemetry::Metrics;
@@ -44,6 +46,7 @@ pub(super) struct Ground<'a> {
     pub(super) force: Force,
     /// This run of this program.
     pub(super) holder: Holder,
+    pub(super) backup: Option<Plan>,
 }
 
 /// What others use of it.
@@ -151,6 +154,13 @@ impl Ground<'_> {
                 hub: self.hub.clone(),
                 clock: self.clock.clone(),
                 calendar: Arc::clone(self.calendar),
+            },
+            strays: Strays { db: self.db.clone(), hub: self.hub.clone() },
+            backup: Backup {
+                db: self.db.clone(),
+                hub: self.hub.clone(),
+                clock: self.clock.clone(),
+                plan: self.backup.clone(),
             },
         }
     }

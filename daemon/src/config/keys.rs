@@ -7,8 +7,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::rule::{
-    AbsolutePath, DatabaseAddress, Flag, Format, Keys, LocalAddress, LogFilter, LogFormat, Name, Names, Rule, Seconds,
-    Whole, maybe,
+    AbsolutePath, DatabaseAddress, Flag, Format, Keys, LocalAddress, LogFilter, LogFormat, Name, Names, OpenConnection,
+    Rule, Seconds, Whole, maybe,
 };
 use super::sources::Reader;
 
@@ -163,6 +163,20 @@ sections! {
         /// How often prices are asked for between two recordings while a screen is open. A shorter span
         /// takes more of the broker's rate for market data.
         live_every_s: Duration = Duration::from_secs(3), Seconds(1..=60);
+    }
+
+    /// Archives of the database. A night without a new one is an alarm.
+    backup: BackupConfig {
+        /// Where the archives lie. Without it the daemon neither makes nor looks after any.
+        folder: Option<PathBuf> = None, maybe(AbsolutePath, "/var/lib/blotter/backups");
+        /// What makes one every night: `blotter-backup`. Without it somebody else makes them, as the
+        /// timer `blotter-backup.timer` does, and the daemon looks at their age alone.
+        program: Option<PathBuf> = None, maybe(AbsolutePath, "/usr/bin/blotter-backup");
+        /// The database that is backed up, as `psql` takes it, without a password. Without it the
+        /// private one.
+        connection: Option<String> = None, maybe(OpenConnection, "service=blotter");
+        /// How many hours old the newest archive may be before that is an alarm.
+        oldest_h: u32 = 30, Whole(2..=720);
     }
 
     /// Who is let in. The user that runs the daemon always is.

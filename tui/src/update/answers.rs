@@ -71,6 +71,8 @@ fn take(model: &mut Model, call: &Call, answer: Answer) -> Vec<Effect> {
             return sync_status_came(model, status);
         }
         Answer::Accounts(list) => model.data.accounts = list.accounts,
+        // No pane shows them: the command line asks.
+        Answer::Tasks(_) => {}
         Answer::SettingsSaved(settings) => {
             settings_form::saved(model, &settings);
             return settings_came(model, *settings);
@@ -108,7 +110,7 @@ fn failed(model: &mut Model, call: &Call, error: &CallError) -> Vec<Effect> {
         Call::Version | Call::Health | Call::Market | Call::Settings | Call::OpenTrades => {}
         // The line of totals says how many rows there are at least until they come.
         Call::Totals(_) => {}
-        Call::Trade(_) | Call::Alarms | Call::SyncStatus { .. } | Call::Accounts => {}
+        Call::Trade(_) | Call::Alarms | Call::SyncStatus { .. } | Call::Accounts | Call::Tasks => {}
         Call::PutToken { .. } | Call::RemoveToken { .. } => {}
     }
     vec![]

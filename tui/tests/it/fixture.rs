@@ -424,6 +424,7 @@ impl World {
             Call::Trade(id) => Answer::Trade(Box::new(self.open.iter().find(|trade| trade.id == *id).unwrap().clone())),
             Call::Alarms => Answer::Alarms(AlarmList { items: self.alarms.clone() }),
             Call::Accounts => Answer::Accounts(AccountList { accounts: self.accounts.clone() }),
+            Call::Tasks => panic!("no screen asks for the tasks"),
             Call::PutToken { .. } | Call::RemoveToken { .. } => Answer::SettingsSaved(Box::new(self.settings.clone())),
             Call::SyncStatus { .. } => Answer::SyncStatus(status),
             Call::Sync { .. } => Answer::Synced(status),

@@ -139,6 +139,7 @@ fn json(answer: &Answer) -> String {
         Answer::Trade(value) => serde_json::to_string(value),
         Answer::Alarms(value) => serde_json::to_string(value),
         Answer::Accounts(value) => serde_json::to_string(value),
+        Answer::Tasks(value) => serde_json::to_string(value),
         Answer::SyncStatus(value) | Answer::Synced(value) => serde_json::to_string(value),
         Answer::Order(value) => match &**value {
             OrderAnswer::Timeline(value) => serde_json::to_string(value),

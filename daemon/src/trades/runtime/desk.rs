@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use blotter_shared::domain::{BrokerMode, Cash, TradeId};
+use blotter_shared::domain::{BrokerMode, Cash, OptionContract, TradeId};
 use chrono::Utc;
 use thiserror::Error;
 
@@ -147,6 +147,25 @@ impl Counter {
         self.exchange().at(self.clock.now())
     }
 
+    /// The same for contracts of one symbol: some trade for longer.
+    #[must_use]
+    pub fn session_of(&self, symbol: &str) -> super::super::ports::Session {
+        let contract = symbol.parse::<OptionContract>();
+        contract.map_or_else(|_| self.session(), |contract| self.exchange().of(&contract.root, self.clock.now()))
+    }
+
+    /// The session that a command falls into, by the contract that it is about.
+    fn session_for(&self, book: &Book, command: &Command) -> super::super::ports::Session {
+        let root_of = |id: &TradeId| book.trades.get(id).map(|trade| trade.spec.contract.root.as_str());
+        let root = match command {
+            Command::Place(wanted) | Command::Adopt(wanted) => Some(wanted.contract.root.as_str()),
+            Command::Close(id, _) | Command::Adjust(id, _) => root_of(id),
+            Command::Withdraw(id, _) | Command::Protect(id, _) | Command::Cancel(id, _) => root_of(id),
+            Command::Flatten | Command::Ack(..) => None,
+        };
+        root.map_or_else(|| self.session(), |root| self.exchange().of(root, self.clock.now()))
+    }
+
     fn exchange(&self) -> Exchange {
         Exchange { calendar: Arc::clone(&self.calendar), force: self.force }
     }
@@ -193,7 +212,7 @@ impl Counter {
         let desk = Desk {
             book,
             now: self.clock.now(),
-            session: self.session(),
+            session: self.session_for(book, command),
             timing: Timing::PRODUCTION,
             quotes: &seen.quotes,
             positions: &seen.positions,

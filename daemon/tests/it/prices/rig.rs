@@ -69,7 +69,7 @@ pub(crate) struct Rig {
     pub(crate) world: Arc<Mutex<World>>,
     pub(crate) recorder: Recorder,
     pub(crate) retention: Retention,
-    _cluster: Cluster,
+    pub(crate) cluster: Cluster,
     pub(crate) admin: Raw,
     pub(crate) server: Server,
 }
@@ -103,7 +103,7 @@ impl Rig {
         tx.commit().await.unwrap();
         let recorder = recorder(&db, &accounts, &clock, None);
         admin.batch_execute("SELECT snapshot_partitions_ensure('2026-06-01', 12)").await.unwrap();
-        Self { world, recorder, retention: Retention { db, clock }, _cluster: cluster, admin, server }
+        Self { world, recorder, retention: Retention { db, clock }, cluster, admin, server }
     }
 
     /// The same, with an ORATS token.

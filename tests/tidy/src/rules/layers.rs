@@ -22,6 +22,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tests/support/", &["blotter_shared"]),
     ("tests/e2e/", &["blotter_shared", "blotter_testkit"]),
     ("tests/tidy/", &[]),
+    // A second opinion shares nothing.
+    ("tests/recount/", &[]),
     // Measures the event hub and the private server without a process between.
     ("tests/bench/", &["blotter_shared", "blotter_daemon", "blotter_testkit"]),
 ];
@@ -100,6 +102,7 @@ const MODULES: &[(&str, &str)] = &[
     ("postgres", "db ours"),
     ("health", "clock db"),
     ("events", "auth calendar clock config db health telemetry"),
+    ("backup", "clock db events"),
     ("vault", "auth clock config db"),
     ("broker", "clock config telemetry vault"),
     ("market", "broker calendar clock config db telemetry"),
@@ -110,7 +113,7 @@ const MODULES: &[(&str, &str)] = &[
     ("context", "accounts auth broker calendar clock db market prices trades"),
     (
         "schedule",
-        "accounts analytics auth broker calendar clock config context db events forensics health market prices telemetry trades",
+        "accounts analytics auth backup broker calendar clock config context db events forensics health market prices telemetry trades",
     ),
     (
         "api",
