@@ -10,7 +10,7 @@ use crate::domain::TradeId;
 
 /// What is kept beside a trade. What could not be had is null; inside of the documents a reason stands
 /// beside it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TradeContext {
     pub trade_id: TradeId,
     /// What whoever asked for the trade said of it.

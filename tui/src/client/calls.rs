@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use uuid::Uuid;
 
+use super::looks::{LookAnswer, LookCall};
 use super::orders::{OrderAnswer, OrderCall};
 
 /// Which closed trades are asked for.
@@ -55,6 +56,8 @@ pub enum Call {
     Totals(TotalsQuery),
     Performance(PerformanceQuery),
     Trade(TradeId),
+    /// To look at; nothing changes.
+    Look(LookCall),
     Alarms,
     Accounts,
     /// Did this device, which holds `version`, miss anything?
@@ -93,6 +96,7 @@ pub enum Answer {
     Totals(TradeTotals),
     Performance(Box<Performance>),
     Trade(Box<Trade>),
+    Look(Box<LookAnswer>),
     Alarms(AlarmList),
     Accounts(AccountList),
     SyncStatus(SyncStatus),
@@ -145,7 +149,7 @@ impl Call {
         match self {
             Self::Version | Self::Health | Self::Market | Self::Settings | Self::OpenTrades => Method::GET,
             Self::History(_) | Self::Totals(_) | Self::Performance(_) | Self::Trade(_) => Method::GET,
-            Self::Alarms | Self::Accounts | Self::SyncStatus { .. } => Method::GET,
+            Self::Look(_) | Self::Alarms | Self::Accounts | Self::SyncStatus { .. } => Method::GET,
             Self::Sync { .. } => Method::POST,
             Self::PutSettings { .. } | Self::PutToken { .. } => Method::PUT,
             Self::RemoveToken { .. } => Method::DELETE,
@@ -166,6 +170,7 @@ impl Call {
             Self::Totals(query) => totals_target(query),
             Self::Performance(query) => performance_target(*query),
             Self::Trade(id) => format!("/v1/trades/{id}"),
+            Self::Look(look) => look.target(),
             Self::Alarms => "/v1/alarms".to_owned(),
             Self::Accounts => "/v1/accounts".to_owned(),
             Self::PutToken { .. } => "/v1/tokens".to_owned(),
@@ -184,7 +189,7 @@ impl Call {
         match self {
             Self::Version | Self::Health | Self::Market | Self::Settings | Self::OpenTrades => Ok(None),
             Self::History(_) | Self::Totals(_) | Self::Performance(_) | Self::Trade(_) => Ok(None),
-            Self::Alarms | Self::Accounts | Self::SyncStatus { .. } => Ok(None),
+            Self::Look(_) | Self::Alarms | Self::Accounts | Self::SyncStatus { .. } => Ok(None),
             Self::Sync { request, key } => Ok(Some((serde_json::to_vec(request)?, *key))),
             Self::PutToken { update, key } => Ok(Some((serde_json::to_vec(update)?, *key))),
             Self::RemoveToken { key, .. } => Ok(Some((b"{}".to_vec(), *key))),
@@ -201,7 +206,7 @@ impl Call {
             Self::Order(call) => call.is_action(),
             Self::Version | Self::Health | Self::Market | Self::Settings | Self::OpenTrades => false,
             Self::History(_) | Self::Totals(_) | Self::Performance(_) | Self::Trade(_) => false,
-            Self::Alarms | Self::Accounts | Self::SyncStatus { .. } => false,
+            Self::Look(_) | Self::Alarms | Self::Accounts | Self::SyncStatus { .. } => false,
         }
     }
 
@@ -220,6 +225,7 @@ impl Call {
             Self::Totals(_) => Answer::Totals(serde_json::from_slice(body)?),
             Self::Performance(_) => Answer::Performance(serde_json::from_slice(body)?),
             Self::Trade(_) => Answer::Trade(serde_json::from_slice(body)?),
+            Self::Look(look) => Answer::Look(Box::new(look.read(body)?)),
             Self::Alarms => Answer::Alarms(serde_json::from_slice(body)?),
             Self::Accounts => Answer::Accounts(serde_json::from_slice(body)?),
             Self::SyncStatus { .. } => Answer::SyncStatus(serde_json::from_slice(body)?),

@@ -8,5 +8,6 @@ pub mod courier;
 pub mod events;
 pub mod export;
 pub mod http;
+pub mod looks;
 pub mod orders;
 pub mod session;
