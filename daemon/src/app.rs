@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::accounts::{self, Accounts, OratsPlace};
-use crate::api::{Accept, Api, BoundSocket, LiveTrading, Policy, SocketFile, serve};
+use crate::api::{Accept, Api, BoundSocket, LiveTrading, Policy, SocketFile, Spreads, serve};
 use crate::auth::{Admission, SystemDirectory};
 use crate::backup::Plan;
 use crate::broker::factory::{Addresses, BrokerFactory, LiveLock, TradingTime};
@@ -182,6 +182,7 @@ impl Parts {
             counter,
             orats: upkeep.recorder.orats.clone(),
             board: upkeep.recorder.board.clone(),
+            spreads: Spreads::default(),
             chains: Chains::new(upkeep.recorder),
             collector: upkeep.collector,
             hub,

@@ -3,7 +3,9 @@
 
 mod answers;
 pub mod attention;
+pub mod chain;
 pub mod keys;
+pub mod looks;
 mod orders;
 pub use orders::contract as contract_of;
 mod settings_form;
@@ -31,6 +33,8 @@ pub fn update(model: &mut Model, now: Now, msg: Msg) -> Vec<Effect> {
     let title = title(model);
     let mut effects = handle(model, msg);
     effects.extend(on_time(model));
+    effects.extend(looks::follow(model));
+    effects.extend(chain::follow(model));
     settle(model);
     let new_title = self::title(model);
     if new_title != title {
@@ -76,6 +80,10 @@ fn handle(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
         Msg::Stream { generation, said } if generation == model.generation => stream(model, said),
         Msg::Stream { .. } => vec![],
+        Msg::Prices { generation, said } => {
+            looks::prices_came(model, generation, said);
+            vec![]
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use uuid::Uuid;
 
+use super::looks::{LookAnswer, LookCall};
 use super::orders::{OrderAnswer, OrderCall};
 
 /// Which closed trades are asked for.
@@ -56,6 +57,8 @@ pub enum Call {
     Totals(TotalsQuery),
     Performance(PerformanceQuery),
     Trade(TradeId),
+    /// To look at; nothing changes.
+    Look(LookCall),
     Alarms,
     Accounts,
     /// What the daemon does by itself.
@@ -96,6 +99,7 @@ pub enum Answer {
     Totals(TradeTotals),
     Performance(Box<Performance>),
     Trade(Box<Trade>),
+    Look(Box<LookAnswer>),
     Alarms(AlarmList),
     Accounts(AccountList),
     Tasks(TaskList),
@@ -149,7 +153,7 @@ impl Call {
         match self {
             Self::Version | Self::Health | Self::Market | Self::Settings | Self::OpenTrades => Method::GET,
             Self::History(_) | Self::Totals(_) | Self::Performance(_) | Self::Trade(_) => Method::GET,
-            Self::Alarms | Self::Accounts | Self::Tasks | Self::SyncStatus { .. } => Method::GET,
+            Self::Look(_) | Self::Alarms | Self::Accounts | Self::Tasks | Self::SyncStatus { .. } => Method::GET,
             Self::Sync { .. } => Method::POST,
             Self::PutSettings { .. } | Self::PutToken { .. } => Method::PUT,
             Self::RemoveToken { .. } => Method::DELETE,
@@ -170,6 +174,7 @@ impl Call {
             Self::Totals(query) => totals_target(query),
             Self::Performance(query) => performance_target(*query),
             Self::Trade(id) => format!("/v1/trades/{id}"),
+            Self::Look(look) => look.target(),
             Self::Alarms => "/v1/alarms".to_owned(),
             Self::Accounts => "/v1/accounts".to_owned(),
             Self::Tasks => "/v1/tasks".to_owned(),
@@ -189,7 +194,7 @@ impl Call {
         match self {
             Self::Version | Self::Health | Self::Market | Self::Settings | Self::OpenTrades => Ok(None),
             Self::History(_) | Self::Totals(_) | Self::Performance(_) | Self::Trade(_) => Ok(None),
-            Self::Alarms | Self::Accounts | Self::Tasks | Self::SyncStatus { .. } => Ok(None),
+            Self::Look(_) | Self::Alarms | Self::Accounts | Self::Tasks | Self::SyncStatus { .. } => Ok(None),
             Self::Sync { request, key } => Ok(Some((serde_json::to_vec(request)?, *key))),
             Self::PutToken { update, key } => Ok(Some((serde_json::to_vec(update)?, *key))),
             Self::RemoveToken { key, .. } => Ok(Some((b"{}".to_vec(), *key))),
@@ -206,7 +211,7 @@ impl Call {
             Self::Order(call) => call.is_action(),
             Self::Version | Self::Health | Self::Market | Self::Settings | Self::OpenTrades => false,
             Self::History(_) | Self::Totals(_) | Self::Performance(_) | Self::Trade(_) => false,
-            Self::Alarms | Self::Accounts | Self::Tasks | Self::SyncStatus { .. } => false,
+            Self::Look(_) | Self::Alarms | Self::Accounts | Self::Tasks | Self::SyncStatus { .. } => false,
         }
     }
 
@@ -225,6 +230,7 @@ impl Call {
             Self::Totals(_) => Answer::Totals(serde_json::from_slice(body)?),
             Self::Performance(_) => Answer::Performance(serde_json::from_slice(body)?),
             Self::Trade(_) => Answer::Trade(serde_json::from_slice(body)?),
+            Self::Look(look) => Answer::Look(Box::new(look.read(body)?)),
             Self::Alarms => Answer::Alarms(serde_json::from_slice(body)?),
             Self::Accounts => Answer::Accounts(serde_json::from_slice(body)?),
             Self::Tasks => Answer::Tasks(serde_json::from_slice(body)?),

@@ -12,14 +12,15 @@ use uuid::Uuid;
 use super::answers::{RELOAD_AFTER, is_conflict};
 use super::keys::refusal_of_actions;
 use crate::client::calls::{Call, CallError};
+use crate::client::looks::LookCall;
 use crate::client::orders::{Ask, OrderAnswer, OrderCall};
 use crate::effect::Effect;
 use crate::format;
-use crate::input::chord::Chord;
+use crate::input::chord::{Chord, KeyCode};
 use crate::input::keymap::Action;
 use crate::model::Model;
 use crate::overlays::Overlay;
-use crate::overlays::confirm::{Confirm, Deed};
+use crate::overlays::confirm::{Confirm, Deed, GUARD};
 use crate::overlays::form::{Field, Focus, Form, Outcome, Purpose};
 use crate::overlays::notices::Level;
 use crate::overlays::story::Story;
@@ -64,9 +65,10 @@ pub(super) fn open(model: &mut Model, wish: Wish, selected: Option<Trade>) -> Ve
 /// The story of a trade, over whatever pane is shown.
 pub(super) fn why(model: &mut Model, selected: Option<Trade>) -> Vec<Effect> {
     let Some(trade) = selected.filter(|_| model.overlays.is_empty()) else { return vec![] };
-    let story = Story { trade: trade.id, number: trade.number, top: 0, told: None };
+    let story = Story { trade: trade.id, number: trade.number, top: 0, told: None, context: None };
     model.overlays.push(Overlay::Story(Box::new(story)));
-    vec![Effect::Call(Call::Order(OrderCall::Timeline(trade.id)))]
+    let context = Call::Look(LookCall::Context(trade.id));
+    vec![Effect::Call(Call::Order(OrderCall::Timeline(trade.id))), Effect::Call(context)]
 }
 
 /// Sends a deed under a key of its own.
@@ -198,6 +200,9 @@ fn form(model: &mut Model, purpose: Purpose, title: String, act: &'static str) -
         is_sending: false,
         opened_at: model.now.since_start,
         sent: None,
+        quote: None,
+        quote_at: None,
+        asked_quote: None,
     }
 }
 
@@ -244,7 +249,9 @@ fn new_trade(model: &mut Model) {
     let form = form(model, Purpose::Place, "New trade".to_owned(), "Buy to open");
     let mode = model.data.settings.as_ref().map_or("?", |settings| settings.broker_mode.as_str());
     let form = Form {
-        about: vec![format!("A long call or put, bought in {mode}. The stop works at the broker within seconds.")],
+        about: vec![format!(
+            "Bought in {mode}; the stop works at the broker within seconds. A ticker and ↵ list its chain."
+        )],
         fields: vec![
             Field::new("Contract", "SPY 2026-12-18 600 C", String::new()),
             Field::new("Contracts", "how many", "1".to_owned()),
@@ -263,6 +270,12 @@ pub(super) fn form_key(model: &mut Model, action: Option<Action>, chord: Chord) 
     let now = model.now;
     let Some(Overlay::Form(form)) = model.overlays.last_mut() else { return vec![] };
     let moves = matches!(action, Some(Action::Keep | Action::Confirm | Action::NextChoice | Action::PreviousChoice));
+    if chord.code == KeyCode::Down || action == Some(Action::Confirm) {
+        let is_early = now.since(form.opened_at) < GUARD;
+        if super::chain::is_asked_for(form) {
+            return if is_early { vec![] } else { super::chain::begin(model) };
+        }
+    }
     let is_tab = moves && chord.typed().is_none() && !is_sideways(chord);
     if !is_tab && let Some(input) = form.input() {
         input.on_key(chord);
@@ -281,7 +294,6 @@ pub(super) fn form_key(model: &mut Model, action: Option<Action>, chord: Chord) 
 
 /// Left and right move the cursor in a field.
 fn is_sideways(chord: Chord) -> bool {
-    use crate::input::chord::KeyCode;
     matches!(chord.code, KeyCode::Left | KeyCode::Right)
 }
 
@@ -382,7 +394,7 @@ fn read(model: &Model, form: &Form) -> Result<Ask, (usize, String)> {
     }
 }
 
-fn read_price(text: &str) -> Result<Option<Price>, String> {
+pub(super) fn read_price(text: &str) -> Result<Option<Price>, String> {
     if text.is_empty() {
         return Ok(None);
     }
@@ -426,7 +438,9 @@ fn with_form(model: &mut Model, change: impl FnOnce(&mut Form)) {
         | Overlay::Confirm(_)
         | Overlay::Story(_)
         | Overlay::Export(_)
-        | Overlay::Palette(_) => None,
+        | Overlay::Palette(_)
+        | Overlay::Chain(_)
+        | Overlay::Figures { .. } => None,
     });
     if let Some(form) = form {
         change(form);
@@ -446,6 +460,9 @@ pub(super) fn confirmed(model: &mut Model, ask: Ask, key: Uuid) -> Vec<Effect> {
 pub(super) fn answered(model: &mut Model, call: &OrderCall, answer: OrderAnswer) -> Vec<Effect> {
     match (call, answer) {
         (OrderCall::Timeline(id), OrderAnswer::Timeline(told)) => {
+            if let Some(looked) = model.looked.get_mut(id) {
+                looked.moments = Some(told.moments.clone());
+            }
             for overlay in &mut model.overlays {
                 if let Overlay::Story(story) = overlay
                     && story.trade == *id
@@ -467,8 +484,7 @@ pub(super) fn answered(model: &mut Model, call: &OrderCall, answer: OrderAnswer)
             done(model, ask, *key, None);
             vec![]
         }
-        (OrderCall::Timeline(_) | OrderCall::Expirations { .. } | OrderCall::Chain { .. }, _)
-        | (OrderCall::Ask { .. }, OrderAnswer::Timeline(_) | OrderAnswer::Expirations(_) | OrderAnswer::Chain(_)) => {
+        (OrderCall::Timeline(_), _) | (OrderCall::Ask { .. }, OrderAnswer::Timeline(_)) => {
             vec![]
         }
     }
@@ -526,6 +542,10 @@ const MOST_SENDS: usize = 10;
 /// A request about trades was refused, or nobody knows what became of it.
 pub(super) fn failed(model: &mut Model, call: &OrderCall, error: &CallError) {
     let OrderCall::Ask { key, .. } = call else {
+        // What is only shown beside a row is asked for again with the next change.
+        if !model.overlays.iter().any(|overlay| matches!(overlay, Overlay::Story(_))) {
+            return;
+        }
         model.overlays.retain(|overlay| !matches!(overlay, Overlay::Story(_)));
         return model.notices.say(model.now, Level::Warn, format!("The story did not come: {error}"));
     };

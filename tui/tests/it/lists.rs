@@ -59,6 +59,7 @@ fn rings(desk: &Desk) -> Vec<(Sound, String)> {
     let ring = |effect: &Effect| match effect {
         Effect::Ring { sound, text } => Some((*sound, text.clone())),
         Effect::Greet | Effect::Load(_) | Effect::Call(_) | Effect::OpenStream { .. } | Effect::CloseStream => None,
+        Effect::OpenPrices { .. } | Effect::ClosePrices => None,
         Effect::Export { .. }
         | Effect::Copy(_)
         | Effect::Title(_)

@@ -67,6 +67,8 @@ fn is_grave(effect: &Effect) -> bool {
         | Effect::OpenStream { .. }
         | Effect::Export { .. }
         | Effect::CloseStream
+        | Effect::OpenPrices { .. }
+        | Effect::ClosePrices
         | Effect::Copy(_)
         | Effect::Ring { .. }
         | Effect::Title(_)
