@@ -4,7 +4,7 @@
 mod upkeep;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use chrono::TimeDelta;
@@ -34,6 +34,7 @@ use crate::shutdown::{Ended, Stop};
 use crate::telemetry::Metrics;
 use crate::trades::runtime;
 use crate::trades::runtime::bells::Bells;
+use crate::trades::runtime::pulse::Pulse;
 use crate::vault::{KeyError, KeySource, Vault};
 use upkeep::Ground;
 pub use upkeep::timetable;
@@ -86,7 +87,7 @@ pub async fn run(
     let accepting = parts.accept(listener);
     tell_systemd(&[sd_notify::NotifyState::Ready]);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
-    pet_watchdog_until(&orders.shutdown).await;
+    pet_watchdog_until(&orders.shutdown, &parts.pulse).await;
     tell_systemd(&[sd_notify::NotifyState::Stopping]);
     let stopped = parts.stop(accepting, orders.hurry).await;
     tracing::info!("stopped");
@@ -121,8 +122,9 @@ struct Parts {
     socket_file: Option<SocketFile>,
     /// The scheduler's tasks, and the look at the accounts.
     upkeep: JoinSet<()>,
-    /// The trade engine's loops.
+    /// The trade engine's loops, and whether they turn.
     engines: JoinSet<()>,
+    pulse: Pulse,
     /// The hub's tasks, then the connections'.
     events: TaskTracker,
     connections: TaskTracker,
@@ -169,12 +171,14 @@ impl Parts {
             force,
             holder,
             backup: backup_plan(&config.backup, private.as_ref()),
+            alarm_command: config.alarms.command.as_deref(),
         };
         let limiters = accounts.limiters();
         health.show_rates(move || accounts::rates(&limiters));
         let (policy, bells) = (policy(&config), Bells::default());
         let counter = ground.counter(&bells);
-        let (upkeep, engines) = (ground.start(&stop), ground.engines(bells, &stop));
+        let pulse = Pulse::default();
+        let (upkeep, engines) = (ground.start(&stop), ground.engines((bells, pulse.clone()), &stop));
         let admission = Admission::new(Uid::effective().as_raw(), config.auth, SystemDirectory, clock.clone());
         let api = Api {
             db,
@@ -202,6 +206,7 @@ impl Parts {
             socket_file,
             upkeep: upkeep.tasks,
             engines,
+            pulse,
             events,
             connections: TaskTracker::new(),
             kill: CancellationToken::new(),
@@ -305,9 +310,9 @@ async fn drain(tasks: &mut JoinSet<()>) {
     while tasks.join_next().await.is_some() {}
 }
 
-/// Tells the service manager that the program's loop still turns. A closed market or a missing
+/// Tells the service manager that the program's loops still turn. A closed market or a missing
 /// database is no reason to be restarted.
-async fn pet_watchdog_until(shutdown: &CancellationToken) {
+async fn pet_watchdog_until(shutdown: &CancellationToken, pulse: &Pulse) {
     let Some(limit) = sd_notify::watchdog_enabled() else {
         return shutdown.cancelled().await;
     };
@@ -316,7 +321,10 @@ async fn pet_watchdog_until(shutdown: &CancellationToken) {
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
-            _ = tick.tick() => tell_systemd(&[sd_notify::NotifyState::Watchdog]),
+            _ = tick.tick() => match pulse.check(Instant::now()) {
+                Ok(()) => tell_systemd(&[sd_notify::NotifyState::Watchdog]),
+                Err(why) => tracing::error!("the service manager is to restart the daemon: {why}"),
+            },
         }
     }
 }

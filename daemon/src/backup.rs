@@ -6,31 +6,24 @@
 //!   archive is there.
 //! * It is given no secret: the environment that it inherits is without the daemon's, and its connection
 //!   may hold no password (`config` sees to that).
-//! * It ends with the daemon, and whatever it has started with it.
+//! * It ends with the daemon, and whatever it has started with it (`program`).
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use blotter_shared::domain::AlarmKind;
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
-use tokio::process::{Child, Command};
 
 use crate::clock::Clock;
 use crate::db::alarms::{Subject, alarm_clear, alarm_raise};
 use crate::db::secrets::secret_users;
 use crate::db::{Db, DbError};
 use crate::events::Hub;
+use crate::program;
 
 /// Longest that one may take.
 const PATIENCE: Duration = Duration::from_secs(3600);
-/// What the daemon may have been told and the program need not know.
-const SECRETS: [&str; 4] = ["DATABASE_URL", "ENCRYPTION_KEY", "BLOTTER_DATABASE_URL", "BLOTTER_VAULT_ENCRYPTION_KEY"];
-/// Letters of a reason that are shown.
-const LONGEST_REASON: usize = 300;
 
 /// What is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,31 +94,18 @@ impl Plan {
         if self.connection.is_none() {
             return Err("backup.connection is not set, and the database is not the private one".to_owned());
         }
-        let output = self.run(program).await.map_err(|error| format!("{}: {error}", program.display()))?;
+        let mut command = program::command(program);
+        command.arg(&self.folder).args(&self.connection);
+        let ended = program::run(command, b"", PATIENCE).await;
+        let output = ended.map_err(|error| format!("{}: {error}", program.display()))?;
         if !output.status.success() {
-            let why = reason(&String::from_utf8_lossy(&output.stderr));
-            return Err(why.unwrap_or_else(|| output.status.to_string()));
+            return Err(program::reason(&output));
         }
         let newest = newest(&self.folder).map_err(|error| format!("{}: {error}", self.folder.display()))?;
         if newest.is_none() {
             return Err(format!("{} says that it made one, and none is there", program.display()));
         }
-        Ok(last_line(&String::from_utf8_lossy(&output.stdout)).unwrap_or_else(|| "made".to_owned()))
-    }
-
-    async fn run(&self, program: &Path) -> io::Result<Output> {
-        let mut command = Command::new(program);
-        command.arg(&self.folder).args(&self.connection);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-        for secret in SECRETS {
-            command.env_remove(secret);
-        }
-        let child = command.spawn()?;
-        let group = Group::of(&child);
-        let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await;
-        let output = output.map_err(|_| io::Error::other("it took longer than an hour"))?;
-        group.release();
-        output
+        Ok(program::last_line(&String::from_utf8_lossy(&output.stdout)).unwrap_or_else(|| "made".to_owned()))
     }
 
     /// What somebody else has made.
@@ -168,38 +148,6 @@ fn made_at(name: &str) -> Option<DateTime<Utc>> {
     NaiveDateTime::parse_from_str(stamp, "%Y%m%dT%H%M%S").ok().map(|at| at.and_utc())
 }
 
-/// The line that names the error, or else the last.
-fn reason(text: &str) -> Option<String> {
-    text.lines().find(|line| line.contains("error:")).and_then(last_line).or_else(|| last_line(text))
-}
-
-fn last_line(text: &str) -> Option<String> {
-    let line = text.lines().rev().find(|line| !line.trim().is_empty())?;
-    Some(line.chars().take(LONGEST_REASON).collect())
-}
-
-/// A program with all that it has started: ended together when nobody waits any more.
-struct Group(Option<Pid>);
-
-impl Group {
-    fn of(child: &Child) -> Self {
-        Self(child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw))
-    }
-
-    fn release(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(group) = self.0 {
-            // It removes what it has begun and ends; a group that is gone already is as well.
-            let _ = killpg(group, Signal::SIGTERM);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -218,14 +166,5 @@ mod tests {
             std::fs::write(folder.path().join(name), text).unwrap();
         }
         assert_eq!(newest(folder.path()).unwrap(), Some("2026-11-21T09:05:07Z".parse().unwrap()));
-    }
-
-    #[test]
-    fn the_line_with_the_error_or_the_last_one_is_the_reason() {
-        assert_eq!(last_line("a\nthe disk is full\n\n").as_deref(), Some("the disk is full"));
-        assert_eq!(last_line("\n"), None);
-        let dump = "pg_dump: error: query failed: permission denied\npg_dump: detail: Query was: SELECT";
-        assert_eq!(reason(dump).as_deref(), Some("pg_dump: error: query failed: permission denied"));
-        assert_eq!(reason("it failed").as_deref(), Some("it failed"));
     }
 }

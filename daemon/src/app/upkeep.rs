@@ -1,5 +1,6 @@
 //! What happens by itself, put together: the scheduler with its tasks, and the trade engine's loops.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
@@ -17,6 +18,7 @@ use crate::db::Db;
 use crate::events::Hub;
 use crate::forensics::Forensics;
 use crate::health::HealthBoard;
+use crate::herald::Herald;
 use crate::prices::retention::Retention;
 use crate::prices::sources::OratsDesk;
 use crate::prices::{Board, Live, Recorder};
@@ -29,6 +31,7 @@ use crate::telemetry::Metrics;
 use crate::trades::ports::Holder;
 use crate::trades::runtime::bells::Bells;
 use crate::trades::runtime::desk::Counter;
+use crate::trades::runtime::pulse::Pulse;
 use crate::trades::runtime::{self, Engines};
 
 /// What it stands on.
@@ -47,6 +50,8 @@ pub(super) struct Ground<'a> {
     /// This run of this program.
     pub(super) holder: Holder,
     pub(super) backup: Option<Plan>,
+    /// Run for each alarm.
+    pub(super) alarm_command: Option<&'a Path>,
 }
 
 /// What others use of it.
@@ -88,6 +93,9 @@ impl Ground<'_> {
         let collector = Collector::new(recorder.clone());
         tasks.spawn(collector.clone().run(stop.clone()));
         tasks.spawn(self.accounts.clone().watch(self.health.clone(), stop.clone()));
+        if let Some(command) = self.alarm_command {
+            tasks.spawn(Herald { db: self.db.clone(), command: command.to_owned() }.run(stop.clone()));
+        }
         Upkeep { recorder, collector, board, tasks }
     }
 
@@ -105,7 +113,7 @@ impl Ground<'_> {
     }
 
     /// Starts the trade engine's loops.
-    pub(super) fn engines(&self, bells: Bells, stop: &CancellationToken) -> JoinSet<()> {
+    pub(super) fn engines(&self, (bells, pulse): (Bells, Pulse), stop: &CancellationToken) -> JoinSet<()> {
         let parts = runtime::Parts {
             db: self.db.clone(),
             accounts: self.accounts.clone(),
@@ -117,6 +125,7 @@ impl Ground<'_> {
             health: self.health.clone(),
             bells,
             holder: self.holder,
+            pulse,
         };
         let mut engines = JoinSet::new();
         engines.spawn(Engines::new(parts).run(stop.clone()));

@@ -165,6 +165,13 @@ sections! {
         live_every_s: Duration = Duration::from_secs(3), Seconds(1..=60);
     }
 
+    /// What calls for a person.
+    alarms: AlarmsConfig {
+        /// Run for each alarm, with the alarm as a JSON object on its standard input: for a mail, a
+        /// webhook, a phone. It has 30 seconds; a failure is tried again, five times at most.
+        command: Option<PathBuf> = None, maybe(AbsolutePath, "/usr/local/bin/page-me");
+    }
+
     /// Archives of the database. A night without a new one is an alarm.
     backup: BackupConfig {
         /// Where the archives lie. Without it the daemon neither makes nor looks after any.

@@ -22,6 +22,8 @@ mod forensics;
 #[cfg(test)]
 mod fortnight;
 #[cfg(test)]
+mod herald;
+#[cfg(test)]
 mod isolation;
 #[cfg(test)]
 mod packaging;
