@@ -174,7 +174,7 @@ impl Counter {
         match last.ok().filter(|last| session.date > *last) {
             None => Ok(()),
             Some(last) => {
-                let sentence = format!("{} of {} traded last on {last}", contract.root, contract.expiry);
+                let sentence = format!("the contract has expired: it traded last on {last}");
                 Err(Refused::new(RefusalCode::Expired, sentence))
             }
         }
