@@ -7,7 +7,7 @@ use super::retention::Keep;
 /// Bytes of one recorded price with its index.
 const ROW: u64 = 210;
 /// Bytes of one price in a packed day.
-const PACKED_ROW: u64 = 13;
+const PACKED_ROW: u64 = 17;
 /// Bytes of a packed day beside its prices.
 const DAY: u64 = 160;
 /// Points of a thinned day: 5 minutes of 6 h 45 min, bookends, best and worst.
