@@ -37,7 +37,7 @@ use crate::trades::runtime::bells::Bells;
 use crate::trades::runtime::pulse::Pulse;
 use crate::vault::{KeyError, KeySource, Vault};
 use upkeep::Ground;
-pub use upkeep::timetable;
+pub use upkeep::{keep, timetable};
 
 /// Time that is kept back for what must end after the connections: the database.
 const RESERVE: Duration = Duration::from_secs(5);

@@ -19,7 +19,7 @@ use crate::events::Hub;
 use crate::forensics::Forensics;
 use crate::health::HealthBoard;
 use crate::herald::Herald;
-use crate::prices::retention::Retention;
+use crate::prices::retention::{Keep, Retention};
 use crate::prices::sources::OratsDesk;
 use crate::prices::{Board, Live, Recorder};
 use crate::schedule::calendar_check::CalendarCheck;
@@ -68,6 +68,12 @@ pub fn timetable(config: &MarketConfig, calendar: Arc<Calendar>) -> Timetable {
     let force = if config.force_open { Force::Open } else { Force::No };
     let snapshot_every = TimeDelta::from_std(config.snapshot_every_s).unwrap_or(TimeDelta::seconds(40));
     Timetable { calendar, force, snapshot_every, spread: Spread::of(Uuid::nil()) }
+}
+
+/// For how long prices are kept, as the configuration has it.
+#[must_use]
+pub fn keep(config: &MarketConfig) -> Keep {
+    Keep { whole: config.keep_whole_days, packed: config.keep_packed_days }
 }
 
 impl Ground<'_> {
@@ -156,7 +162,7 @@ impl Ground<'_> {
                 calendar: Arc::clone(self.calendar),
                 interval: timetable(self.market_config, Arc::clone(self.calendar)).snapshot_every,
             },
-            retention: Retention { db: self.db.clone(), clock: self.clock.clone() },
+            retention: Retention { db: self.db.clone(), clock: self.clock.clone(), keep: keep(self.market_config) },
             calendar: CalendarCheck {
                 db: self.db.clone(),
                 accounts: self.accounts.clone(),

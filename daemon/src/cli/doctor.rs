@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use anyhow::Context;
 
 use super::{connected, database, places, prepare, print, process};
-use crate::app::Database;
+use crate::app::{Database, keep};
 use crate::config::{Config, Environment, Faults, Places};
 use crate::db::Db;
 use crate::db::prices::price_storage;
@@ -114,7 +114,8 @@ fn prices(config: &Config, environment: &Environment) -> Result<String, String> 
         let tx = db.system_tx().await?;
         let storage = price_storage(&tx).await?;
         tx.commit().await?;
-        let forecast = Forecast::of(storage.positions.max(USUAL), config.market.snapshot_every_s.as_secs());
+        let (positions, every_s) = (storage.positions.max(USUAL), config.market.snapshot_every_s.as_secs());
+        let forecast = Forecast::of(positions, every_s, keep(&config.market));
         found = format!("{} MB now; {forecast}", storage.bytes.div_ceil(1_000_000));
         Ok(())
     });

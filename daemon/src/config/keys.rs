@@ -160,6 +160,12 @@ sections! {
         /// How often every position's price is recorded while the market is open. A shorter span makes
         /// finer charts and a larger database.
         snapshot_every_s: Duration = Duration::from_secs(40), Seconds(5..=600);
+        /// How many days every recorded price is kept as a row. More makes quick questions about
+        /// them reach further back, and a larger database.
+        keep_whole_days: u32 = 7, Whole(1..=60);
+        /// How many days packed prices are kept whole; older ones keep the last mark of each 5 minutes,
+        /// the bookends and the day's best and worst. `blotterd doctor` tells what that takes.
+        keep_packed_days: u32 = 90, Whole(1..=3650);
         /// How often prices are asked for between two recordings while a screen is open. A shorter span
         /// takes more of the broker's rate for market data.
         live_every_s: Duration = Duration::from_secs(3), Seconds(1..=60);

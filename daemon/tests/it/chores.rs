@@ -12,7 +12,7 @@ use blotter_daemon::config::Config;
 use blotter_daemon::events::{Hub, HubParts};
 use blotter_daemon::forensics::Forensics;
 use blotter_daemon::health::HealthBoard;
-use blotter_daemon::prices::retention::Retention;
+use blotter_daemon::prices::retention::{Keep, Retention};
 use blotter_daemon::prices::{Recorder, Round};
 use blotter_daemon::schedule::Jobs;
 use blotter_daemon::schedule::calendar_check::CalendarCheck;
@@ -55,7 +55,7 @@ pub(crate) fn chores_over(recorder: &Recorder, calendar: &Arc<Calendar>, plan: O
     Chores {
         db: db.clone(),
         recorder,
-        retention: Retention { db: db.clone(), clock: clock.clone() },
+        retention: Retention { db: db.clone(), clock: clock.clone(), keep: Keep::default() },
         forensics: Forensics {
             db: db.clone(),
             accounts: Some(accounts.clone()),

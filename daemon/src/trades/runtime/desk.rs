@@ -166,6 +166,20 @@ impl Counter {
         root.map_or_else(|| self.session(), |root| self.exchange().of(root, self.clock.now()))
     }
 
+    /// Nobody buys what is only waiting for its settlement.
+    fn still_trades(&self, command: &Command, session: &super::super::ports::Session) -> Result<(), Refused> {
+        let Command::Place(wanted) = command else { return Ok(()) };
+        let contract = &wanted.contract;
+        let last = self.calendar.last_trading_day(&contract.root, contract.expiry);
+        match last.ok().filter(|last| session.date > *last) {
+            None => Ok(()),
+            Some(last) => {
+                let sentence = format!("the contract has expired: it traded last on {last}");
+                Err(Refused::new(RefusalCode::Expired, sentence))
+            }
+        }
+    }
+
     fn exchange(&self) -> Exchange {
         Exchange { calendar: Arc::clone(&self.calendar), force: self.force }
     }
@@ -209,10 +223,12 @@ impl Counter {
         (book, seen): (&Book, &Seen),
         command: &Command,
     ) -> Result<Accepted, DeskError> {
+        let session = self.session_for(book, command);
+        self.still_trades(command, &session)?;
         let desk = Desk {
             book,
             now: self.clock.now(),
-            session: self.session_for(book, command),
+            session,
             timing: Timing::PRODUCTION,
             quotes: &seen.quotes,
             positions: &seen.positions,
