@@ -5,6 +5,7 @@ mod daemon;
 mod floor;
 mod kills;
 mod lifecycle;
+mod limits;
 mod modes;
 mod refusals;
 mod rig;

@@ -5,17 +5,26 @@ use blotter_shared::protocol::alarms::Alarm;
 use blotter_shared::protocol::commands::{
     AdjustTrade, AdoptPosition, CloseTrade, Flatten, Flattened, PlaceTrade, SeenVersion,
 };
+use blotter_shared::protocol::prices::{Expirations, OptionChain};
+use blotter_shared::protocol::settings::{KillSwitch, Settings};
 use blotter_shared::protocol::timeline::Timeline;
 use blotter_shared::protocol::trades::Trade;
+use chrono::NaiveDate;
 use http::Method;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+use super::calls::percent_encoded;
 
 /// A request about trades.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OrderCall {
     /// What happened to a trade.
     Timeline(TradeId),
+    /// When the options of an underlying run out.
+    Expirations { symbol: String },
+    /// What can be bought around the money, and how many strikes on each side of it.
+    Chain { symbol: String, expiry: NaiveDate, strikes: u32 },
     Ask {
         ask: Box<Ask>,
         /// Makes a repetition harmless.
@@ -35,24 +44,29 @@ pub enum Ask {
     Cancel(TradeId, SeenVersion),
     Flatten(Flatten),
     Ack(AlarmId),
+    StopEntries(KillSwitch),
 }
 
 /// What came back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OrderAnswer {
     Timeline(Box<Timeline>),
+    Expirations(Expirations),
+    Chain(Box<OptionChain>),
     /// The trade as it is wanted now.
     Trade(Box<Trade>),
     Flattened(Flattened),
     Alarm(Box<Alarm>),
+    Settings(Box<Settings>),
 }
 
 impl OrderCall {
     #[must_use]
     pub fn method(&self) -> Method {
         match self {
-            Self::Timeline(_) => Method::GET,
+            Self::Timeline(_) | Self::Expirations { .. } | Self::Chain { .. } => Method::GET,
             Self::Ask { ask, .. } if matches!(**ask, Ask::Withdraw(..)) => Method::DELETE,
+            Self::Ask { ask, .. } if matches!(**ask, Ask::StopEntries(_)) => Method::PUT,
             Self::Ask { .. } => Method::POST,
         }
     }
@@ -62,6 +76,10 @@ impl OrderCall {
         let of = |id: &TradeId, deed: &str| format!("/v1/trades/{id}/{deed}");
         match self {
             Self::Timeline(id) => of(id, "timeline"),
+            Self::Expirations { symbol } => format!("/v1/chain/expirations?symbol={}", percent_encoded(symbol)),
+            Self::Chain { symbol, expiry, strikes } => {
+                format!("/v1/chain?symbol={}&expiry={expiry}&strikes={strikes}", percent_encoded(symbol))
+            }
             Self::Ask { ask, .. } => match &**ask {
                 Ask::Place(_) => "/v1/trades".to_owned(),
                 Ask::Adopt(_) => "/v1/positions/adopt".to_owned(),
@@ -71,6 +89,7 @@ impl OrderCall {
                 Ask::Cancel(id, _) => of(id, "cancel"),
                 Ask::Flatten(_) => "/v1/flatten".to_owned(),
                 Ask::Ack(id) => format!("/v1/alarms/{id}/ack"),
+                Ask::StopEntries(_) => "/v1/kill-switch".to_owned(),
             },
         }
     }
@@ -89,6 +108,7 @@ impl OrderCall {
             Ask::Adjust(_, body) => serde_json::to_vec(body)?,
             Ask::Flatten(body) => serde_json::to_vec(body)?,
             Ask::Ack(_) => b"{}".to_vec(),
+            Ask::StopEntries(body) => serde_json::to_vec(body)?,
         };
         Ok(Some((body, *key)))
     }
@@ -97,7 +117,7 @@ impl OrderCall {
     #[must_use]
     pub fn is_action(&self) -> bool {
         match self {
-            Self::Timeline(_) => false,
+            Self::Timeline(_) | Self::Expirations { .. } | Self::Chain { .. } => false,
             Self::Ask { ask, .. } => !matches!(**ask, Ask::Flatten(Flatten { drill: true, .. })),
         }
     }
@@ -109,9 +129,12 @@ impl OrderCall {
     pub fn read(&self, body: &[u8]) -> Result<OrderAnswer, serde_json::Error> {
         Ok(match self {
             Self::Timeline(_) => OrderAnswer::Timeline(serde_json::from_slice(body)?),
+            Self::Expirations { .. } => OrderAnswer::Expirations(serde_json::from_slice(body)?),
+            Self::Chain { .. } => OrderAnswer::Chain(serde_json::from_slice(body)?),
             Self::Ask { ask, .. } => match &**ask {
                 Ask::Flatten(_) => OrderAnswer::Flattened(serde_json::from_slice(body)?),
                 Ask::Ack(_) => OrderAnswer::Alarm(serde_json::from_slice(body)?),
+                Ask::StopEntries(_) => OrderAnswer::Settings(serde_json::from_slice(body)?),
                 Ask::Place(_) | Ask::Adopt(_) | Ask::Close(..) | Ask::Withdraw(..) => {
                     OrderAnswer::Trade(serde_json::from_slice(body)?)
                 }
@@ -130,7 +153,7 @@ impl Ask {
         match self {
             Self::Close(id, _) | Self::Withdraw(id, _) | Self::Adjust(id, _) => Some(*id),
             Self::Protect(id, _) | Self::Cancel(id, _) => Some(*id),
-            Self::Place(_) | Self::Adopt(_) | Self::Flatten(_) | Self::Ack(_) => None,
+            Self::Place(_) | Self::Adopt(_) | Self::Flatten(_) | Self::Ack(_) | Self::StopEntries(_) => None,
         }
     }
 
@@ -150,6 +173,8 @@ impl Ask {
             Self::Cancel(..) => "The entry is being cancelled.",
             Self::Flatten(_) => "Everything is on its way out.",
             Self::Ack(_) => "Noted that you have seen it.",
+            Self::StopEntries(switch) if switch.stopped => "Entries are stopped; exits go on.",
+            Self::StopEntries(_) => "Entries are let in again.",
         }
     }
 }

@@ -463,11 +463,14 @@ pub(super) fn answered(model: &mut Model, call: &OrderCall, answer: OrderAnswer)
             done(model, ask, *key, Some(&trade));
             super::answers::trade_came(model, &trade)
         }
-        (OrderCall::Ask { ask, key }, OrderAnswer::Flattened(_) | OrderAnswer::Alarm(_)) => {
+        (OrderCall::Ask { ask, key }, OrderAnswer::Flattened(_) | OrderAnswer::Alarm(_) | OrderAnswer::Settings(_)) => {
             done(model, ask, *key, None);
             vec![]
         }
-        (OrderCall::Timeline(_), _) | (OrderCall::Ask { .. }, OrderAnswer::Timeline(_)) => vec![],
+        (OrderCall::Timeline(_) | OrderCall::Expirations { .. } | OrderCall::Chain { .. }, _)
+        | (OrderCall::Ask { .. }, OrderAnswer::Timeline(_) | OrderAnswer::Expirations(_) | OrderAnswer::Chain(_)) => {
+            vec![]
+        }
     }
 }
 

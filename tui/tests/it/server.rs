@@ -142,8 +142,11 @@ fn json(answer: &Answer) -> String {
         Answer::SyncStatus(value) | Answer::Synced(value) => serde_json::to_string(value),
         Answer::Order(value) => match &**value {
             OrderAnswer::Timeline(value) => serde_json::to_string(value),
+            OrderAnswer::Expirations(value) => serde_json::to_string(value),
+            OrderAnswer::Chain(value) => serde_json::to_string(value),
             OrderAnswer::Trade(value) => serde_json::to_string(value),
             OrderAnswer::Flattened(value) => serde_json::to_string(value),
+            OrderAnswer::Settings(value) => serde_json::to_string(value),
             OrderAnswer::Alarm(value) => serde_json::to_string(value),
         },
     };

@@ -10,3 +10,5 @@ mod crashes;
 mod ends;
 #[cfg(test)]
 mod stage;
+#[cfg(test)]
+mod trader;

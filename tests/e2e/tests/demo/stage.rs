@@ -220,13 +220,18 @@ impl Drop for Headless {
 }
 
 #[track_caller]
-pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+pub(crate) fn wait_for<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    wait_within(PATIENCE, what, look)
+}
+
+#[track_caller]
+pub(crate) fn wait_within<T>(patience: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + patience;
     loop {
         if let Some(found) = look() {
             return found;
         }
-        assert!(Instant::now() < deadline, "{what}: it did not happen within {PATIENCE:?}");
+        assert!(Instant::now() < deadline, "{what}: it did not happen within {patience:?}");
         std::thread::park_timeout(LOOK_EVERY);
     }
 }
