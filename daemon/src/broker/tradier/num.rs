@@ -64,26 +64,45 @@ pub(crate) fn parse(text: &str) -> Option<Decimal> {
     }
 }
 
+/// Whether there is a minus, and what follows.
+#[inline(always)]
+fn unsigned(text: &[u8]) -> (bool, &[u8]) {
+    match text {
+        [b'-', rest @ ..] => (true, rest),
+        _ => (false, text),
+    }
+}
+
 /// The powers of ten up to the seventh: a step of eight digits may have more behind it.
 const POWERS: [u64; 8] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
 
-/// The digits that a text begins with, up to eight: their value, how many, and what follows.
+/// Eight characters: the digit in each byte that has one, and the high bit of each that has none; what stands above the
+/// first of those means nothing.
 #[inline(always)]
-fn eight(text: &[u8]) -> Option<(u64, usize, &[u8])> {
+fn chunk(text: &[u8]) -> Option<(u64, u64)> {
     const fn all(byte: u8) -> u64 {
         u64::from_le_bytes([byte; 8])
     }
     let digits = u64::from_le_bytes(*text.first_chunk()?) ^ all(b'0');
-    // The high bit of each byte that is no digit; what stands above the lowest one means nothing.
-    let others = (digits.wrapping_add(all(0x76)) | digits) & all(0x80);
-    let count = others.trailing_zeros() / 8;
+    Some((digits, (digits.wrapping_add(all(0x76)) | digits) & all(0x80)))
+}
+
+/// What the first `count` digits say: two neighbours together, then four, then eight.
+#[inline(always)]
+fn number_of(digits: u64, count: u32) -> u64 {
     let front = digits.checked_shl(64 - 8 * count).unwrap_or(0);
-    // Neighbours together: two digits, then four, then eight.
     let pairs = (front.wrapping_mul(10 * 256 + 1) >> 8) & 0x00ff_00ff_00ff_00ff;
     let fours = (pairs.wrapping_mul(100 * 65_536 + 1) >> 16) & 0x0000_ffff_0000_ffff;
-    let value = fours.wrapping_mul(10_000 * 4_294_967_296 + 1) >> 32;
-    let count = usize::try_from(count).ok()?;
-    Some((value, count, text.get(count..)?))
+    fours.wrapping_mul(10_000 * 4_294_967_296 + 1) >> 32
+}
+
+/// The digits that a text begins with, up to eight: their value, how many, and what follows.
+#[inline(always)]
+fn eight(text: &[u8]) -> Option<(u64, usize, &[u8])> {
+    let (digits, others) = chunk(text)?;
+    let count = others.trailing_zeros() / 8;
+    let length = usize::try_from(count).ok()?;
+    Some((number_of(digits, count), length, text.get(length..)?))
 }
 
 /// A number of the usual shape, still in two machine words: built where it goes, it is not moved again.
@@ -97,15 +116,32 @@ impl Short {
     /// Most characters of one; more might not fit.
     const LONGEST: usize = 18;
 
-    /// Digits, with at most one point that has digits on both sides, and what follows: as far as it is done in a step
-    /// or two of eight digits and has more text behind it.
+    /// Digits, with at most one point that has digits on both sides, and what follows: up to seven characters, in one
+    /// step. Most numbers are no longer.
+    #[inline(always)]
+    fn by_seven(text: &[u8]) -> Option<(Self, &[u8])> {
+        let (negative, text) = unsigned(text);
+        let (digits, others) = chunk(text)?;
+        let whole = others.trailing_zeros() / 8;
+        let end = (others & others.wrapping_sub(1)).trailing_zeros() / 8;
+        let has_point = whole < 8 && text.get(usize::try_from(whole).ok()?)? == &b'.';
+        let (mantissa, scale, length) = if has_point {
+            let before = (1_u64 << (8 * whole)) - 1;
+            let joined = (digits & before) | ((digits >> 8) & !before);
+            (number_of(joined, end - 1), end - whole - 1, end)
+        } else {
+            (number_of(digits, whole), 0, whole)
+        };
+        let fits = whole > 0 && length < 8 && (!has_point || scale > 0);
+        let rest = text.get(usize::try_from(length).ok()?..)?;
+        fits.then_some((Self { negative, mantissa, scale }, rest))
+    }
+
+    /// The same in two or three steps of eight digits each.
     #[inline(always)]
     fn by_eight(text: &[u8]) -> Option<(Self, &[u8])> {
-        let (negative, digits) = match text {
-            [b'-', rest @ ..] => (true, rest),
-            _ => (false, text),
-        };
-        let (mut mantissa, mut length, mut rest) = eight(digits)?;
+        let (negative, text) = unsigned(text);
+        let (mut mantissa, mut length, mut rest) = eight(text)?;
         if length == 8 {
             let (more, count, after) = eight(rest)?;
             mantissa = mantissa * POWERS.get(count)? + more;
@@ -124,10 +160,7 @@ impl Short {
 
     /// The same for any text, digit by digit.
     fn by_one(text: &[u8]) -> Option<(Self, &[u8])> {
-        let (negative, digits) = match text {
-            [b'-', rest @ ..] => (true, rest),
-            _ => (false, text),
-        };
+        let (negative, digits) = unsigned(text);
         let (mut mantissa, mut scale, mut point, mut length) = (0_u64, 0_u32, false, 0_usize);
         for byte in digits {
             match byte {
@@ -160,15 +193,18 @@ impl OptNum {
     /// From the number that a JSON text begins with; the rest of the text.
     #[inline]
     pub(super) fn take<'a>(&mut self, text: &'a [u8]) -> Option<&'a [u8]> {
+        let short = match Short::by_seven(text) {
+            None => Short::by_eight(text),
+            short => short,
+        };
         let leading_zero = matches!(text, [b'0', b'0'..=b'9', ..] | [b'-', b'0', b'0'..=b'9', ..]);
-        if let Some((short, rest)) = Short::by_eight(text)
-            && !leading_zero
-            && !matches!(rest, [b'0'..=b'9' | b'e' | b'E' | b'.', ..])
-        {
-            self.0 = Some(short.value());
-            return Some(rest);
+        match short {
+            Some((short, rest)) if !leading_zero && !matches!(rest, [b'0'..=b'9' | b'e' | b'E' | b'.', ..]) => {
+                self.0 = Some(short.value());
+                Some(rest)
+            }
+            _ => self.take_any(text),
         }
-        self.take_any(text)
     }
 
     /// The same for any number of JSON's.
@@ -182,7 +218,7 @@ impl OptNum {
 
 /// What follows after the number that a JSON text begins with, by JSON's own rules of spelling.
 pub(super) fn pass(text: &[u8]) -> Option<&[u8]> {
-    let unsigned = text.strip_prefix(b"-").unwrap_or(text);
+    let (_, unsigned) = unsigned(text);
     let mut rest = match unsigned {
         [b'0', rest @ ..] => rest,
         _ => pass_digits(unsigned)?,
@@ -299,15 +335,24 @@ mod tests {
             if let Some((short, [])) = Short::by_one(text.as_bytes()) {
                 prop_assert_eq!(Decimal::from_str_exact(&text).ok(), Some(short.value()));
             }
-            if let Some((short, b",,,,,,,,")) = Short::by_eight(whole.as_bytes()) {
-                prop_assert_eq!(Decimal::from_str_exact(&text).ok(), Some(short.value()));
+            for read in [Short::by_seven, Short::by_eight] {
+                if let Some((short, b",,,,,,,,")) = read(whole.as_bytes()) {
+                    prop_assert_eq!(Decimal::from_str_exact(&text).ok(), Some(short.value()));
+                }
             }
+        }
+
+        #[test]
+        fn most_numbers_take_one_step(whole in 0_u32..10_000, cents in 0_u32..100) {
+            let text = format!("{whole}.{cents:02},        ");
+            let (short, rest) = Short::by_seven(text.as_bytes()).unwrap();
+            prop_assert_eq!((short.value().to_string(), rest), (format!("{whole}.{cents:02}"), &b",        "[..]));
         }
 
         #[test]
         fn a_number_is_taken_from_the_front_of_a_text_as_the_general_way_reads_it(
             text in "-?[0-9]{0,20}[.]?[0-9]{0,20}([eE][+-]?[0-9]{0,2})?",
-            after in "[,}\\] \n]?",
+            after in "[,}\\] \n]? {0,16}",
         ) {
             let whole = format!("{text}{after}");
             let mut number = OptNum::default();

@@ -167,6 +167,9 @@ fn of_greeks<'a>(name: &str) -> Field<'a, WireGreeks<'a>> {
     (1 << number, place)
 }
 
+/// Names of one kind of object that are remembered: several times as many as a row has.
+const MOST_NAMES: usize = 256;
+
 /// The names of one kind of object, in the order in which the first one had them.
 struct Names<'a, R> {
     known: Vec<(Lead<'a>, Field<'a, R>)>,
@@ -213,7 +216,7 @@ impl<'a, R> Names<'a, R> {
         }
         let field = (self.look_up)(text.text()?);
         text.mark(b':')?;
-        if self.known.len() == index {
+        if self.known.len() == index && index < MOST_NAMES {
             let lead = before.get(..before.len() - text.rest.len())?;
             self.known.push((Lead::new(lead), field));
         }
@@ -424,6 +427,16 @@ mod tests {
             assert_eq!(chain(unusual.as_bytes()), None, "{unusual}");
             assert_eq!(general(&unusual).is_some(), is_readable, "{unusual}");
         }
+    }
+
+    #[test]
+    fn a_row_of_more_names_than_are_remembered_is_read_alike() {
+        let many: String = (0..MOST_NAMES + 9).map(|number| format!(r#""n{number}":{number},"#)).collect();
+        let row = format!(r#"{{{many}"symbol":"X","bid":1.5}}"#);
+        let body = format!(r#"{{"options":{{"option":[{row},{row}]}}}}"#);
+        let read = chain(body.as_bytes());
+        assert_eq!(read.as_ref().map(Vec::len), Some(2));
+        assert_eq!(read, general(&body));
     }
 
     #[test]

@@ -202,7 +202,7 @@ async fn a_revoked_token_asks_for_another_and_degrades_the_health() {
     assert!(!account.may_send && account.since.is_some());
     assert!(account.detail.unwrap().starts_with("Re-authenticate"));
     let health = rig.daemon.wait_for_health(|health| health.broker.state == ComponentState::Degraded).await;
-    assert_eq!(health.broker.detail.as_deref(), Some("1 of 1 accounts need attention"));
+    assert_eq!(health.broker.detail.as_deref(), Some("the account needs attention"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -149,6 +149,7 @@ async fn costs(report: &mut Report) -> Result<()> {
     let list = Program::start(programs::path("bare-handler")?, &[&answer("orders", &page()?)?])?;
     let ack = r#"{"order":{"id":38467959,"status":"ok","partner_id":"3a8bbee1-5184-4ffe-8a0c-294fbad1aee9"}}"#;
     let door = Program::start(programs::path("bare-handler")?, &[&answer("ack", ack)?])?;
+    let order = order()?;
     let (mut reads, mut writes) = (Pairs::default(), Pairs::default());
     for _ in 0..ROUNDS {
         let reader = account(&list.address, Limits::default()).await?;
@@ -156,7 +157,7 @@ async fn costs(report: &mut Report) -> Result<()> {
         let (bare, bare_door) = (Bare::new(&list.address)?, Bare::new(&door.address)?);
         for call in 0..CALLS {
             reads.measure(call, look_once(&reader), async { bare.read().await.map(drop) }).await?;
-            writes.measure(call, place_once(&writer), async { bare_door.write(FORM).await.map(drop) }).await?;
+            writes.measure(call, place_once(&writer, &order), async { bare_door.write(FORM).await.map(drop) }).await?;
         }
     }
     ratio(report, ("broker.read.p50", "broker.bare.read.p50"), reads)?;
@@ -169,8 +170,8 @@ async fn look_once(account: &Account) -> Result<()> {
     Ok(())
 }
 
-async fn place_once(account: &Account) -> Result<()> {
-    let placed = account.broker.place(&order()?, send()).await;
+async fn place_once(account: &Account, order: &NewOrder) -> Result<()> {
+    let placed = account.broker.place(order, send()).await;
     ensure!(matches!(placed, WriteOutcome::Accepted { .. }), "{placed}");
     Ok(())
 }
