@@ -74,6 +74,12 @@ enum Command {
     Vault(vault::VaultCommand),
     /// Prints the interface as an OpenAPI document.
     Openapi,
+    /// Writes the history of a demo beside its running daemon.
+    #[command(hide = true)]
+    DemoHistory {
+        /// The simulator's account.
+        account: String,
+    },
 }
 
 #[derive(Clone, Debug, Default, Args)]
@@ -149,6 +155,7 @@ impl Cli {
             Command::Postgres(PostgresCommand::Stop) => stop_postgres(&load()?, environment),
             Command::Vault(command) => vault::run(&command, &load()?, environment),
             Command::Openapi => print(&openapi_document()),
+            Command::DemoHistory { account } => serve::demo_history(&load()?, environment, &account),
         }
     }
 }

@@ -19,7 +19,7 @@ use blotter_shared::protocol::prices::{
     ChainQuery, Expirations, ExpirationsQuery, LivePrices, OptionChain, Series, SeriesQuery,
 };
 use blotter_shared::protocol::problem::ProblemCode;
-use blotter_shared::protocol::settings::{Settings, SettingsUpdate};
+use blotter_shared::protocol::settings::{KillSwitch, Settings, SettingsUpdate};
 use blotter_shared::protocol::sync::{SyncQuery, SyncRequest, SyncStatus};
 use blotter_shared::protocol::tasks::TaskList;
 use blotter_shared::protocol::timeline::Timeline;
@@ -42,6 +42,7 @@ pub const ROUTES: &[Route] = &[
     act("POST", "/v1/sync", "A device says what it holds and asks for the newest", json::<SyncStatus>(), || post(sync::sync)).body(schema::<SyncRequest>),
     read("/v1/settings", "The user's settings", json::<Settings>(), || get(settings::show)),
     act("PUT", "/v1/settings", "Changes settings; what is absent stays as it is", json::<Settings>(), || put(settings::update)).body(schema::<SettingsUpdate>).may(&[ProblemCode::StaleVersion]),
+    act("PUT", "/v1/kill-switch", "Stops all entries, or lets them go on; exits are left alone", json::<Settings>(), || put(settings::stop_entries)).body(schema::<KillSwitch>),
     read("/v1/accounts", "The user's accounts at the broker, and how each one is", json::<AccountList>(), || get(accounts::list)),
     act("PUT", "/v1/tokens", "Stores a token once the broker, or ORATS, has accepted it", json::<Settings>(), || put(accounts::set_token)).body(schema::<TokenUpdate>).may(&[ProblemCode::BrokerUnavailable]),
     act("DELETE", "/v1/tokens/{which}", "Forgets a token; refused while its account has open trades", json::<Settings>(), || delete(accounts::remove_token)).may(&[ProblemCode::NotFound, ProblemCode::Invalid]),

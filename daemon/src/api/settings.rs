@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::Response;
 use blotter_shared::domain::BrokerMode;
 use blotter_shared::protocol::problem::{Problem, ProblemCode};
-use blotter_shared::protocol::settings::{Settings, SettingsUpdate};
+use blotter_shared::protocol::settings::{KillSwitch, Settings, SettingsUpdate};
 use futures_util::FutureExt;
 
 use super::acting::{Act, Answered};
@@ -14,7 +14,8 @@ use super::problem::ApiError;
 use super::{ApiState, LiveTrading};
 use crate::broker::AccountId;
 use crate::broker::factory::LiveConsent;
-use crate::db::settings::{settings_get, settings_update};
+use crate::db::settings::{kill_switch, settings_get, settings_update};
+use crate::trades::runtime::limits;
 
 pub(super) async fn show(State(api): State<ApiState>, who: Who) -> Answered<Settings> {
     let tx = api.db.user_tx(&who.0.username).await?;
@@ -29,7 +30,24 @@ pub(super) async fn update(State(api): State<ApiState>, act: Act<SettingsUpdate>
     if update.broker_mode == Some(BrokerMode::Live) {
         may_go_live(&api, &act.call.who, update.typed_live_account.as_deref()).await?;
     }
-    act.call.once(&api, |tx, device| async move { settings_update(tx, &update, &device).await }.boxed()).await
+    let now = api.counter.now();
+    let saved = act.call.once(&api, |tx, device| {
+        async move {
+            if update.changes_limits() {
+                let before = settings_get(tx).await?;
+                limits::remember(tx, &before, now).await?;
+            }
+            settings_update(tx, &update, &device).await
+        }
+        .boxed()
+    });
+    saved.await
+}
+
+/// The kill switch: entries stop, exits are left alone.
+pub(super) async fn stop_entries(State(api): State<ApiState>, act: Act<KillSwitch>) -> Result<Response, ApiError> {
+    let KillSwitch { stopped } = act.body;
+    act.call.once(&api, move |tx, device| async move { kill_switch(tx, stopped, &device).await }.boxed()).await
 }
 
 /// Real money wants the operator's leave and the number of the account, typed. The account cannot

@@ -96,6 +96,7 @@ impl Ground<'_> {
             clock: self.clock.clone(),
             calendar: Arc::clone(self.calendar),
             force: self.force,
+            kill_file: self.broker_config.kill_file.clone(),
             bells: bells.clone(),
         }
     }
@@ -109,6 +110,7 @@ impl Ground<'_> {
             clock: self.clock.clone(),
             calendar: Arc::clone(self.calendar),
             force: self.force,
+            kill_file: self.broker_config.kill_file.clone(),
             health: self.health.clone(),
             bells,
             holder: self.holder,

@@ -145,6 +145,8 @@ sections! {
         /// Live in the simulator's time, so that a demo is open at any hour. Accounts of other worlds
         /// are then refused.
         sim_time: bool = false, Flag;
+        /// While this file exists no entry is accepted or sent, whoever asks; exits are left alone.
+        kill_file: Option<PathBuf> = None, maybe(AbsolutePath, "/run/blotter/stop-entries");
         /// Where the simulator answers in place of ORATS. Only with it are ORATS prices used for SIM
         /// accounts.
         orats_url: Option<String> = None, maybe(LocalAddress, "http://127.0.0.1:7300/datav2");

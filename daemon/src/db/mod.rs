@@ -33,6 +33,7 @@ pub mod audit;
 pub mod changes;
 pub mod commands;
 pub mod context;
+pub mod demo;
 pub mod devices;
 pub mod engine;
 pub mod forensics;

@@ -5,6 +5,7 @@ mod daemon;
 mod floor;
 mod kills;
 mod lifecycle;
+mod limits;
 mod refusals;
 mod rig;
 mod stored;

@@ -22,6 +22,13 @@ pub struct Settings {
     pub daily_loss_limit: Cash,
     /// Risk of all open positions together, in percent of equity.
     pub heat_limit_pct: Decimal,
+    /// Risk of one trade, in percent of equity.
+    pub trade_risk_pct: Decimal,
+    /// After so many losses in a row nothing is opened for `cooldown_min`; 0: never mind.
+    pub cooldown_losses: i32,
+    pub cooldown_min: i32,
+    /// The kill switch is set: no entries. Exits are left alone.
+    pub entries_stopped: bool,
     pub auto_refresh: bool,
     /// Which secrets are stored.
     pub tokens: StoredTokens,
@@ -62,10 +69,33 @@ pub struct SettingsUpdate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heat_limit_pct: Option<Decimal>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trade_risk_pct: Option<Decimal>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cooldown_losses: Option<i32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cooldown_min: Option<i32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auto_refresh: Option<bool>,
 }
 
+/// `PUT /v1/kill-switch`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KillSwitch {
+    /// Whether entries are stopped from now on.
+    pub stopped: bool,
+}
+
 impl SettingsUpdate {
+    /// Whether it changes a risk limit: what is tighter counts at once, what is looser from the next
+    /// trading day on.
+    #[must_use]
+    pub fn changes_limits(&self) -> bool {
+        let counts = [self.max_positions, self.cooldown_losses, self.cooldown_min];
+        let percents = [self.heat_limit_pct, self.trade_risk_pct];
+        self.daily_loss_limit.is_some() || counts.iter().any(Option::is_some) || percents.iter().any(Option::is_some)
+    }
+
     /// Checks every field against its bound. The database has the same bounds as CHECKs.
     ///
     /// # Errors
@@ -88,6 +118,9 @@ impl SettingsUpdate {
         check("max_positions", self.max_positions.map(Decimal::from), Decimal::ZERO, 10_000.into(), 0);
         check("daily_loss_limit", self.daily_loss_limit.map(|cash| cash.0), Decimal::ZERO, money_max, 2);
         check("heat_limit_pct", self.heat_limit_pct, Decimal::ZERO, 100.into(), 2);
+        check("trade_risk_pct", self.trade_risk_pct, Decimal::ZERO, 100.into(), 2);
+        check("cooldown_losses", self.cooldown_losses.map(Decimal::from), Decimal::ZERO, 100.into(), 0);
+        check("cooldown_min", self.cooldown_min.map(Decimal::from), Decimal::ZERO, 1440.into(), 0);
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 }

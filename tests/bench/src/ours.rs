@@ -67,6 +67,7 @@ impl Ours {
             clock: clock.clone(),
             calendar: Arc::new(Calendar::new()),
             force: Force::No,
+            kill_file: None,
             bells: Bells::default(),
         };
         let recorder = Recorder {

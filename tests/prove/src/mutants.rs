@@ -73,7 +73,7 @@ pub const ALL: &[Mutant] = &[
     mutant(Rule::SilenceIsNoEvidence, Family::Lost, 0, 400),
     mutant(Rule::AllPages, Family::Blind, 0, 20),
     mutant(Rule::MissingIsNotCanceled, Family::Blind, 0, 20),
-    mutant(Rule::AbsenceNeedsTime, Family::Zombies, 330, 40),
+    mutant(Rule::AbsenceNeedsTime, Family::Zombies, 840, 40),
     mutant(Rule::UnknownIsNotFailed, Family::Zombies, 5, 40),
     mutant(Rule::LateArrivals, Family::Late, 0, 20),
     mutant(Rule::MismatchNeedsReads, Family::Blind, 0, 40),

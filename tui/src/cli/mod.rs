@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 a fault of ours, 2 usage or configuration, 3 refused by a rule,
 //! 4 conflict, 5 daemon unreachable, 6 broker unavailable.
 
+mod chain;
 mod config_file;
 pub mod demo;
 mod doctor;
@@ -71,6 +72,8 @@ pub enum Command {
     Trades(trades::ListArgs),
     /// Show one trade
     Show(trades::ShowArgs),
+    /// List what can be bought of an underlying
+    Chain(chain::ChainArgs),
     /// Write trades as CSV or JSON
     Export(export::ExportArgs),
     /// Buy a call or a put to open, with its stop and target; a JSON signal on standard input without arguments
@@ -87,6 +90,8 @@ pub enum Command {
     Adopt(orders::AdoptArgs),
     /// Every position out and every entry cancelled
     Flatten(orders::FlattenArgs),
+    /// Stop all entries, or let them in again; exits are left alone
+    KillSwitch(orders::KillSwitchArgs),
     /// Tell a trade's story: what was asked by whom, sent, answered, seen
     Why(orders::WhichArgs),
     /// Show or change the settings
@@ -175,6 +180,7 @@ pub fn run(arguments: Vec<OsString>, environment: Environment, clock: Clock) -> 
         Some(Command::Trades(args)) => trades::list(&context, &args),
         Some(Command::Export(args)) => export::run(&context, &args),
         Some(Command::Show(args)) => trades::show(&context, &args),
+        Some(Command::Chain(args)) => chain::run(&context, &args),
         Some(Command::Place(args)) => orders::place(&context, args),
         Some(Command::Close(args)) => orders::close(&context, &args),
         Some(Command::Adjust(args)) => orders::adjust(&context, &args),
@@ -182,6 +188,7 @@ pub fn run(arguments: Vec<OsString>, environment: Environment, clock: Clock) -> 
         Some(Command::Cancel(args)) => orders::cancel(&context, &args),
         Some(Command::Adopt(args)) => orders::adopt(&context, args),
         Some(Command::Flatten(args)) => orders::flatten(&context, &args),
+        Some(Command::KillSwitch(args)) => orders::kill_switch(&context, &args),
         Some(Command::Why(args)) => orders::why(&context, &args),
         Some(Command::Settings(args)) => settings::run(&context, args),
         Some(Command::Tokens(args)) => tokens::run(&context, args),

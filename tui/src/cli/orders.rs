@@ -7,6 +7,7 @@ use blotter_shared::domain::{BrokerMode, Price, Quantity};
 use blotter_shared::protocol::commands::{
     AdjustTrade, AdoptPosition, CloseTrade, Flatten, Flattened, PlaceTrade, SeenVersion, SendKind,
 };
+use blotter_shared::protocol::settings::{KillSwitch, Settings};
 use blotter_shared::protocol::timeline::Timeline;
 use blotter_shared::protocol::trades::Trade;
 use clap::Args;
@@ -119,6 +120,28 @@ pub struct FlattenArgs {
     /// Really everything
     #[arg(long, conflicts_with = "drill")]
     yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct KillSwitchArgs {
+    /// on stops entries, off lets them in again
+    #[arg(value_name = "on|off", action = clap::ArgAction::Set, value_parser = on_off)]
+    stopped: bool,
+}
+
+fn on_off(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("on or off".to_owned()),
+    }
+}
+
+pub(super) fn kill_switch(context: &Context, args: &KillSwitchArgs) -> Result<ExitCode, Failure> {
+    let wanted = Ask::StopEntries(KillSwitch { stopped: args.stopped });
+    let words = wanted.done();
+    let settings: Settings = ask(context, wanted)?;
+    if context.global.json { print_json(&settings) } else { print(&format!("{words}\n")) }
 }
 
 fn quantity(text: &str) -> Result<Quantity, String> {

@@ -3,6 +3,7 @@
 //! tasks that do it ([`courier`]).
 
 pub mod calls;
+pub mod chain;
 pub mod connect;
 pub mod courier;
 pub mod events;

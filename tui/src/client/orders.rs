@@ -5,6 +5,7 @@ use blotter_shared::protocol::alarms::Alarm;
 use blotter_shared::protocol::commands::{
     AdjustTrade, AdoptPosition, CloseTrade, Flatten, Flattened, PlaceTrade, SeenVersion,
 };
+use blotter_shared::protocol::settings::{KillSwitch, Settings};
 use blotter_shared::protocol::timeline::Timeline;
 use blotter_shared::protocol::trades::Trade;
 use http::Method;
@@ -35,6 +36,7 @@ pub enum Ask {
     Cancel(TradeId, SeenVersion),
     Flatten(Flatten),
     Ack(AlarmId),
+    StopEntries(KillSwitch),
 }
 
 /// What came back.
@@ -45,6 +47,7 @@ pub enum OrderAnswer {
     Trade(Box<Trade>),
     Flattened(Flattened),
     Alarm(Box<Alarm>),
+    Settings(Box<Settings>),
 }
 
 impl OrderCall {
@@ -53,6 +56,7 @@ impl OrderCall {
         match self {
             Self::Timeline(_) => Method::GET,
             Self::Ask { ask, .. } if matches!(**ask, Ask::Withdraw(..)) => Method::DELETE,
+            Self::Ask { ask, .. } if matches!(**ask, Ask::StopEntries(_)) => Method::PUT,
             Self::Ask { .. } => Method::POST,
         }
     }
@@ -71,6 +75,7 @@ impl OrderCall {
                 Ask::Cancel(id, _) => of(id, "cancel"),
                 Ask::Flatten(_) => "/v1/flatten".to_owned(),
                 Ask::Ack(id) => format!("/v1/alarms/{id}/ack"),
+                Ask::StopEntries(_) => "/v1/kill-switch".to_owned(),
             },
         }
     }
@@ -89,6 +94,7 @@ impl OrderCall {
             Ask::Adjust(_, body) => serde_json::to_vec(body)?,
             Ask::Flatten(body) => serde_json::to_vec(body)?,
             Ask::Ack(_) => b"{}".to_vec(),
+            Ask::StopEntries(body) => serde_json::to_vec(body)?,
         };
         Ok(Some((body, *key)))
     }
@@ -112,6 +118,7 @@ impl OrderCall {
             Self::Ask { ask, .. } => match &**ask {
                 Ask::Flatten(_) => OrderAnswer::Flattened(serde_json::from_slice(body)?),
                 Ask::Ack(_) => OrderAnswer::Alarm(serde_json::from_slice(body)?),
+                Ask::StopEntries(_) => OrderAnswer::Settings(serde_json::from_slice(body)?),
                 Ask::Place(_) | Ask::Adopt(_) | Ask::Close(..) | Ask::Withdraw(..) => {
                     OrderAnswer::Trade(serde_json::from_slice(body)?)
                 }
@@ -130,7 +137,7 @@ impl Ask {
         match self {
             Self::Close(id, _) | Self::Withdraw(id, _) | Self::Adjust(id, _) => Some(*id),
             Self::Protect(id, _) | Self::Cancel(id, _) => Some(*id),
-            Self::Place(_) | Self::Adopt(_) | Self::Flatten(_) | Self::Ack(_) => None,
+            Self::Place(_) | Self::Adopt(_) | Self::Flatten(_) | Self::Ack(_) | Self::StopEntries(_) => None,
         }
     }
 
@@ -150,6 +157,8 @@ impl Ask {
             Self::Cancel(..) => "The entry is being cancelled.",
             Self::Flatten(_) => "Everything is on its way out.",
             Self::Ack(_) => "Noted that you have seen it.",
+            Self::StopEntries(switch) if switch.stopped => "Entries are stopped; exits go on.",
+            Self::StopEntries(_) => "Entries are let in again.",
         }
     }
 }

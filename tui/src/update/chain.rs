@@ -6,7 +6,7 @@ use std::time::Duration;
 use blotter_shared::domain::{OptionContract, OptionType, Price};
 use blotter_shared::protocol::prices::OptionChain;
 
-use super::orders::{contract, read_price};
+use super::typed::{contract, read_price};
 use crate::client::calls::{Call, CallError};
 use crate::client::looks::{LookAnswer, LookCall};
 use crate::client::session::Link;

@@ -284,6 +284,10 @@ pub(crate) fn settings() -> Settings {
         max_positions: 5,
         daily_loss_limit: Cash("500".parse().unwrap()),
         heat_limit_pct: "6".parse().unwrap(),
+        trade_risk_pct: "2".parse().unwrap(),
+        cooldown_losses: 3,
+        cooldown_min: 30,
+        entries_stopped: false,
         auto_refresh: true,
         tokens: StoredTokens { sim: false, sandbox: true, live: false, orats: false },
         sim_account_id: None,
@@ -469,6 +473,8 @@ pub(crate) struct Desk {
     /// Pages of history are given by the test.
     pub(crate) holds_history: bool,
     pub(crate) is_gone: bool,
+    /// Which stream of prices is open.
+    pub(crate) prices_opened: u64,
 }
 
 impl Desk {
@@ -500,6 +506,7 @@ impl Desk {
             holds_actions: false,
             holds_history: false,
             is_gone: false,
+            prices_opened: 0,
         }
     }
 
@@ -562,7 +569,10 @@ impl Desk {
             Effect::Export { .. } | Effect::CloseStream | Effect::Copy(_) | Effect::Ring { .. } | Effect::Title(_) => {
                 vec![]
             }
-            Effect::OpenPrices { generation } => self.world.prices(generation),
+            Effect::OpenPrices { generation } => {
+                self.prices_opened = generation;
+                self.world.prices(generation)
+            }
             Effect::ClosePrices | Effect::Redraw | Effect::Suspend | Effect::Quit => vec![],
         }
     }

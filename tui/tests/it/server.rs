@@ -152,6 +152,7 @@ fn json(answer: &Answer) -> String {
             OrderAnswer::Timeline(value) => serde_json::to_string(value),
             OrderAnswer::Trade(value) => serde_json::to_string(value),
             OrderAnswer::Flattened(value) => serde_json::to_string(value),
+            OrderAnswer::Settings(value) => serde_json::to_string(value),
             OrderAnswer::Alarm(value) => serde_json::to_string(value),
         },
     };

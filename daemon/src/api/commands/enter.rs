@@ -14,7 +14,8 @@ use crate::db::settings::settings_get;
 use crate::db::trades::trade_get;
 use crate::trades::commands::{Command, NewTrade};
 use crate::trades::ports::Symbol;
-use crate::trades::runtime::desk::{Seen, limits};
+use crate::trades::runtime::desk::Seen;
+use crate::trades::runtime::limits;
 
 /// What is to begin.
 #[derive(Debug)]
@@ -54,7 +55,7 @@ impl Deed for Enter<'_> {
             stop: None,
             target: None,
             stop_waived: false,
-            limits: limits(&settings),
+            limits: limits::in_force(tx, &settings, counter.now()).await?,
             standing: counter.standing(tx, self.key, (&book, self.seen), equity).await?,
         };
         self.fill_in(&mut new);

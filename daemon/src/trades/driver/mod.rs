@@ -21,7 +21,7 @@ use super::alarms;
 use super::facts::absence::since;
 use super::facts::apply::difference;
 use super::facts::fold::{Context, fold};
-use super::facts::{AlarmChange, Book, Change, Trade};
+use super::facts::{AlarmChange, Book, Change, Intent, Trade};
 use super::plan::{Scene, account};
 use super::ports::{BrokerPort, Clock, CommitError, Fence, Holder, LeaseAnswer, Rest, Sessions, Store};
 use super::rules::{Rule, Rules};
@@ -221,7 +221,7 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
                 Err(error) => return self.stopped(&error),
             }
         }
-        Pass::Done(self.outlook(&book, snapshot))
+        Pass::Done(self.outlook(&book, snapshot, begun))
     }
 
     /// Whether the wall clock has run like the boot clock for as long as an absence is measured.
@@ -247,22 +247,27 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
         }
     }
 
-    fn outlook(&self, book: &Book, snapshot: &Snapshot) -> Outlook {
+    fn outlook(&self, book: &Book, snapshot: &Snapshot, begun: Duration) -> Outlook {
+        // The book is that of before it was sent.
+        let writes = self.wrote_at.is_some_and(|at| at >= begun);
         let recently = Duration::from_secs(3);
         let wrote = self.wrote_at.is_some_and(|at| self.ports.clock.boot().saturating_sub(at) < recently);
         let mut live = book.live_trades().peekable();
         let enough = self.settings.timing.mismatch_reads;
         // Contracts under a trade that has ended: is it so, or does a list flap?
         let unclaimed = |trade: &Trade| trade.is_ended() && trade.marks.mismatch.is_some_and(|m| m.reads < enough);
+        // An entry may fill at any moment, and is bare until that is seen.
+        let stirs = |trade: &Trade| flies(trade) || trade.entries().any(Intent::is_live);
         let now = self.ports.clock.now();
-        if wrote {
+        // What is settled needs no second look, however young it is.
+        if writes || (wrote && book.live_trades().any(stirs)) {
             Outlook::Wrote
         } else if book.trades.values().any(|trade| waits_for_price(trade, now) || unclaimed(trade)) {
             // The list of the next day does not show a price any more.
             Outlook::Flying
         } else if live.peek().is_none() {
             Outlook::Flat
-        } else if snapshot.session.open && book.live_trades().any(flies) {
+        } else if snapshot.session.open && book.live_trades().any(stirs) {
             Outlook::Flying
         } else if snapshot.session.open || book.live_trades().any(|trade| trade.marks.naked_since.is_some()) {
             Outlook::Holding

@@ -5,6 +5,7 @@
 //! and the loop finds it.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use blotter_shared::domain::{BrokerMode, Cash, TradeId};
@@ -14,7 +15,7 @@ use thiserror::Error;
 use super::super::commands::{Accepted, Command, Desk, RefusalCode, Refused, judge};
 use super::super::facts::Book;
 use super::super::ports::{BrokerPort, CommitError, Position, Quote, ReadFailure, Sessions, Symbol};
-use super::super::risk::{Limits, Standing};
+use super::super::risk::Standing;
 use super::super::timing::Timing;
 use super::bells::Bells;
 use super::broker::BrokerAccount;
@@ -67,6 +68,8 @@ pub struct Counter {
     pub clock: Clock,
     pub calendar: Arc<Calendar>,
     pub force: Force,
+    /// While this file exists no entry is accepted.
+    pub kill_file: Option<PathBuf>,
     pub bells: Bells,
 }
 
@@ -149,7 +152,7 @@ impl Counter {
     }
 
     fn ledger(&self, user: &Username, key: &AccountKey) -> Ledger {
-        Ledger::for_commands(&self.db, user, key)
+        Ledger { kill_file: self.kill_file.clone(), ..Ledger::for_commands(&self.db, user, key) }
     }
 
     /// The book of an account, as this transaction sees it.
@@ -249,19 +252,6 @@ impl Counter {
     #[must_use]
     pub fn now(&self) -> chrono::DateTime<Utc> {
         self.clock.now()
-    }
-}
-
-/// Limits that a user set, with what has no setting of its own.
-#[must_use]
-pub fn limits(settings: &blotter_shared::protocol::settings::Settings) -> Limits {
-    Limits {
-        max_positions: u32::try_from(settings.max_positions).unwrap_or_default(),
-        daily_loss: settings.daily_loss_limit,
-        heat_pct: settings.heat_limit_pct,
-        trade_risk_pct: rust_decimal::Decimal::ONE_HUNDRED,
-        cooldown_losses: 0,
-        cooldown: chrono::TimeDelta::zero(),
     }
 }
 

@@ -17,12 +17,14 @@ pub mod broker;
 pub mod clock;
 pub mod desk;
 mod events;
+pub mod limits;
 mod rows;
 pub mod standing;
 pub mod store;
 mod unwatched;
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,6 +70,8 @@ pub struct Parts {
     pub clock: Clock,
     pub calendar: Arc<Calendar>,
     pub force: Force,
+    /// While this file exists no entry is sent.
+    pub kill_file: Option<PathBuf>,
     /// Rung by whoever has work for a loop.
     pub bells: Bells,
     /// This run of this program.
@@ -248,6 +252,7 @@ impl Parts {
             account: AccountKey { mode: key.1, number },
             epoch_base: installation.epoch_base,
             hub: Some(self.hub.clone()),
+            kill_file: self.kill_file.clone(),
         };
         let broker = BrokerAccount::new(account.clone(), self.clock.clone());
         let sessions = Exchange { calendar: Arc::clone(&self.calendar), force: self.force };

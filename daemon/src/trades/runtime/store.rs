@@ -2,6 +2,7 @@
 //! the lease, whose row it keeps locked, so that owners of one account take turns.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use blotter_shared::domain::{AlarmId, BrokerMode, Cash, Step, TradeId};
@@ -25,6 +26,7 @@ use crate::db::engine::{
     lease_release, lease_renew, lease_take, marks_put, open_alarms, step_put, trade_facts, trade_put, trades_watched,
     wish_is, wish_put,
 };
+use crate::db::settings::entries_stopped;
 use crate::db::{Db, DbError, UserTx};
 use crate::events::Hub;
 
@@ -44,6 +46,8 @@ pub struct Ledger {
     pub epoch_base: i64,
     /// Told after each commit, so that clients see it at once.
     pub hub: Option<Hub>,
+    /// While this file exists no entry is sent.
+    pub kill_file: Option<PathBuf>,
 }
 
 /// Why a change was not written.
@@ -112,7 +116,15 @@ impl Ledger {
     /// An account's book for whoever judges commands: without a lease and without epochs.
     #[must_use]
     pub fn for_commands(db: &Db, user: &Username, account: &AccountKey) -> Self {
-        Self { db: db.clone(), user: user.clone(), account: account.clone(), epoch_base: 0, hub: None }
+        Self { db: db.clone(), user: user.clone(), account: account.clone(), epoch_base: 0, hub: None, kill_file: None }
+    }
+
+    /// A file that cannot be looked for counts as there: entries wait.
+    async fn is_killed(&self) -> bool {
+        match &self.kill_file {
+            Some(file) => tokio::fs::try_exists(file).await.unwrap_or(true),
+            None => false,
+        }
     }
 
     fn tell(&self) {
@@ -148,6 +160,8 @@ impl Ledger {
         if let Some(facts) = account_facts(tx, &self.account).await? {
             book.account = parsed(facts, "account_facts")?;
         }
+        // Said by the user or the operator, never by the engine: what it wrote of it is not read back.
+        book.account.entries_stopped = entries_stopped(tx).await? || self.is_killed().await;
         let alarms = open_alarms(tx, &self.account, &ids).await?;
         book.alarms = alarms
             .into_iter()

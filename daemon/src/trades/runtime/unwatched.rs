@@ -91,7 +91,8 @@ async fn clear(tx: &UserTx, alone: &[AccountKey]) -> Result<bool, DbError> {
 /// it cannot be stored is noticed by the next look.
 async fn watch(parts: &Parts, user: &Username, account: AccountKey) {
     let (db, user) = (parts.db.clone(), user.clone());
-    let ledger = Ledger { db, user, account, epoch_base: 0, hub: Some(parts.hub.clone()) };
+    let ledger =
+        Ledger { db, user, account, epoch_base: 0, hub: Some(parts.hub.clone()), kill_file: parts.kill_file.clone() };
     let Ok(book) = ledger.load().await else { return };
     let exchange = Exchange { calendar: std::sync::Arc::clone(&parts.calendar), force: parts.force };
     let now = parts.clock.now();

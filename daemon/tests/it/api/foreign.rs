@@ -81,6 +81,7 @@ pub(super) fn bare(url: &str, own_uid: u32) -> Bare {
         clock: clock.clone(),
         calendar: Arc::new(Calendar::new()),
         force: Force::No,
+        kill_file: None,
         bells: Bells::default(),
     };
     let board = TaskBoard::new(app::timetable(&config.market, Arc::new(Calendar::new())));

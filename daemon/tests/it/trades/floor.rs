@@ -40,6 +40,11 @@ pub(super) struct Floor {
 impl Floor {
     /// At eleven in the morning, with an account and a market of 5.00 at 5.10.
     pub(super) async fn open() -> Self {
+        Self::open_with(|_| {}).await
+    }
+
+    /// The same, with something else in the daemon's configuration.
+    pub(super) async fn open_with(change: impl FnOnce(&mut blotter_daemon::config::Config)) -> Self {
         let start = Ms::at_et(NaiveDate::from_ymd_opt(2026, 9, 10).unwrap(), 11, 0);
         let mut settings = Config::manual(7, start);
         settings.pace = Pace::Times(1.0);
@@ -63,6 +68,7 @@ impl Floor {
         let daemon = Daemon::start_at(&db.cluster.url(), clock, |config| {
             config.broker.sim_url = Some(url);
             config.vault.encryption_key = Some(blotter_daemon::vault::keygen().unwrap());
+            change(config);
         })
         .await;
         let mut floor = Self { daemon, db, contract, account, sim, ahead, keys: 0, _tasks: tasks };

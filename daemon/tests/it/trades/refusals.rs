@@ -66,14 +66,13 @@ async fn entries_are_refused_with_a_reason_of_their_own() {
 
     floor.take_lease().await;
     let other = json!({ "option_symbol": "SPY261218C00700000", "qty": 1, "sl_price": "0.01" });
-    for (facts, code, words) in [
-        (r#"{"entries_stopped": true}"#, "entries_stopped", "the kill switch is set"),
-        (r#"{"halted": "look at it"}"#, "halted", "sending has stopped: look at it"),
-    ] {
-        floor.sql(&format!("UPDATE account_facts SET facts = facts || '{facts}'")).await;
-        seen.insert(refused(&mut floor, "/v1/trades", &other, (code, words)).await.code);
-        floor.sql(r#"UPDATE account_facts SET facts = facts || '{"entries_stopped": false, "halted": null}'"#).await;
-    }
+    floor.ask("PUT", "/v1/kill-switch", &json!({ "stopped": true })).await.unwrap();
+    seen.insert(refused(&mut floor, "/v1/trades", &other, ("entries_stopped", "the kill switch is set")).await.code);
+    floor.ask("PUT", "/v1/kill-switch", &json!({ "stopped": false })).await.unwrap();
+    floor.sql(r#"UPDATE account_facts SET facts = facts || '{"halted": "look at it"}'"#).await;
+    let halted = ("halted", "sending has stopped: look at it");
+    seen.insert(refused(&mut floor, "/v1/trades", &other, halted).await.code);
+    floor.sql(r#"UPDATE account_facts SET facts = facts || '{"halted": null}'"#).await;
     floor.put_on(chrono::TimeDelta::hours(9));
     seen.insert(
         refused(&mut floor, "/v1/trades", &other, ("market_closed", "the market opens at 2026-09-11")).await.code,
@@ -110,6 +109,8 @@ async fn by_limits(floor: &mut Floor) {
     floor.settings(json!({ "max_positions": 9, "heat_limit_pct": "0.1" })).await;
     refused(floor, "/v1/trades", &signal, ("limit_broken", "heat_limit_pct")).await;
     floor.settings(json!({ "heat_limit_pct": "6" })).await;
+    // What is looser counts from the next day on: here it is the next day.
+    floor.sql("UPDATE user_settings SET limits_before = NULL, limits_day = NULL").await;
 }
 
 /// The other half of the codes of commands.

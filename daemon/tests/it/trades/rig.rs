@@ -178,6 +178,7 @@ impl Rig {
             account: AccountKey { mode: BrokerMode::Sim, number: NUMBER.to_owned() },
             epoch_base: 0,
             hub: None,
+            kill_file: None,
         };
         let inner = BrokerAccount::new(account, clock.clone());
         let broker = Mortal { inner, death: Arc::default(), died: Arc::default() };

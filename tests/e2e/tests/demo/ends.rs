@@ -134,7 +134,7 @@ fn a_new_user_has_an_account_at_the_simulator() {
     let stage = Stage::new();
     let demo = stage.headless();
     demo.says("/v1/settings", "/broker_mode", "SIM");
-    demo.says("/v1/settings", "/sim_account_id", "VA00000001");
+    demo.says("/v1/settings", "/sim_account_id", "6YA00001");
     demo.says("/v1/accounts", "/accounts/0/state", "ok");
     demo.says("/v1/health", "/broker/state", "ok");
     demo.stops();

@@ -110,6 +110,8 @@ impl Stage {
     pub(crate) fn screen(&self) -> Terminal {
         let program = programs::path("blotter").unwrap();
         let setup = Setup::new(program.to_string_lossy()).arg("demo").env("TMPDIR", self.temp.path().to_string_lossy());
+        // What is exported goes into the stage, too.
+        let setup = setup.env("HOME", self.temp.path().to_string_lossy());
         let mut terminal = Terminal::start(&setup).unwrap();
         terminal.wait_for("1 Open").unwrap();
         terminal
@@ -220,13 +222,18 @@ impl Drop for Headless {
 }
 
 #[track_caller]
-pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+pub(crate) fn wait_for<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    wait_within(PATIENCE, what, look)
+}
+
+#[track_caller]
+pub(crate) fn wait_within<T>(patience: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + patience;
     loop {
         if let Some(found) = look() {
             return found;
         }
-        assert!(Instant::now() < deadline, "{what}: it did not happen within {PATIENCE:?}");
+        assert!(Instant::now() < deadline, "{what}: it did not happen within {patience:?}");
         std::thread::park_timeout(LOOK_EVERY);
     }
 }

@@ -53,6 +53,13 @@ pub(super) fn keygen(surroundings: &Surroundings, folder: &Folder) -> Command {
     command
 }
 
+/// `blotterd demo-history`: some months of closed trades, beside the running daemon.
+pub(super) fn history(surroundings: &Surroundings, folder: &Folder) -> Command {
+    let mut command = bare(&surroundings.programs.daemon, surroundings, folder);
+    command.args(["demo-history", super::account::NUMBER, "--config"]).arg(folder.config());
+    command
+}
+
 /// What the daemon is told of the simulator: where it listens, and the key for its token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Introduced {
@@ -67,10 +74,13 @@ pub(super) fn configuration(socket: &Path, data: &Path, simulator: Option<&Intro
     let broker = simulator.map(|Introduced { address, key_file }| {
         let url = toml::Value::String(format!("http://{address}/v1"));
         let vault = key_file.as_deref().map(|file| format!("\n[vault]\nkey_file = {}\n", text(file)));
-        format!("\n[broker]\nsim_url = {url}\n{}", vault.unwrap_or_default())
+        format!("\n[broker]\nsim_url = {url}\nsim_time = true\n{}", vault.unwrap_or_default())
     });
     format!("[daemon]\nsocket = {}\ndata_dir = {}\n{}", text(socket), text(data), broker.unwrap_or_default())
 }
+
+/// A session in full swing at any hour: a bracket vanishes, another one reaches its target.
+const SCENARIO: &str = "demo";
 
 /// The simulator, on the port that it had before, or on a free one the first time.
 pub(super) fn simulator(
@@ -80,7 +90,9 @@ pub(super) fn simulator(
     address: Option<&str>,
 ) -> Command {
     let mut command = bare(program, surroundings, folder);
-    command.args(["--lifeline", "--listen", address.unwrap_or("127.0.0.1:0"), "--state"]).arg(folder.simulator_state());
+    command
+        .args(["--lifeline", "--listen", address.unwrap_or("127.0.0.1:0"), "--scenario", SCENARIO, "--state"])
+        .arg(folder.simulator_state());
     command
 }
 
@@ -107,7 +119,7 @@ mod tests {
         let told = |simulator: Option<&_>| configuration(Path::new("/t/a.sock"), Path::new("/t"), simulator);
         assert_eq!(told(None), "[daemon]\nsocket = \"/t/a.sock\"\ndata_dir = \"/t\"\n");
         let simulator = Introduced { address: "127.0.0.1:40123".to_owned(), key_file: None };
-        let broker = "\n[broker]\nsim_url = \"http://127.0.0.1:40123/v1\"\n";
+        let broker = "\n[broker]\nsim_url = \"http://127.0.0.1:40123/v1\"\nsim_time = true\n";
         assert!(told(Some(&simulator)).ends_with(broker));
         let with_key = Introduced { key_file: Some("/t/vault.key".into()), ..simulator };
         assert!(told(Some(&with_key)).ends_with(&format!("{broker}\n[vault]\nkey_file = \"/t/vault.key\"\n")));

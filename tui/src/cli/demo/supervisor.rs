@@ -178,6 +178,7 @@ impl Running {
             return;
         }
         let opened = if self.has_key {
+            account::past(programs::history(&self.surroundings, &self.folder)).await;
             account::open(&self.folder.socket()).await.map_err(|error| error.to_string())
         } else {
             Err("no key could be made for its token".to_owned())

@@ -19,6 +19,9 @@ pub enum Field {
     MaxPositions,
     DailyLossLimit,
     HeatLimit,
+    TradeRisk,
+    CooldownLosses,
+    CooldownMinutes,
     AutoRefresh,
 }
 
@@ -29,6 +32,9 @@ impl Field {
         Self::MaxPositions,
         Self::DailyLossLimit,
         Self::HeatLimit,
+        Self::TradeRisk,
+        Self::CooldownLosses,
+        Self::CooldownMinutes,
         Self::AutoRefresh,
     ];
 
@@ -41,6 +47,9 @@ impl Field {
             Self::MaxPositions => "max_positions",
             Self::DailyLossLimit => "daily_loss_limit",
             Self::HeatLimit => "heat_limit_pct",
+            Self::TradeRisk => "trade_risk_pct",
+            Self::CooldownLosses => "cooldown_losses",
+            Self::CooldownMinutes => "cooldown_min",
             Self::AutoRefresh => "auto_refresh",
         }
     }
@@ -58,6 +67,9 @@ impl Field {
             Self::MaxPositions => "Open positions, at most",
             Self::DailyLossLimit => "Daily loss limit",
             Self::HeatLimit => "Heat limit",
+            Self::TradeRisk => "Risk of one trade",
+            Self::CooldownLosses => "Pause after losses in a row",
+            Self::CooldownMinutes => "Pause, in minutes",
             Self::AutoRefresh => "Refresh by itself",
         }
     }
@@ -72,6 +84,11 @@ impl Field {
             Self::MaxPositions => "One more is refused.",
             Self::DailyLossLimit => "After this loss in one session no entry is accepted.",
             Self::HeatLimit => "Risk of all open positions together, in percent of the balance.",
+            Self::TradeRisk => {
+                "What one trade may lose at its stop, in percent of the balance. Looser limits count from tomorrow on."
+            }
+            Self::CooldownLosses => "After so many nothing is opened for a while; 0 is never.",
+            Self::CooldownMinutes => "How long nothing is opened then.",
             Self::AutoRefresh => "Whether devices begin with the timed refresh on.",
         }
     }
@@ -83,6 +100,7 @@ impl Field {
             Self::BrokerMode => &["SIM", "SANDBOX", "LIVE"],
             Self::AutoRefresh => &["on", "off"],
             Self::AccountBalance | Self::MaxPositions | Self::DailyLossLimit | Self::HeatLimit => &[],
+            Self::TradeRisk | Self::CooldownLosses | Self::CooldownMinutes => &[],
         }
     }
 
@@ -95,6 +113,9 @@ impl Field {
             Self::MaxPositions => settings.max_positions.to_string(),
             Self::DailyLossLimit => settings.daily_loss_limit.0.normalize().to_string(),
             Self::HeatLimit => settings.heat_limit_pct.normalize().to_string(),
+            Self::TradeRisk => settings.trade_risk_pct.normalize().to_string(),
+            Self::CooldownLosses => settings.cooldown_losses.to_string(),
+            Self::CooldownMinutes => settings.cooldown_min.to_string(),
             Self::AutoRefresh => on_off(settings.auto_refresh).to_owned(),
         }
     }
@@ -106,7 +127,9 @@ impl Field {
             Self::AccountBalance => format::money(settings.account_balance.0),
             Self::DailyLossLimit => format::money(settings.daily_loss_limit.0),
             Self::HeatLimit => format!("{} %", settings.heat_limit_pct.normalize()),
+            Self::TradeRisk => format!("{} %", settings.trade_risk_pct.normalize()),
             Self::BrokerMode | Self::MaxPositions | Self::AutoRefresh => self.stored(settings),
+            Self::CooldownLosses | Self::CooldownMinutes => self.stored(settings),
         }
     }
 
@@ -120,6 +143,9 @@ impl Field {
             Self::MaxPositions => update.max_positions = Some(text.parse().map_err(|_| "a whole number")?),
             Self::DailyLossLimit => update.daily_loss_limit = Some(Cash(decimal(text)?)),
             Self::HeatLimit => update.heat_limit_pct = Some(decimal(text.trim_end_matches('%').trim_end())?),
+            Self::TradeRisk => update.trade_risk_pct = Some(decimal(text.trim_end_matches('%').trim_end())?),
+            Self::CooldownLosses => update.cooldown_losses = Some(text.parse().map_err(|_| "a whole number")?),
+            Self::CooldownMinutes => update.cooldown_min = Some(text.parse().map_err(|_| "a whole number")?),
             Self::AutoRefresh => {
                 update.auto_refresh = Some(match text {
                     "on" | "true" => true,

@@ -11,7 +11,7 @@ use crate::widgets::canvas::{Canvas, centred, line};
 use crate::widgets::text;
 
 const WIDTH: u16 = 74;
-const HEIGHT: u16 = 18;
+const HEIGHT: u16 = 21;
 /// Where the values begin.
 const VALUES: u16 = 27;
 /// Where the facts begin when a line is too short for both of them under the values.
