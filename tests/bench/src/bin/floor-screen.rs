@@ -24,7 +24,6 @@ fn main() -> io::Result<()> {
 
 fn run(terminal: &mut ratatui::DefaultTerminal) -> io::Result<()> {
     let mut state = TableState::default().with_selected(0);
-    #[expect(clippy::disallowed_methods, reason = "the floor has no configuration")]
     let ticks = std::env::args().nth(1).is_some_and(|argument| argument == "tick");
     let (mut tick, mut next, mut other) = (0, Instant::now() + SECOND, 0);
     loop {
@@ -55,14 +54,14 @@ fn table(tick: usize, other: usize) -> Table<'static> {
         let rail: String = (0..15).map(|cell| if cell == mark { '●' } else { '─' }).collect();
         Row::new([
             format!("SYM{}", i + other * 1000),
-            format!("{} 20 '26 {} C", ["Mar", "Dec"][other % 2], 100 + i + other * 333),
+            format!("{} 20 '26 {} C", if other == 0 { "Mar" } else { "Dec" }, 100 + i + other * 333),
             (2 + other).to_string(),
             format!("{}.50", (i + other) % 9),
             format!("{}.{:02}", cents / 100, cents % 100),
             format!("▲ +{}.00", (cents - 450) * 2),
             format!("+{}.{} %", (cents - 450) * 10 / 45, (cents - 450) * 100 / 45 % 10),
             format!("3.00 {rail} 8.00"),
-            ["FILLED", "CLOSING"][other % 2].to_owned(),
+            if other == 0 { "FILLED" } else { "CLOSING" }.to_owned(),
         ])
     });
     let widths = [8, 18, 4, 8, 8, 12, 9, 26, 10].map(Constraint::Length);
