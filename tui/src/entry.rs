@@ -81,7 +81,12 @@ pub fn worth(draft: &Draft, settings: Option<&Settings>) -> Vec<Fact> {
 #[must_use]
 pub fn limits(draft: &Draft, book: &Book<'_>) -> Vec<Fact> {
     let settings = book.settings;
-    let mut facts = vec![positions(book)];
+    let mut facts = Vec::new();
+    if settings.entries_stopped {
+        facts.push(judged("entries", "stopped", Some("kill switch")));
+    }
+    facts.push(positions(book));
+    facts.extend(trade_risk(draft, settings));
     facts.extend(heat(draft, book));
     if let Some(day) = book.day {
         let limit = settings.daily_loss_limit.0;
@@ -97,6 +102,13 @@ fn positions(book: &Book<'_>) -> Fact {
     let alive = book.open.iter().filter(|trade| trade.broker_mode == mode).count();
     let most = usize::try_from(book.settings.max_positions).unwrap_or(0);
     judged("positions", &format!("{} of {most}", alive + 1), (alive >= most).then_some("max_positions"))
+}
+
+fn trade_risk(draft: &Draft, settings: &Settings) -> Option<Fact> {
+    let share = percent_of(draft.risk()?, settings.account_balance.0)?;
+    let limit = settings.trade_risk_pct;
+    let words = format!("{:.1} of {} %", share.round_dp(1), format::plain(limit, 2));
+    Some(judged("this trade", &words, (share > limit).then_some("trade_risk_pct")))
 }
 
 fn heat(draft: &Draft, book: &Book<'_>) -> Option<Fact> {

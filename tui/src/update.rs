@@ -7,9 +7,11 @@ pub mod chain;
 pub mod keys;
 pub mod looks;
 mod orders;
-pub use orders::contract as contract_of;
 mod settings_form;
 mod tools;
+mod trade_form;
+mod typed;
+pub use typed::contract as contract_of;
 
 use crate::client::calls::{Call, CallError, HistoryQuery};
 use crate::client::export::ExportSaid;
@@ -33,6 +35,7 @@ pub fn update(model: &mut Model, now: Now, msg: Msg) -> Vec<Effect> {
     let title = title(model);
     let mut effects = handle(model, msg);
     effects.extend(on_time(model));
+    trade_form::note_stale(model);
     effects.extend(looks::follow(model));
     effects.extend(chain::follow(model));
     settle(model);

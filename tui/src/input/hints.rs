@@ -65,6 +65,7 @@ fn is_useful(model: &Model, entry: &Entry) -> bool {
         A::SaveSettings => matches!(overlay, Some(Overlay::Settings(form)) if !form.drafts.is_empty()),
         A::RefreshForm | A::CopyWork => match (overlay, &model.data.settings) {
             (Some(Overlay::Settings(form)), Some(settings)) => form.is_stale(settings),
+            (Some(Overlay::Form(form)), _) => form.stale.is_some(),
             _ => false,
         },
         A::NextFilter | A::NextPeriod | A::NextBreakdown => is_bare,
@@ -73,7 +74,7 @@ fn is_useful(model: &Model, entry: &Entry) -> bool {
         A::ReverseSort | A::NextMode | A::Palette => is_bare,
         A::CloseTrade | A::ClosePart | A::AdjustStop | A::AdjustTarget | A::Why => is_bare && has_selection(model),
         A::Protect => is_bare && needs_protection(model),
-        A::NewTrade | A::Flatten | A::AckAlarms => is_bare,
+        A::NewTrade | A::Flatten | A::AckAlarms | A::KillSwitch => is_bare,
         A::Sync | A::AutoRefresh | A::Settings | A::Messages => is_bare,
         A::Back if is_modal => false,
         A::Back => {

@@ -74,6 +74,10 @@ pub struct Form {
     pub error: Option<(Option<usize>, String)>,
     pub is_sending: bool,
     pub opened_at: Duration,
+    /// The version of the trade that the lines were filled from.
+    pub seen: Option<i64>,
+    /// The version that it has now, when that is another one.
+    pub stale: Option<i64>,
     /// What was sent last, with its key: the same once more is the same deed.
     pub sent: Option<(Ask, Uuid)>,
     /// The newest quote of the contract that is typed, when it is asked for again, and which was asked for.
@@ -131,6 +135,15 @@ impl Form {
         self.fields.iter().any(|field| field.text() != field.before)
     }
 
+    /// What stands above the lines of a form whose trade has changed meanwhile.
+    #[must_use]
+    pub fn stale_words(&self) -> Option<String> {
+        let (seen, now) = self.seen.zip(self.stale)?;
+        Some(format!(
+            "Your view is out of date (you have v{seen}, now v{now}): Ctrl-R refreshes, Ctrl-Y copies my work."
+        ))
+    }
+
     /// The line that is typed into.
     pub fn input(&mut self) -> Option<&mut LineInput> {
         match self.focus {
@@ -162,9 +175,10 @@ impl Form {
         let width = 66.min(area.width);
         let inner = width.saturating_sub(4);
         let about: Vec<String> = self.about.iter().flat_map(|words| text::wrap(words, inner)).collect();
+        let stale = self.stale_words().map(|words| text::wrap(&words, inner)).unwrap_or_default();
         let error = self.error.as_ref().map(|(_, words)| text::wrap(words, inner)).unwrap_or_default();
         let checks = flow(checks, inner);
-        let lines = about.len() + self.fields.len() + error.len() + checks.len();
+        let lines = stale.len() + about.len() + self.fields.len() + error.len() + checks.len();
         let height = u16::try_from(lines).unwrap_or(u16::MAX).saturating_add(6);
         let area = centred(area, width, height);
         canvas.frame(area, &self.title, "Tab next · ↵ press · Esc keep");
@@ -173,6 +187,9 @@ impl Form {
             canvas.put(line(area, row), 2, words, role);
             row += 1;
         };
+        for words in &stale {
+            put(canvas, words, Role::BannerWarn);
+        }
         for words in &about {
             put(canvas, words, Role::Text);
         }
@@ -238,6 +255,8 @@ mod tests {
             error: None,
             is_sending: false,
             opened_at: Duration::ZERO,
+            seen: None,
+            stale: None,
             sent: None,
             quote: None,
             quote_at: None,

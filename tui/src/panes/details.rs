@@ -106,7 +106,9 @@ fn count<T>(lines: &[T]) -> u16 {
 
 fn sheet(model: &Model, trade: &Trade, width: u16) -> Sheet {
     let room = width.saturating_sub(INDENT + 3);
-    let path = (model.height >= HIGH_ENOUGH && trade.entry_price.is_some()).then_some(path::HEIGHT);
+    let fits = model.height >= HIGH_ENOUGH && trade.entry_price.is_some();
+    let is_empty = path::is_empty(model, trade);
+    let path = (fits && !is_empty).then_some(path::HEIGHT);
     let beside_path = path.is_some() && width >= WIDE_ENOUGH;
     let fact_room = if beside_path { room.saturating_sub(path_cells(width) + 2) } else { room };
     let context = model.looked.get(&trade.id).and_then(|looked| looked.context.as_ref());
@@ -118,7 +120,9 @@ fn sheet(model: &Model, trade: &Trade, width: u16) -> Sheet {
         close_facts(model, trade),
         identity_facts(trade, context),
     ];
-    let facts = groups.into_iter().flat_map(|group| flow(group, fact_room)).map(Line::Facts).collect();
+    let nothing = (fits && is_empty).then(|| Line::Words("No price was recorded.".to_owned(), Role::Muted));
+    let facts = groups.into_iter().flat_map(|group| flow(group, fact_room)).map(Line::Facts);
+    let facts = nothing.into_iter().chain(facts).collect();
     let mut below: Vec<Line> = excursions(trade, context, room).into_iter().collect();
     below.extend(market_facts(context, room));
     let moments = model.looked.get(&trade.id).and_then(|looked| looked.moments.as_deref());

@@ -18,13 +18,20 @@ use crate::widgets::text;
 /// Rows of the picture, and the one below it for the times.
 pub const HEIGHT: u16 = 8;
 
+/// Whether it is known that there is nothing to draw.
+#[must_use]
+pub fn is_empty(model: &Model, trade: &Trade) -> bool {
+    let series = model.looked.get(&trade.id).and_then(|looked| looked.series.as_ref());
+    series.is_some_and(|series| series.points.is_empty())
+}
+
 /// Draws it; what was not recorded is said instead.
 pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model, trade: &Trade) {
     let looked = model.looked.get(&trade.id);
     let said = match looked {
         Some(looked) => match (&looked.series, &looked.trouble) {
             (Some(series), _) if !series.points.is_empty() => return draw_path(canvas, area, model, (trade, series)),
-            (Some(_), _) => "No price was recorded yet.".to_owned(),
+            (Some(_), _) => "No price was recorded.".to_owned(),
             (None, Some(trouble)) => format!("The prices did not come: {}", text::clean(trouble)),
             (None, None) => "The recorded prices are asked for …".to_owned(),
         },

@@ -55,7 +55,10 @@ fn take(model: &mut Model, call: &Call, answer: Answer) -> Vec<Effect> {
             }
         }
         Answer::Totals(totals) => {
-            if let Call::Totals(query) = call {
+            // One that was asked for before the filter changed may come after that of the new filter.
+            if let Call::Totals(query) = call
+                && *query == model.history.query().totals()
+            {
                 model.history.totals = Some((query.clone(), totals));
             }
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use blotter_shared::domain::{OptionContract, OptionType, Price};
 use blotter_shared::protocol::prices::OptionChain;
 
-use super::orders::{contract, read_price};
+use super::typed::{contract, read_price};
 use crate::client::calls::{Call, CallError};
 use crate::client::looks::{LookAnswer, LookCall};
 use crate::client::session::Link;
@@ -23,9 +23,9 @@ use crate::overlays::notices::Level;
 use crate::panes::list::Step;
 use crate::widgets::facts::Fact;
 
-/// The daemon keeps an answer for five seconds.
-const PICKER_REFRESH: Duration = Duration::from_secs(5);
-const FORM_REFRESH: Duration = Duration::from_secs(10);
+/// The broker counts what is asked: a chain is looked at, and not stared at.
+const PICKER_REFRESH: Duration = Duration::from_secs(10);
+const FORM_REFRESH: Duration = Duration::from_secs(15);
 /// Strikes on each side of the money: what is looked through, and where a typed one is looked for.
 const STRIKES: u16 = 20;
 const STRIKES_OF_A_QUOTE: u16 = 100;

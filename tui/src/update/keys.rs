@@ -101,7 +101,7 @@ fn dialog_key(model: &mut Model, action: Option<Action>, chord: Chord) -> Vec<Ef
     }
     let now = model.now;
     if matches!(model.overlays.last(), Some(Overlay::Form(_))) {
-        return orders::form_key(model, action, chord);
+        return super::trade_form::form_key(model, action, chord);
     }
     let Some(Overlay::Confirm(dialog)) = model.overlays.last_mut() else { return vec![] };
     match dialog.on_key(now, action, chord) {
@@ -225,6 +225,7 @@ fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         A::Protect => return of_trade(model, Wish::Protect),
         A::NewTrade => return of_trade(model, Wish::NewTrade),
         A::Flatten => return of_trade(model, Wish::Flatten),
+        A::KillSwitch => return of_trade(model, Wish::KillSwitch),
         A::AckAlarms => return of_trade(model, Wish::AckAll),
         A::Why => {
             let trade = selected(model).cloned();

@@ -474,6 +474,8 @@ pub(crate) struct Desk {
     /// Pages of history are given by the test.
     pub(crate) holds_history: bool,
     pub(crate) is_gone: bool,
+    /// Which stream of prices is open.
+    pub(crate) prices_opened: u64,
 }
 
 impl Desk {
@@ -505,6 +507,7 @@ impl Desk {
             holds_actions: false,
             holds_history: false,
             is_gone: false,
+            prices_opened: 0,
         }
     }
 
@@ -567,7 +570,10 @@ impl Desk {
             Effect::Export { .. } | Effect::CloseStream | Effect::Copy(_) | Effect::Ring { .. } | Effect::Title(_) => {
                 vec![]
             }
-            Effect::OpenPrices { generation } => self.world.prices(generation),
+            Effect::OpenPrices { generation } => {
+                self.prices_opened = generation;
+                self.world.prices(generation)
+            }
             Effect::ClosePrices | Effect::Redraw | Effect::Suspend | Effect::Quit => vec![],
         }
     }

@@ -30,11 +30,8 @@ fn tell_prices(desk: &mut Desk, marks: &[(usize, &str, QuoteQuality)]) {
         price
     });
     let said = PricesSaid::Prices(prices.collect());
-    let opened = desk.deeds.iter().rev().find_map(|deed| {
-        let Effect::OpenPrices { generation } = deed else { return None };
-        Some(*generation)
-    });
-    desk.tell(Msg::Prices { generation: opened.unwrap(), said });
+    let generation = desk.prices_opened;
+    desk.tell(Msg::Prices { generation, said });
 }
 
 /// The daemon is there and has no news.

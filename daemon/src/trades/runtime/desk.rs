@@ -81,7 +81,7 @@ impl Counter {
     pub async fn account(&self, user: &Username, mode: BrokerMode) -> Result<(AccountKey, BrokerAccount), DeskError> {
         let account = self.accounts.open(user, mode).await?;
         let key = AccountKey { mode, number: account.broker.account().as_str().to_owned() };
-        Ok((key, BrokerAccount::new(account, self.clock.clone())))
+        Ok((key, BrokerAccount::new(account, self.clock.clone()).for_a_wish()))
     }
 
     /// Where a trade of this user is; not kept for anybody.

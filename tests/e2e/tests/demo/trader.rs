@@ -13,12 +13,12 @@ use crate::stage::{Stage, wait_for, wait_within};
 
 /// What the slowest step of a trade takes: the lease of a daemon that died, and then the proof that
 /// nothing of what it sent arrives any more.
-const LIVES: std::time::Duration = std::time::Duration::from_secs(150);
+pub(crate) const LIVES: std::time::Duration = std::time::Duration::from_secs(150);
 /// What a person takes from one key to the next.
 const BETWEEN_KEYS: std::time::Duration = std::time::Duration::from_millis(150);
 
 /// The socket of the one demo in this stage.
-fn socket(stage: &Stage) -> PathBuf {
+pub(crate) fn socket(stage: &Stage) -> PathBuf {
     wait_for("the demo's socket", || {
         let folders = fs::read_dir(stage.temp.path()).unwrap().flatten();
         folders.map(|folder| folder.path().join("own/blotterd.sock")).find(|socket| socket.exists())
@@ -26,7 +26,7 @@ fn socket(stage: &Stage) -> PathBuf {
 }
 
 /// What a command of the client prints as JSON; nothing while it fails.
-fn says(socket: &Path, arguments: &[&str]) -> Option<Value> {
+pub(crate) fn says(socket: &Path, arguments: &[&str]) -> Option<Value> {
     let output = Command::new(programs::path("blotter").unwrap())
         .args(["--json", "--socket"])
         .arg(socket)
@@ -38,16 +38,16 @@ fn says(socket: &Path, arguments: &[&str]) -> Option<Value> {
 
 /// Waits until a trade is as wanted.
 #[track_caller]
-fn until(socket: &Path, what: &str, number: &str, done: impl Fn(&Value) -> bool) -> Value {
+pub(crate) fn until(socket: &Path, what: &str, number: &str, done: impl Fn(&Value) -> bool) -> Value {
     wait_within(LIVES, what, || says(socket, &["show", number]).filter(&done))
 }
 
-fn is_protected(trade: &Value) -> bool {
+pub(crate) fn is_protected(trade: &Value) -> bool {
     trade["protection"] == "CONFIRMED" && trade.get("step").is_none()
 }
 
 /// A call at the money, with its bid and ask.
-fn contract(socket: &Path) -> (String, f64, f64) {
+pub(crate) fn contract(socket: &Path) -> (String, f64, f64) {
     let listed = wait_for("a chain", || says(socket, &["chain", "AAPL"]));
     let chain = &listed["chain"];
     let figure = |value: &Value| value.as_str().unwrap().parse::<f64>().unwrap();
@@ -58,7 +58,7 @@ fn contract(socket: &Path) -> (String, f64, f64) {
 }
 
 /// Ten cents are on every price grid.
-fn on_grid(price: f64) -> String {
+pub(crate) fn on_grid(price: f64) -> String {
     format!("{price:.1}0")
 }
 
@@ -82,7 +82,7 @@ fn buy(terminal: &mut Terminal, symbol: &str, (stop, target): (f64, f64)) {
 /// Moves on until this button has the focus, presses it, and waits for what follows. Keys before
 /// a question can be read are dropped, so each may take more than once.
 #[track_caller]
-fn press(terminal: &mut Terminal, button: &str, follows: &str) {
+pub(crate) fn press(terminal: &mut Terminal, button: &str, follows: &str) {
     let focused = format!("[ {button} ]");
     wait_for(&format!("{focused} to bring: {follows}"), || {
         let screen = terminal.text();
@@ -96,7 +96,7 @@ fn press(terminal: &mut Terminal, button: &str, follows: &str) {
 }
 
 /// The number of the newest open trade.
-fn newest(socket: &Path) -> String {
+pub(crate) fn newest(socket: &Path) -> String {
     let list = wait_for("the list of open trades", || says(socket, &["trades"]));
     list["items"].as_array().unwrap().last().unwrap()["number"].to_string()
 }
@@ -148,7 +148,7 @@ fn a_new_user_buys_and_moves_the_stop() {
     leave(&stage, terminal);
 }
 
-fn leave(stage: &Stage, mut terminal: Terminal) {
+pub(crate) fn leave(stage: &Stage, mut terminal: Terminal) {
     terminal.type_keys("q").unwrap();
     terminal.wait_exit().unwrap();
     assert_eq!(stage.left(), [""; 0]);
