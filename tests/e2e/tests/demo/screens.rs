@@ -1,5 +1,5 @@
 //! What the screens of a client say after real trades, beside what the daemon answers: every pane, every
-//! dialog, at three widths; an export; a phone.
+//! dialog, at three widths; an export.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -8,8 +8,8 @@ use blotter_testkit::programs;
 use blotter_testkit::terminal::{Setup, Size, Terminal};
 use serde_json::Value;
 
-use crate::stage::{Stage, wait_for};
-use crate::trader::{contract, is_protected, leave, newest, on_grid, press, says, socket, until};
+use crate::stage::Stage;
+use crate::trader::{is_protected, leave, says, socket, until};
 
 const SIZES: [Size; 3] = [Size::WIDE, Size::STANDARD, Size::NARROW];
 
@@ -172,56 +172,6 @@ fn every_dialog_opens_over_real_trades_at_every_width_and_lets_go() {
         terminal.type_keys("q").unwrap();
         terminal.wait_exit().unwrap();
     }
-    leave(&stage, first);
-}
-
-/// On a phone, with keys that every link passes on: letters, Tab, Enter, Esc and arrows.
-#[test]
-fn a_contract_is_found_in_the_chain_and_bought_on_a_phone() {
-    let stage = Stage::new();
-    let first = stage.screen();
-    let socket = socket(&stage);
-    wait_for("the history", || says(&socket, &["trades", "--status", "closed"]));
-    let (_, bid, ask) = contract(&socket);
-    let mut phone = another(&socket, Size::NARROW);
-    wait_for("the form of a new trade", || {
-        let open = phone.text().contains("Buy to open");
-        if !open {
-            phone.type_keys("n").unwrap();
-            std::thread::park_timeout(Duration::from_millis(400));
-        }
-        open.then_some(())
-    });
-    phone.type_keys("aapl").unwrap();
-    phone.wait_for("aapl").unwrap();
-    wait_for("the expiries", || {
-        phone.type_keys("\r").unwrap();
-        std::thread::park_timeout(Duration::from_millis(400));
-        phone.text().contains("expiry").then_some(())
-    });
-    // The expiry that the command line means: about a month away.
-    let meant = says(&socket, &["chain", "AAPL"]).unwrap()["chain"]["expiry"].as_str().unwrap().to_owned();
-    let listed = says(&socket, &["chain", "AAPL"]).unwrap()["expirations"].clone();
-    let at = listed.as_array().unwrap().iter().position(|day| day == meant.as_str()).unwrap();
-    phone.type_keys(&format!("g{}\r", "j".repeat(at))).unwrap();
-    phone.wait_for("STRIKE").or_else(|_| phone.wait_for("CALL")).unwrap();
-    phone.wait_for("›").unwrap();
-    phone.type_keys("\r").unwrap();
-    phone.wait_for(&format!("AAPL {meant}")).unwrap();
-    agrees(&mut phone, "live checks", || ["Bid/Ask", "Cost", "positions"].map(str::to_owned).to_vec());
-    let (stop, target) = (on_grid(bid * 0.6), on_grid(ask * 1.9));
-    phone.type_keys(&format!("1\t\t{stop}\t{target}\tphone")).unwrap();
-    phone.wait_for("Reward/risk").unwrap();
-    press(&mut phone, "Buy to open", "Then a bracket");
-    // Keys that come before the question can be read are dropped.
-    opens(&mut phone, "\t", "[ Buy ]");
-    phone.type_keys("\r").unwrap();
-    phone.wait_until("a form that is done", |screen| !screen.contents().contains("Buy to open")).unwrap();
-    let number = newest(&socket);
-    until(&socket, "the bracket", &number, is_protected);
-
-    phone.type_keys("q").unwrap();
-    phone.wait_exit().unwrap();
     leave(&stage, first);
 }
 
