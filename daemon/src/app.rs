@@ -4,9 +4,10 @@
 mod upkeep;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use chrono::TimeDelta;
 use nix::unistd::Uid;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
@@ -14,13 +15,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::accounts::{self, Accounts, OratsPlace};
-use crate::api::{Accept, Api, BoundSocket, LiveTrading, Policy, SocketFile, serve};
+use crate::api::{Accept, Api, BoundSocket, LiveTrading, Policy, SocketFile, Spreads, serve};
 use crate::auth::{Admission, SystemDirectory};
+use crate::backup::Plan;
 use crate::broker::factory::{Addresses, BrokerFactory, LiveLock, TradingTime};
 use crate::broker::rate_limit::{BudgetStore, FileStore, Limiters, Limits, MemoryStore};
 use crate::calendar::{Calendar, Force, MarketClock};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{BackupConfig, Config};
 use crate::db::{DatabaseConfig, Db};
 use crate::events::{Hub, HubParts};
 use crate::health::HealthBoard;
@@ -32,9 +34,10 @@ use crate::shutdown::{Ended, Stop};
 use crate::telemetry::Metrics;
 use crate::trades::runtime;
 use crate::trades::runtime::bells::Bells;
+use crate::trades::runtime::pulse::Pulse;
 use crate::vault::{KeyError, KeySource, Vault};
 use upkeep::Ground;
-pub use upkeep::timetable;
+pub use upkeep::{keep, timetable};
 
 /// Time that is kept back for what must end after the connections: the database.
 const RESERVE: Duration = Duration::from_secs(5);
@@ -84,7 +87,7 @@ pub async fn run(
     let accepting = parts.accept(listener);
     tell_systemd(&[sd_notify::NotifyState::Ready]);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
-    pet_watchdog_until(&orders.shutdown).await;
+    pet_watchdog_until(&orders.shutdown, &parts.pulse).await;
     tell_systemd(&[sd_notify::NotifyState::Stopping]);
     let stopped = parts.stop(accepting, orders.hurry).await;
     tracing::info!("stopped");
@@ -119,8 +122,9 @@ struct Parts {
     socket_file: Option<SocketFile>,
     /// The scheduler's tasks, and the look at the accounts.
     upkeep: JoinSet<()>,
-    /// The trade engine's loops.
+    /// The trade engine's loops, and whether they turn.
     engines: JoinSet<()>,
+    pulse: Pulse,
     /// The hub's tasks, then the connections'.
     events: TaskTracker,
     connections: TaskTracker,
@@ -166,13 +170,15 @@ impl Parts {
             calendar: &calendar,
             force,
             holder,
+            backup: backup_plan(&config.backup, private.as_ref()),
+            alarm_command: config.alarms.command.as_deref(),
         };
         let limiters = accounts.limiters();
         health.show_rates(move || accounts::rates(&limiters));
-        let bells = Bells::default();
+        let (policy, bells) = (policy(&config), Bells::default());
         let counter = ground.counter(&bells);
-        let (upkeep, engines) = (ground.start(&stop), ground.engines(bells, &stop));
-        let policy = policy(&config);
+        let pulse = Pulse::default();
+        let (upkeep, engines) = (ground.start(&stop), ground.engines((bells, pulse.clone()), &stop));
         let admission = Admission::new(Uid::effective().as_raw(), config.auth, SystemDirectory, clock.clone());
         let api = Api {
             db,
@@ -180,6 +186,7 @@ impl Parts {
             counter,
             orats: upkeep.recorder.orats.clone(),
             board: upkeep.recorder.board.clone(),
+            spreads: Spreads::default(),
             chains: Chains::new(upkeep.recorder),
             collector: upkeep.collector,
             hub,
@@ -199,6 +206,7 @@ impl Parts {
             socket_file,
             upkeep: upkeep.tasks,
             engines,
+            pulse,
             events,
             connections: TaskTracker::new(),
             kill: CancellationToken::new(),
@@ -251,6 +259,20 @@ impl Parts {
     }
 }
 
+/// What the configuration wants of backups; without another connection they are of the private database.
+fn backup_plan(config: &BackupConfig, private: Option<&Private>) -> Option<Plan> {
+    let ours = |private: &Private| {
+        let folder = private.socket_dir().display().to_string().replace('\\', "\\\\").replace('\'', "\\'");
+        format!("host='{folder}' dbname=blotter user=blotter_backup")
+    };
+    Some(Plan {
+        folder: config.folder.clone()?,
+        program: config.program.clone(),
+        connection: config.connection.clone().or_else(|| private.map(ours)),
+        oldest: TimeDelta::hours(config.oldest_h.into()),
+    })
+}
+
 fn policy(config: &Config) -> Policy {
     Policy { live: if config.broker.allow_live { LiveTrading::Allowed } else { LiveTrading::Locked } }
 }
@@ -288,9 +310,9 @@ async fn drain(tasks: &mut JoinSet<()>) {
     while tasks.join_next().await.is_some() {}
 }
 
-/// Tells the service manager that the program's loop still turns. A closed market or a missing
+/// Tells the service manager that the program's loops still turn. A closed market or a missing
 /// database is no reason to be restarted.
-async fn pet_watchdog_until(shutdown: &CancellationToken) {
+async fn pet_watchdog_until(shutdown: &CancellationToken, pulse: &Pulse) {
     let Some(limit) = sd_notify::watchdog_enabled() else {
         return shutdown.cancelled().await;
     };
@@ -299,7 +321,10 @@ async fn pet_watchdog_until(shutdown: &CancellationToken) {
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
-            _ = tick.tick() => tell_systemd(&[sd_notify::NotifyState::Watchdog]),
+            _ = tick.tick() => match pulse.check(Instant::now()) {
+                Ok(()) => tell_systemd(&[sd_notify::NotifyState::Watchdog]),
+                Err(why) => tracing::error!("the service manager is to restart the daemon: {why}"),
+            },
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The command line: each subcommand is a few lines that call a module and print.
 
+mod audit;
 mod calendar;
 mod doctor;
 mod forensics;
@@ -66,6 +67,9 @@ enum Command {
     },
     /// Works out what closed trades might have brought; may be stopped and run again.
     Forensics(ForensicsOptions),
+    /// The record of what was done, and by whom.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// The private PostgreSQL server.
     #[command(subcommand)]
     Postgres(PostgresCommand),
@@ -122,6 +126,16 @@ struct ForensicsOptions {
 }
 
 #[derive(Debug, Subcommand)]
+enum AuditCommand {
+    /// Walks along everybody's chains of hashes; fails when a row was altered or is missing.
+    Verify {
+        /// One JSON object a chain, each on its line.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 enum PostgresCommand {
     /// Stops the server that a killed daemon left behind.
     Stop,
@@ -152,6 +166,7 @@ impl Cli {
             Command::Calendar(options) => calendar::run(&options),
             Command::Tasks { json } => tasks::run(json, &load()?, environment),
             Command::Forensics(options) => forensics::run(&options, &load()?, environment),
+            Command::Audit(AuditCommand::Verify { json }) => audit::run(json, &load()?, environment),
             Command::Postgres(PostgresCommand::Stop) => stop_postgres(&load()?, environment),
             Command::Vault(command) => vault::run(&command, &load()?, environment),
             Command::Openapi => print(&openapi_document()),

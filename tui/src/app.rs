@@ -175,6 +175,8 @@ impl<'a> App<'a> {
                     self.courier.export(query, home.join(name));
                 }
                 Effect::CloseStream => self.courier.close_stream(),
+                Effect::OpenPrices { generation } => self.courier.open_prices(generation),
+                Effect::ClosePrices => self.courier.close_prices(),
                 Effect::Copy(text) => self.terminal.add(&clipboard(&text, self.options.environment.tmux.is_some())),
                 Effect::Ring { sound, text } => self.ring(sound, text),
                 Effect::Title(title) => self.terminal.add(format!("\x1b]2;{title}\x1b\\").as_bytes()),

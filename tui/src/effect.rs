@@ -19,6 +19,11 @@ pub enum Effect {
         last_event_id: Option<i64>,
     },
     CloseStream,
+    /// Prices as they change, beside the stream of what happens.
+    OpenPrices {
+        generation: u64,
+    },
+    ClosePrices,
     /// Write what a filter finds into a new file of this name in the user's home.
     Export {
         query: ExportQuery,

@@ -1,14 +1,18 @@
 //! What the client knows. Changed by [`crate::update`] alone, drawn by [`crate::view`] alone.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use blotter_shared::domain::{Desired, Step, TradeStatus};
+use blotter_shared::domain::{Desired, Step, TradeId, TradeStatus};
 use blotter_shared::protocol::accounts::AccountReport;
 use blotter_shared::protocol::alarms::Alarm;
+use blotter_shared::protocol::context::TradeContext;
 use blotter_shared::protocol::health::{Health, Version};
 use blotter_shared::protocol::market::Market;
+use blotter_shared::protocol::prices::Series;
 use blotter_shared::protocol::settings::Settings;
 use blotter_shared::protocol::sync::SyncStatus;
+use blotter_shared::protocol::timeline::Moment;
 use blotter_shared::protocol::trades::{Trade, TradeList};
 use chrono::{DateTime, Utc};
 
@@ -22,10 +26,11 @@ use crate::panes::Pane;
 use crate::panes::history::model::HistoryPane;
 use crate::panes::open::model::OpenPane;
 use crate::panes::performance::model::PerformancePane;
+use crate::quotes::Quotes;
 use crate::sound::QuietHours;
 use crate::theme::glyphs::Glyphs;
 use crate::theme::{Background, ColorDepth, Theme};
-use crate::update::attention;
+use crate::update::{attention, chain, looks};
 
 /// What does not change while the client runs.
 #[derive(Clone, Debug)]
@@ -106,6 +111,18 @@ pub struct Heard<T> {
     pub at: Now,
 }
 
+/// What a trade that is opened up shows beside its row; absent until the daemon has told it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Looked {
+    pub series: Option<Series>,
+    pub context: Option<TradeContext>,
+    pub moments: Option<Vec<Moment>>,
+    /// Why the prices did not come.
+    pub trouble: Option<String>,
+    /// When the recorded prices are asked for again.
+    pub refresh_at: Option<Duration>,
+}
+
 /// The whole client.
 #[derive(Clone, Debug)]
 pub struct Model {
@@ -119,6 +136,9 @@ pub struct Model {
     /// Counts event streams, so that the last words of an old one are not taken for the new one's.
     pub generation: u64,
     pub data: Data,
+    pub quotes: Quotes,
+    /// What is known of the trades that are opened up.
+    pub looked: HashMap<TradeId, Looked>,
     pub pane: Pane,
     pub open: OpenPane,
     pub history: HistoryPane,
@@ -154,6 +174,8 @@ impl Model {
             session,
             generation: 0,
             data: Data::default(),
+            quotes: Quotes::default(),
+            looked: HashMap::new(),
             pane: Pane::Open,
             open: OpenPane::default(),
             history: HistoryPane::default(),
@@ -267,6 +289,10 @@ pub fn next_wake(model: &Model) -> Option<Duration> {
         model.reload_at,
         model.heard.repeat_at,
         model.notices.next_end(),
+        model.quotes.next_wake(),
+        looks::next_wake(model),
+        chain::next_wake(model),
+        crate::panes::open::marks::next_wake(model),
         spinner,
         Some(model.now.since_start + until_next_minute(model.trading_now())),
         next_age_step(model),

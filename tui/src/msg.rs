@@ -8,6 +8,7 @@ use crate::client::calls::{Answer, Call, CallError};
 use crate::client::events::StreamItem;
 use crate::client::export::ExportSaid;
 use crate::input::decode::TerminalEvent;
+use crate::quotes::PricesSaid;
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +36,10 @@ pub enum Msg {
     Stream {
         generation: u64,
         said: StreamSaid,
+    },
+    Prices {
+        generation: u64,
+        said: PricesSaid,
     },
 }
 

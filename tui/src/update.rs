@@ -3,11 +3,15 @@
 
 mod answers;
 pub mod attention;
+pub mod chain;
 pub mod keys;
+pub mod looks;
 mod orders;
-pub use orders::contract as contract_of;
 mod settings_form;
 mod tools;
+mod trade_form;
+mod typed;
+pub use typed::contract as contract_of;
 
 use crate::client::calls::{Call, CallError, HistoryQuery};
 use crate::client::export::ExportSaid;
@@ -31,6 +35,9 @@ pub fn update(model: &mut Model, now: Now, msg: Msg) -> Vec<Effect> {
     let title = title(model);
     let mut effects = handle(model, msg);
     effects.extend(on_time(model));
+    trade_form::note_stale(model);
+    effects.extend(looks::follow(model));
+    effects.extend(chain::follow(model));
     settle(model);
     let new_title = self::title(model);
     if new_title != title {
@@ -76,6 +83,10 @@ fn handle(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
         Msg::Stream { generation, said } if generation == model.generation => stream(model, said),
         Msg::Stream { .. } => vec![],
+        Msg::Prices { generation, said } => {
+            looks::prices_came(model, generation, said);
+            vec![]
+        }
     }
 }
 

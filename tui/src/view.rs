@@ -10,10 +10,11 @@ use ratatui::layout::{Position, Rect};
 use ratatui::style::Modifier;
 
 use crate::model::Model;
-use crate::overlays::{Overlay, banners, help, messages, notices, story};
+use crate::overlays::{Overlay, banners, figures, help, messages, notices, story};
 use crate::panes::{Pane, history, open, performance, settings};
 use crate::theme::glyphs::{Glyphs, to_ascii};
 use crate::theme::{Role, Theme};
+use crate::update::chain::checks;
 use crate::widgets::canvas::{Canvas, Target};
 use layout::{FrameLayout, MIN_HEIGHT, MIN_WIDTH, rule_style};
 
@@ -94,7 +95,9 @@ fn draw_overlay(canvas: &mut Canvas<'_>, area: Rect, model: &Model, overlay: &Ov
         Overlay::Confirm(dialog) => dialog.draw(canvas, area),
         Overlay::Export(dialog) => dialog.draw(canvas, area),
         Overlay::Palette(palette) => palette.draw(canvas, area, model),
-        Overlay::Form(form) => form.draw(canvas, area),
+        Overlay::Form(form) => form.draw(canvas, area, checks(model, form)),
+        Overlay::Chain(picker) => picker.draw(canvas, area, model),
+        Overlay::Figures { top } => figures::draw(canvas, area, model, *top),
         Overlay::Story(told) => story::draw(canvas, area, model, told),
     }
 }

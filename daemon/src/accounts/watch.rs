@@ -86,6 +86,8 @@ fn summary(states: &[AccountState]) -> (ComponentState, Option<String>) {
         (0, _) => (ComponentState::NotConfigured, None),
         (_, 0) => (ComponentState::Ok, None),
         (_, _) if silent == all => (ComponentState::Unavailable, Some("no account can be reached".to_owned())),
+        (1, _) => (ComponentState::Degraded, Some("the account needs attention".to_owned())),
+        (_, 1) => (ComponentState::Degraded, Some(format!("1 of {all} accounts needs attention"))),
         (_, _) => (ComponentState::Degraded, Some(format!("{troubled} of {all} accounts need attention"))),
     }
 }
@@ -103,5 +105,9 @@ mod tests {
         assert_eq!(state(&[Ok, Reauthenticate]), ComponentState::Degraded);
         assert_eq!(state(&[Ok, Unavailable]), ComponentState::Degraded);
         assert_eq!(state(&[Unavailable, Unavailable]), ComponentState::Unavailable);
+        let told = |states: &[AccountState]| summary(states).1.unwrap();
+        assert_eq!(told(&[Reauthenticate]), "the account needs attention");
+        assert_eq!(told(&[Ok, Reauthenticate]), "1 of 2 accounts needs attention");
+        assert_eq!(told(&[Ok, Unavailable, Reauthenticate]), "2 of 3 accounts need attention");
     }
 }

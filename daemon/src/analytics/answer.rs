@@ -68,7 +68,16 @@ pub fn performance(question: &Question, found: Found) -> Performance {
         figures,
         drawdown: drawdown(&total, question.starting_equity, series.longest_below),
         streaks: streaks(&total),
-        ratios: Ratios { days: series.days, sharpe: series.sharpe, sortino: series.sortino, ..ratios(&total) },
+        ratios: Ratios {
+            days: series.days,
+            sharpe: series.sharpe,
+            sortino: series.sortino,
+            annual_growth: series.annual_growth,
+            calmar: series.calmar,
+            ulcer: series.ulcer,
+            probabilistic_sharpe: series.probabilistic_sharpe,
+            ..ratios(&total)
+        },
         starting_equity: question.starting_equity,
         equity: series.equity,
         days,

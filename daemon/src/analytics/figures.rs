@@ -57,8 +57,19 @@ pub fn streaks(tally: &Tally) -> Streaks {
         current: tally.last_streak,
         longest_win: count(tally.longest_win),
         longest_loss: count(tally.longest_loss),
+        expected_longest_loss: expected_longest_loss(tally),
         z_score: z_score(tally),
     }
+}
+
+/// `ln(N·w) / −ln(1 − w)`, of trades that are independent of each other.
+fn expected_longest_loss(tally: &Tally) -> Option<Decimal> {
+    let n = tally.wins + tally.losses;
+    if n < ENOUGH_TRADES || tally.wins == 0 || tally.losses == 0 {
+        return None;
+    }
+    let rate = float(tally.wins)? / float(n)?;
+    shown((float(n)? * rate).ln() / -(1.0 - rate).ln())
 }
 
 /// Wald and Wolfowitz's test of runs.
@@ -76,14 +87,7 @@ fn z_score(tally: &Tally) -> Option<Decimal> {
 /// The ratios that are made of trades; those of days are `series`' to fill in.
 #[must_use]
 pub fn ratios(tally: &Tally) -> Ratios {
-    Ratios {
-        days: 0,
-        sharpe: None,
-        sortino: None,
-        sqn: sqn(tally),
-        half_kelly: half_kelly(tally),
-        t_statistic: t(tally),
-    }
+    Ratios { sqn: sqn(tally), half_kelly: half_kelly(tally), t_statistic: t(tally), ..Ratios::default() }
 }
 
 fn sqn(tally: &Tally) -> Option<Decimal> {
@@ -192,6 +196,13 @@ mod tests {
         let clustered: Vec<i64> = (0..40).map(|n| if n < 20 { 100 } else { -100 }).collect();
         assert!(streaks(&tally(&alternating)).z_score.unwrap() > Decimal::from(5));
         assert!(streaks(&tally(&clustered)).z_score.unwrap() < Decimal::from(-5));
+    }
+
+    #[test]
+    fn half_of_the_trades_lost_means_runs_of_about_their_logarithm() {
+        let book: Vec<i64> = (0..64).map(|n| if n % 2 == 0 { 100 } else { -100 }).collect();
+        assert_eq!(streaks(&tally(&book)).expected_longest_loss, Some(Decimal::from(5)), "log2 of 32");
+        assert_eq!(streaks(&tally(&book[..29])).expected_longest_loss, None);
     }
 
     proptest! {

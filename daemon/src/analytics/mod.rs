@@ -2,7 +2,8 @@
 //!
 //! Read: `tally` adds trades up, one after the other or span after span; `groups` says which groups of
 //! a breakdown a trade belongs to; `figures` makes of a tally what people look at; `series` what a row
-//! of days says (equity, drawdown, Sharpe); `answer` puts the answer to a look together.
+//! of days says (equity, drawdown, Sharpe); `spread` looks at each result where sums are not
+//! enough (median, interval, K-ratio); `answer` puts the answer to a look together.
 //!
 //! Invariants:
 //! * Adding up spans in their order gives what adding up their trades in order gives, so that a year
@@ -14,6 +15,7 @@ pub mod answer;
 mod figures;
 mod groups;
 mod series;
+pub mod spread;
 mod tally;
 
 pub use figures::{figures, ratios, streaks};

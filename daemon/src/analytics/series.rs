@@ -14,6 +14,8 @@ const POINTS_MAX: usize = 400;
 /// Fewer days say nothing about a deviation.
 const ENOUGH_DAYS: usize = 20;
 const DAYS_OF_A_YEAR: f64 = 252.0;
+/// A shorter time is not made a year of.
+const DAYS_OF_A_QUARTER: usize = 63;
 
 /// What the days of a period say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,6 +26,10 @@ pub struct Series {
     pub days: u64,
     pub sharpe: Option<Decimal>,
     pub sortino: Option<Decimal>,
+    pub annual_growth: Option<Decimal>,
+    pub calmar: Option<Decimal>,
+    pub ulcer: Option<Decimal>,
+    pub probabilistic_sharpe: Option<Decimal>,
 }
 
 /// `results` are the days with trades, oldest first; `sessions` the trading days of the period, of which
@@ -38,6 +44,10 @@ pub fn series(results: &[DayResult], sessions: &[NaiveDate], start: Cash) -> Ser
         days: u64::try_from(days.len()).unwrap_or_default(),
         sharpe: returns.as_deref().and_then(sharpe),
         sortino: returns.as_deref().and_then(sortino),
+        annual_growth: returns.as_deref().and_then(annual_growth).and_then(|growth| shown(growth * 100.0)),
+        calmar: returns.as_deref().and_then(calmar),
+        ulcer: returns.as_deref().and_then(ulcer),
+        probabilistic_sharpe: returns.as_deref().and_then(probabilistic_sharpe),
         equity: thinned(curve),
     }
 }
@@ -114,6 +124,63 @@ fn sortino(returns: &[f64]) -> Option<Decimal> {
     (deviation > f64::EPSILON).then(|| shown(mean / deviation * DAYS_OF_A_YEAR.sqrt())).flatten()
 }
 
+/// What a year would bring if all of it were like these days.
+fn annual_growth(returns: &[f64]) -> Option<f64> {
+    if returns.len() < DAYS_OF_A_QUARTER {
+        return None;
+    }
+    let (n, _) = mean(returns)?;
+    let whole: f64 = returns.iter().map(|one| 1.0 + one).product();
+    Some(whole.powf(DAYS_OF_A_YEAR / n) - 1.0).filter(|growth| growth.is_finite())
+}
+
+fn calmar(returns: &[f64]) -> Option<Decimal> {
+    let deepest = depths(returns).into_iter().fold(0.0, f64::max);
+    let growth = annual_growth(returns)?;
+    (deepest > f64::EPSILON).then(|| shown(growth / deepest)).flatten()
+}
+
+fn ulcer(returns: &[f64]) -> Option<Decimal> {
+    let (n, _) = mean(returns)?;
+    let squares: f64 = depths(returns).iter().map(|depth| (depth * 100.0).powi(2)).sum();
+    shown((squares / n).sqrt())
+}
+
+/// How far below its peak equity was at the end of each day, in parts of the peak; the first peak is the
+/// start.
+fn depths(returns: &[f64]) -> Vec<f64> {
+    let (mut equity, mut peak) = (1.0_f64, 1.0_f64);
+    let mut depth = |one: &f64| {
+        equity *= 1.0 + one;
+        peak = peak.max(equity);
+        (peak - equity) / peak
+    };
+    returns.iter().map(&mut depth).collect()
+}
+
+/// Against a Sharpe ratio of zero, with the ratio of a day, not of a year.
+fn probabilistic_sharpe(returns: &[f64]) -> Option<Decimal> {
+    let (n, mean) = mean(returns)?;
+    let moment = |power: i32| returns.iter().map(|one| (one - mean).powi(power)).sum::<f64>() / n;
+    let variance = moment(2);
+    if variance <= f64::EPSILON * f64::EPSILON {
+        return None;
+    }
+    let (skew, tails) = (moment(3) / variance.powf(1.5), moment(4) / variance.powi(2));
+    let ratio = mean / (variance * n / (n - 1.0)).sqrt();
+    let spread = 1.0 - skew * ratio + (tails - 1.0) / 4.0 * ratio * ratio;
+    (spread > 0.0).then(|| shown(normal_below(ratio * (n - 1.0).sqrt() / spread.sqrt()) * 100.0)).flatten()
+}
+
+/// How likely a standard normal variable is below `z`: Abramowitz and Stegun 26.2.17, to seven digits.
+fn normal_below(z: f64) -> f64 {
+    const TERMS: [f64; 5] = [1.330_274_429, -1.821_255_978, 1.781_477_937, -0.356_563_782, 0.319_381_530];
+    let t = 1.0 / (1.0 + 0.231_641_9 * z.abs());
+    let tail = TERMS.iter().fold(0.0, |sum, term| (sum + term) * t);
+    let upper = (-z * z / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt() * tail;
+    if z < 0.0 { upper } else { 1.0 - upper }
+}
+
 fn mean(returns: &[f64]) -> Option<(f64, f64)> {
     let n = float(i64::try_from(returns.len()).ok()?)?;
     Some((n, returns.iter().sum::<f64>() / n))
@@ -183,6 +250,35 @@ mod tests {
         assert_eq!(series(&results(&[10; 30]), &[], Cash::ZERO).sharpe, None);
     }
 
+    #[test]
+    fn the_normal_curve_is_the_one_of_the_tables() {
+        for (z, below) in [(0.0, 0.5), (1.0, 0.841_344_746), (1.96, 0.975_002_105), (-2.5, 0.006_209_665)] {
+            assert!((normal_below(z) - below).abs() < 1e-6, "{z}: {}", normal_below(z));
+        }
+    }
+
+    #[test]
+    fn a_steady_climb_has_growth_and_no_pain() {
+        let steady = vec![0.001; 63];
+        let growth = annual_growth(&steady).unwrap();
+        assert!((growth - (1.001_f64.powf(252.0) - 1.0)).abs() < 1e-9, "{growth}");
+        assert_eq!((calmar(&steady), ulcer(&steady)), (None, Some(Decimal::ZERO)), "no fall, no ratio to it");
+        assert_eq!((annual_growth(&steady[..62]), probabilistic_sharpe(&steady)), (None, None));
+    }
+
+    /// By hand: up a tenth, down to nine tenths of the peak, back to it.
+    #[test]
+    fn a_fall_by_a_tenth_is_a_tenth_of_its_peak() {
+        let depths = depths(&[0.1, -0.1, 1.0 / 9.0]);
+        assert!((depths[0], depths[2] < 1e-12, (depths[1] - 0.1).abs() < 1e-12) == (0.0, true, true), "{depths:?}");
+        let mut year = vec![0.0; 252];
+        (year[0], year[1]) = (0.1, -0.1);
+        let expected = (1.1 * 0.9 - 1.0) / 0.1;
+        assert_eq!(calmar(&year), shown(expected), "the whole year is the year");
+        // Every day after the fall is a tenth below.
+        assert_eq!(ulcer(&year), shown((251.0 / 252.0_f64).sqrt() * 10.0));
+    }
+
     proptest! {
         #[test]
         fn a_thinned_curve_is_short_and_ends_today(count in 0_u64..2_000) {
@@ -191,6 +287,26 @@ mod tests {
             prop_assert!(series.equity.len() <= POINTS_MAX);
             prop_assert_eq!(series.equity.last().map(|point| point.day), count.checked_sub(1).map(day));
             prop_assert!(series.equity.windows(2).all(|pair| pair[0].day < pair[1].day && pair[0].peak <= pair[1].peak));
+        }
+
+        /// Identities: growth to the fall is Calmar, a fall is never deeper than the deepest, money of any
+        /// size has the same ratios, and a book turned around is as sure of the opposite.
+        #[test]
+        fn identities_of_the_days_hold(cents in proptest::collection::vec(-300_i32..=300, 63..150)) {
+            let returns: Vec<f64> = cents.iter().map(|one| f64::from(*one) / 10_000.0).collect();
+            let depths = depths(&returns);
+            let deepest = depths.iter().copied().fold(0.0, f64::max);
+            if let (Some(growth), Some(calmar)) = (annual_growth(&returns), calmar(&returns)) {
+                let product = calmar.to_f64().unwrap() * deepest;
+                prop_assert!((product - growth).abs() < 1e-3, "{product} is not {growth}");
+            }
+            let ulcer = ulcer(&returns).unwrap().to_f64().unwrap();
+            prop_assert!(ulcer <= deepest * 100.0 + 1e-3 && depths.iter().all(|depth| (0.0..1.0).contains(depth)));
+            let turned: Vec<f64> = returns.iter().map(|one| -one).collect();
+            if let (Some(sure), Some(opposite)) = (probabilistic_sharpe(&returns), probabilistic_sharpe(&turned)) {
+                prop_assert!((sure + opposite - Decimal::ONE_HUNDRED).abs() < Decimal::new(1, 2), "{sure} and {opposite}");
+                prop_assert!(sharpe(&returns).unwrap() >= Decimal::ZERO || sure <= Decimal::from(50));
+            }
         }
     }
 }

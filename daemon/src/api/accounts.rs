@@ -20,7 +20,7 @@ use crate::broker::tradier::TokenVerdict;
 use crate::broker::{AccountId, AuthTrouble, Profile, ReadError};
 use crate::db::DbError;
 use crate::db::secrets::{TokenColumn, secret_remove};
-use crate::db::trades::trade_count_managed;
+use crate::db::trades::{trade_count_elsewhere, trade_count_managed};
 
 pub(super) async fn list(State(api): State<ApiState>, who: Who) -> Answered<AccountList> {
     let accounts = api.accounts.reports(&who.0.username).await?;
@@ -49,7 +49,18 @@ pub(super) async fn set_token(State(api): State<ApiState>, act: Act<TokenUpdate>
     let new = NewToken { column: TokenColumn::from(kind), token, account };
     let accounts = api.accounts.clone();
     let stored = act.call.once(&api, move |tx, device| {
-        async move { accounts.store(tx, &new, &device).await.map_err(not_stored) }.boxed()
+        async move {
+            let stored = accounts.store(tx, &new, &device).await.map_err(not_stored)?;
+            // The row is locked: an account that changes meanwhile is seen.
+            if let (Some(mode), Some(account)) = (kind.mode(), &new.account) {
+                let elsewhere = trade_count_elsewhere(tx, mode, account.as_str()).await?;
+                if elsewhere > 0 {
+                    return Err(DbError::Invalid(still_elsewhere(account, elsewhere)));
+                }
+            }
+            Ok(stored)
+        }
+        .boxed()
     });
     let answer = stored.await?;
     api.accounts.poke();
@@ -101,9 +112,19 @@ pub(super) async fn remove_token(
 }
 
 fn still_needed(kind: TokenKind, managed: i64) -> FieldError {
-    let trades = if managed == 1 { "1 trade is".to_owned() } else { format!("{managed} trades are") };
+    let trades = trades_are(managed);
     let rule = format!("a token that no trade needs: {trades} open in {kind}, and nobody would keep the stops");
     FieldError { field: "which".to_owned(), value: Some(kind.to_string()), rule }
+}
+
+fn still_elsewhere(account: &AccountId, elsewhere: i64) -> FieldError {
+    let trades = trades_are(elsewhere);
+    let rule = format!("the account of the open trades: {trades} open in another, and nobody would keep the stops");
+    FieldError { field: "account_id".to_owned(), value: Some(account.as_str().to_owned()), rule }
+}
+
+fn trades_are(count: i64) -> String {
+    if count == 1 { "1 trade is".to_owned() } else { format!("{count} trades are") }
 }
 
 /// The account that is meant: the one that was named, or the only one.

@@ -22,6 +22,7 @@ use super::acting::{Act, Call};
 use super::extract::Id;
 use super::problem::ApiError;
 use super::{Api, ApiState};
+use crate::accounts::AccountError;
 use crate::db::engine::AccountKey;
 use crate::db::settings::settings_get;
 use crate::trades::commands::adjust::Side;
@@ -40,6 +41,7 @@ pub(super) async fn place(State(api): State<ApiState>, act: Act<PlaceTrade>) -> 
     body.story.validate().map_err(Problem::invalid)?;
     let contract = contract_of(&body.option_symbol)?;
     let account = account(&api, &call).await?;
+    account.1.account.lets_in().map_err(AccountError::from)?;
     let seen = api.counter.look_for_entry(&call.who.0.username, &account, &Symbol::new(&body.option_symbol)).await?;
     enter(&api, &call, (&account.0, &seen), (contract, json!(body), enter::Wanted::Place(body))).await
 }
@@ -64,6 +66,7 @@ async fn enter(
 ) -> Result<Response, ApiError> {
     let enter = Enter { api, device: &call.device.0, key, seen, contract, wanted, detail };
     let answer = deed::under_key(api, call, &enter).await?;
+    api.collector.poke();
     api.counter.ring(&call.who.0.username, key.mode);
     Ok(answer)
 }
@@ -175,7 +178,7 @@ async fn account(api: &Api, call: &Call) -> Result<(AccountKey, BrokerAccount), 
 async fn bid_of(api: &Api, call: &Call, id: TradeId) -> Result<Seen, ApiError> {
     let user = &call.who.0.username;
     let place = api.counter.place_of(user, id).await?;
-    if !api.counter.session().open || place.status.is_terminal() {
+    if !api.counter.session_of(&place.symbol).open || place.status.is_terminal() {
         return Ok(Seen::default());
     }
     let (_, broker) = api.counter.account(user, place.account.mode).await?;

@@ -58,6 +58,7 @@ use crate::trades::runtime::desk::Counter;
 pub use accept::{Accept, serve};
 pub use listener::{BoundSocket, ListenerError, SocketFile};
 pub use openapi::document as openapi_document;
+pub use performance::Spreads;
 pub use routes::{Access, ROUTES, Route};
 
 /// Everything that a handler may use.
@@ -70,6 +71,7 @@ pub struct Api {
     pub orats: OratsDesk,
     pub chains: Chains,
     pub board: Board,
+    pub spreads: Spreads,
     /// Told of new trades, whose context it gathers.
     pub collector: Collector,
     pub hub: Hub,

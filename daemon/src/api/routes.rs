@@ -10,10 +10,11 @@ use blotter_shared::protocol::alarms::{Alarm, AlarmList};
 use blotter_shared::protocol::commands::{
     AdjustTrade, AdoptPosition, CloseTrade, Flatten, Flattened, PlaceTrade, SeenVersion,
 };
+use blotter_shared::protocol::context::TradeContext;
 use blotter_shared::protocol::events::Event;
 use blotter_shared::protocol::health::{Health, Version};
 use blotter_shared::protocol::market::Market;
-use blotter_shared::protocol::performance::{Performance, PerformanceQuery};
+use blotter_shared::protocol::performance::{Performance, PerformanceQuery, Spread, SpreadQuery};
 use blotter_shared::protocol::prices::{
     ChainQuery, Expirations, ExpirationsQuery, LivePrices, OptionChain, Series, SeriesQuery,
 };
@@ -49,8 +50,10 @@ pub const ROUTES: &[Route] = &[
     read("/v1/trades/totals", "What a filter of closed trades finds, added up", json::<TradeTotals>(), || get(trades::totals)).query(schema::<TotalsQuery>).may(&[ProblemCode::Invalid]),
     read("/v1/trades/export", "Every trade that a filter finds, as CSV or JSON, streamed", Answer::File(schema::<Vec<Trade>>), || get(export::stream)).query(schema::<ExportQuery>).may(&[ProblemCode::Invalid]).untimed(),
     read("/v1/performance", "What closed trades add up to: figures, equity, calendar, breakdowns", json::<Performance>(), || get(performance::show)).query(schema::<PerformanceQuery>).may(&[ProblemCode::Invalid]),
+    read("/v1/performance/spread", "How the results of closed trades lie: median, interval of the expectancy, K-ratio", json::<Spread>(), || get(performance::spread)).query(schema::<SpreadQuery>).may(&[ProblemCode::Invalid]),
     read("/v1/trades/{id}", "One trade; another user's is not found", json::<Trade>(), || get(trades::show)).may(&[ProblemCode::NotFound, ProblemCode::Invalid]),
     read("/v1/trades/{id}/timeline", "A trade's story: what was asked by whom, sent, answered and seen", json::<Timeline>(), || get(trades::timeline)).may(&[ProblemCode::NotFound, ProblemCode::Invalid]),
+    read("/v1/trades/{id}/context", "What was known when a trade was entered, and how far its price went", json::<TradeContext>(), || get(trades::context)).may(&[ProblemCode::NotFound, ProblemCode::Invalid]),
     act("POST", "/v1/trades", "Buys a call or a put to open, with its stop and target", json::<Trade>(), || post(commands::place)).body(schema::<PlaceTrade>).may(ENTRY),
     act("POST", "/v1/trades/{id}/close", "Closes a trade: whole or part, at the market or a limit, now or at the open", json::<Trade>(), || post(commands::close)).body(schema::<CloseTrade>).may(CHANGE),
     act("DELETE", "/v1/trades/{id}/close", "Takes a close back that has not begun", json::<Trade>(), || delete(commands::withdraw)).body(schema::<SeenVersion>).may(CHANGE),

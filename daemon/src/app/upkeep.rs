@@ -1,5 +1,6 @@
 //! What happens by itself, put together: the scheduler with its tasks, and the trade engine's loops.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
@@ -8,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::accounts::Accounts;
+use crate::backup::{Backup, Plan};
 use crate::calendar::{Calendar, Force, MarketClock};
 use crate::clock::Clock;
 use crate::config::{BrokerConfig, MarketConfig};
@@ -16,17 +18,20 @@ use crate::db::Db;
 use crate::events::Hub;
 use crate::forensics::Forensics;
 use crate::health::HealthBoard;
-use crate::prices::retention::Retention;
+use crate::herald::Herald;
+use crate::prices::retention::{Keep, Retention};
 use crate::prices::sources::OratsDesk;
 use crate::prices::{Board, Live, Recorder};
 use crate::schedule::calendar_check::CalendarCheck;
 use crate::schedule::chores::Chores;
+use crate::schedule::strays::Strays;
 use crate::schedule::timetable::{Spread, Timetable};
 use crate::schedule::{self, Scheduler, TaskBoard};
 use crate::telemetry::Metrics;
 use crate::trades::ports::Holder;
 use crate::trades::runtime::bells::Bells;
 use crate::trades::runtime::desk::Counter;
+use crate::trades::runtime::pulse::Pulse;
 use crate::trades::runtime::{self, Engines};
 
 /// What it stands on.
@@ -44,6 +49,9 @@ pub(super) struct Ground<'a> {
     pub(super) force: Force,
     /// This run of this program.
     pub(super) holder: Holder,
+    pub(super) backup: Option<Plan>,
+    /// Run for each alarm.
+    pub(super) alarm_command: Option<&'a Path>,
 }
 
 /// What others use of it.
@@ -60,6 +68,12 @@ pub fn timetable(config: &MarketConfig, calendar: Arc<Calendar>) -> Timetable {
     let force = if config.force_open { Force::Open } else { Force::No };
     let snapshot_every = TimeDelta::from_std(config.snapshot_every_s).unwrap_or(TimeDelta::seconds(40));
     Timetable { calendar, force, snapshot_every, spread: Spread::of(Uuid::nil()) }
+}
+
+/// For how long prices are kept, as the configuration has it.
+#[must_use]
+pub fn keep(config: &MarketConfig) -> Keep {
+    Keep { whole: config.keep_whole_days, packed: config.keep_packed_days }
 }
 
 impl Ground<'_> {
@@ -85,6 +99,9 @@ impl Ground<'_> {
         let collector = Collector::new(recorder.clone());
         tasks.spawn(collector.clone().run(stop.clone()));
         tasks.spawn(self.accounts.clone().watch(self.health.clone(), stop.clone()));
+        if let Some(command) = self.alarm_command {
+            tasks.spawn(Herald { db: self.db.clone(), command: command.to_owned() }.run(stop.clone()));
+        }
         Upkeep { recorder, collector, board, tasks }
     }
 
@@ -102,7 +119,7 @@ impl Ground<'_> {
     }
 
     /// Starts the trade engine's loops.
-    pub(super) fn engines(&self, bells: Bells, stop: &CancellationToken) -> JoinSet<()> {
+    pub(super) fn engines(&self, (bells, pulse): (Bells, Pulse), stop: &CancellationToken) -> JoinSet<()> {
         let parts = runtime::Parts {
             db: self.db.clone(),
             accounts: self.accounts.clone(),
@@ -115,6 +132,7 @@ impl Ground<'_> {
             bells,
             holder: self.holder,
             time_scale: self.broker_config.time_scale,
+            pulse,
         };
         let mut engines = JoinSet::new();
         engines.spawn(Engines::new(parts).run(stop.clone()));
@@ -145,13 +163,20 @@ impl Ground<'_> {
                 calendar: Arc::clone(self.calendar),
                 interval: timetable(self.market_config, Arc::clone(self.calendar)).snapshot_every,
             },
-            retention: Retention { db: self.db.clone(), clock: self.clock.clone() },
+            retention: Retention { db: self.db.clone(), clock: self.clock.clone(), keep: keep(self.market_config) },
             calendar: CalendarCheck {
                 db: self.db.clone(),
                 accounts: self.accounts.clone(),
                 hub: self.hub.clone(),
                 clock: self.clock.clone(),
                 calendar: Arc::clone(self.calendar),
+            },
+            strays: Strays { db: self.db.clone(), hub: self.hub.clone() },
+            backup: Backup {
+                db: self.db.clone(),
+                hub: self.hub.clone(),
+                clock: self.clock.clone(),
+                plan: self.backup.clone(),
             },
         }
     }

@@ -9,6 +9,7 @@ use rustls::ClientConfig;
 use secrecy::SecretString;
 use thiserror::Error;
 
+use super::exits_only::ExitsOnly;
 use super::market_data::MarketData;
 use super::rate_limit::{Limiters, RateLimiter};
 use super::tls::{self, TlsError};
@@ -20,7 +21,7 @@ use crate::clock::Clock;
 /// `broker.allow_live` of the daemon's configuration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LiveLock {
-    /// No account of real money is opened, whatever a user's settings say.
+    /// Nothing is bought with real money, whatever a user's settings say. What is held is looked after.
     #[default]
     Locked,
     Unlocked,
@@ -78,6 +79,19 @@ pub struct Account {
     pub market: Arc<dyn MarketData>,
     /// For its event stream.
     pub tradier: Arc<Tradier>,
+    /// Locked: it takes no order that opens a position.
+    pub lock: LiveLock,
+}
+
+impl Account {
+    /// # Errors
+    /// When nothing may be bought in this account.
+    pub fn lets_in(&self) -> Result<(), FactoryError> {
+        match self.lock {
+            LiveLock::Locked => Err(FactoryError::LiveLocked),
+            LiveLock::Unlocked => Ok(()),
+        }
+    }
 }
 
 /// Opens accounts.
@@ -123,10 +137,11 @@ impl BrokerFactory {
         Arc::clone(&self.limiters)
     }
 
-    /// Opens one account of a world with its token. Nothing is sent yet.
+    /// Opens one account of a world with its token. Nothing is sent yet. While live trading is locked,
+    /// a live account lets nothing in (ruling 14): what is held there stays managed.
     ///
     /// # Errors
-    /// When live trading is locked, or address or token cannot be used.
+    /// When address or token cannot be used.
     pub async fn open(
         &self,
         mode: BrokerMode,
@@ -137,11 +152,19 @@ impl BrokerFactory {
         let tradier = match mode {
             BrokerMode::Sim => self.open_in::<Sim>(account, secret).await?,
             BrokerMode::Sandbox => self.open_in::<Sandbox>(account, secret).await?,
-            BrokerMode::Live if self.lock == LiveLock::Locked => return Err(FactoryError::LiveLocked),
             BrokerMode::Live => self.open_in::<Live>(account, secret).await?,
         };
         let tradier = Arc::new(tradier);
-        Ok(Account { broker: Arc::<Tradier>::clone(&tradier), market: Arc::<Tradier>::clone(&tradier), tradier })
+        let market = Arc::<Tradier>::clone(&tradier);
+        let account = Arc::<Tradier>::clone(&tradier);
+        Ok(match mode {
+            BrokerMode::Live if self.lock == LiveLock::Locked => {
+                Account { broker: Arc::new(ExitsOnly { account }), market, tradier, lock: LiveLock::Locked }
+            }
+            BrokerMode::Live | BrokerMode::Sim | BrokerMode::Sandbox => {
+                Account { broker: account, market, tradier, lock: LiveLock::Unlocked }
+            }
+        })
     }
 
     /// Asks a world whether it knows a token, before the token is stored. Looking at a live token
@@ -258,7 +281,8 @@ mod tests {
         for mode in [BrokerMode::Sim, BrokerMode::Sandbox] {
             assert_eq!(locked.open(mode, account(), token()).await.unwrap().broker.mode(), mode);
         }
-        assert_eq!(locked.open(BrokerMode::Live, account(), token()).await.unwrap_err(), FactoryError::LiveLocked);
+        let live = locked.open(BrokerMode::Live, account(), token()).await.unwrap();
+        assert_eq!(live.lets_in(), Err(FactoryError::LiveLocked));
         let elsewhere = locked.in_time(TradingTime::Simulated);
         for mode in [BrokerMode::Sandbox, BrokerMode::Live] {
             let refused = elsewhere.open(mode, account(), token()).await.unwrap_err();
@@ -266,7 +290,7 @@ mod tests {
         }
         let unlocked = factory(LiveLock::Unlocked, local());
         let live = unlocked.open(BrokerMode::Live, account(), token()).await.unwrap();
-        assert_eq!(live.broker.mode(), BrokerMode::Live);
+        assert_eq!((live.broker.mode(), live.lets_in()), (BrokerMode::Live, Ok(())));
     }
 
     #[tokio::test]

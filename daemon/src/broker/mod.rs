@@ -13,7 +13,7 @@
 //!    any layer.
 //! 2. **`Refused` and `NotSent` are proof.** Whatever is not proven is `Unknown`: a time-out, a
 //!    reset, a 5xx, a page of HTML, an empty body, a 429. What became of it is found by looking,
-//!    see [`search`].
+//!    see [`crate::trades::facts::absence`].
 //! 3. **`Accepted` is an id, not an order.** The broker may still reject it seconds later. Only a
 //!    read tells, see [`confirm`].
 //! 4. **A write is late or it is sent.** After [`Send::by`] no byte of it leaves. The check is
@@ -30,12 +30,12 @@
 
 mod account;
 pub mod confirm;
+pub mod exits_only;
 pub mod factory;
 pub mod market_data;
 mod order;
 mod outcome;
 pub mod rate_limit;
-pub mod search;
 mod status;
 pub mod tls;
 pub mod tradier;

@@ -151,6 +151,8 @@ pub enum NotSent {
     RateLimited { until: DateTime<Utc> },
     /// The request could not even be built.
     Unsendable(String),
+    /// It would open a position where live trading is locked.
+    Locked,
 }
 
 /// Why nobody knows what became of a write.
@@ -195,6 +197,7 @@ impl fmt::Display for NotSent {
             Self::TooLate { by } => write!(f, "it was meant to leave by {by}"),
             Self::RateLimited { until } => write!(f, "the rate limit is used up until {until}"),
             Self::Unsendable(why) => write!(f, "the request could not be built: {why}"),
+            Self::Locked => f.write_str("live trading is locked (broker.allow_live)"),
         }
     }
 }

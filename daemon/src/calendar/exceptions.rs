@@ -44,6 +44,12 @@ const INTERRUPTED: &[(i32, u32, u32, u32, u32, &str)] = &[
     (2006, 12, 27, 572, 960, "two minutes of silence for President Ford"),
 ];
 
+/// The last of them.
+const LAST_INTERRUPTED: NaiveDate = {
+    const LAST: Option<NaiveDate> = NaiveDate::from_ymd_opt(2006, 12, 27);
+    LAST.unwrap()
+};
+
 /// When trading really took place on a day that did not go by the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interruption {
@@ -61,6 +67,10 @@ pub(super) fn is_short(date: NaiveDate) -> bool {
 }
 
 pub(super) fn interruption_on(date: NaiveDate) -> Option<Interruption> {
+    // Nearly every question is about a later day.
+    if date > LAST_INTERRUPTED {
+        return None;
+    }
     let wanted = parts(date);
     let index = INTERRUPTED.binary_search_by_key(&wanted, |&(year, month, day, ..)| (year, month, day)).ok()?;
     let &(.., open, close, why) = INTERRUPTED.get(index)?;
@@ -81,5 +91,7 @@ mod tests {
     fn the_tables_are_in_order_so_that_they_can_be_searched() {
         assert!(INTERRUPTED.is_sorted_by_key(|&(year, month, day, ..)| (year, month, day)));
         assert!(CLOSED.is_sorted() && SHORT.is_sorted());
+        let last = INTERRUPTED.last().map(|&(year, month, day, ..)| (year, month, day));
+        assert_eq!(last, Some(parts(LAST_INTERRUPTED)));
     }
 }

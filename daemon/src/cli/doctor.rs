@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use anyhow::Context;
 
 use super::{connected, database, places, prepare, print, process};
-use crate::app::Database;
+use crate::app::{Database, keep};
 use crate::config::{Config, Environment, Faults, Places};
 use crate::db::Db;
 use crate::db::prices::price_storage;
@@ -37,6 +37,7 @@ pub(super) fn run(config: Result<Config, Faults>, environment: &Environment) -> 
         Verdict { what: "vault", found: vault(&config) },
         Verdict { what: "database", found: look_at_database(&config, &places, environment) },
         Verdict { what: "prices", found: prices(&config, environment) },
+        Verdict { what: "backup", found: backup(&config) },
         Verdict { what: "calendar", found: calendar() },
     ];
     show(&verdicts)?;
@@ -113,11 +114,25 @@ fn prices(config: &Config, environment: &Environment) -> Result<String, String> 
         let tx = db.system_tx().await?;
         let storage = price_storage(&tx).await?;
         tx.commit().await?;
-        let forecast = Forecast::of(storage.positions.max(USUAL), config.market.snapshot_every_s.as_secs());
+        let (positions, every_s) = (storage.positions.max(USUAL), config.market.snapshot_every_s.as_secs());
+        let forecast = Forecast::of(positions, every_s, keep(&config.market));
         found = format!("{} MB now; {forecast}", storage.bytes.div_ceil(1_000_000));
         Ok(())
     });
     looked.map(|()| found).map_err(|error| format!("{error:#}"))
+}
+
+/// How old the newest archive is.
+fn backup(config: &Config) -> Result<String, String> {
+    let Some(folder) = &config.backup.folder else {
+        return Ok("nothing makes or looks after backups: set backup.folder".to_owned());
+    };
+    let place = folder.display();
+    let newest = crate::backup::newest(folder).map_err(|error| format!("{place}: {error}"))?;
+    let Some(at) = newest else { return Err(format!("there is none in {place} yet")) };
+    let old = crate::clock::Clock::system().now() - at;
+    let found = format!("the newest in {place} is {} h old", old.num_hours());
+    if old > chrono::TimeDelta::hours(config.backup.oldest_h.into()) { Err(found) } else { Ok(found) }
 }
 
 fn calendar() -> Result<String, String> {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::rule::{
-    AbsolutePath, DatabaseAddress, Flag, Format, Keys, LocalAddress, LogFilter, LogFormat, Name, Names, Rule, Seconds,
-    Whole, maybe,
+    AbsolutePath, DatabaseAddress, Flag, Format, Keys, LocalAddress, LogFilter, LogFormat, Name, Names, OpenConnection,
+    Rule, Seconds, Whole, maybe,
 };
 use super::sources::Reader;
 
@@ -163,9 +163,36 @@ sections! {
         /// How often every position's price is recorded while the market is open. A shorter span makes
         /// finer charts and a larger database.
         snapshot_every_s: Duration = Duration::from_secs(40), Seconds(5..=600);
+        /// How many days every recorded price is kept as a row. More makes quick questions about
+        /// them reach further back, and a larger database.
+        keep_whole_days: u32 = 7, Whole(1..=60);
+        /// How many days packed prices are kept whole; older ones keep the last mark of each 5 minutes,
+        /// the bookends and the day's best and worst. `blotterd doctor` tells what that takes.
+        keep_packed_days: u32 = 90, Whole(1..=3650);
         /// How often prices are asked for between two recordings while a screen is open. A shorter span
         /// takes more of the broker's rate for market data.
         live_every_s: Duration = Duration::from_secs(3), Seconds(1..=60);
+    }
+
+    /// What calls for a person.
+    alarms: AlarmsConfig {
+        /// Run for each alarm, with the alarm as a JSON object on its standard input: for a mail, a
+        /// webhook, a phone. It has 30 seconds; a failure is tried again, five times at most.
+        command: Option<PathBuf> = None, maybe(AbsolutePath, "/usr/local/bin/page-me");
+    }
+
+    /// Archives of the database. A night without a new one is an alarm.
+    backup: BackupConfig {
+        /// Where the archives lie. Without it the daemon neither makes nor looks after any.
+        folder: Option<PathBuf> = None, maybe(AbsolutePath, "/var/lib/blotter/backups");
+        /// What makes one every night: `blotter-backup`. Without it somebody else makes them, as the
+        /// timer `blotter-backup.timer` does, and the daemon looks at their age alone.
+        program: Option<PathBuf> = None, maybe(AbsolutePath, "/usr/bin/blotter-backup");
+        /// The database that is backed up, as `psql` takes it, without a password. Without it the
+        /// private one.
+        connection: Option<String> = None, maybe(OpenConnection, "service=blotter");
+        /// How many hours old the newest archive may be before that is an alarm.
+        oldest_h: u32 = 30, Whole(2..=720);
     }
 
     /// Who is let in. The user that runs the daemon always is.

@@ -19,8 +19,8 @@ mod sources;
 pub use example::example;
 pub use fault::{Fault, Faults};
 pub use keys::{
-    AuthConfig, BrokerConfig, Config, DaemonConfig, DatabaseSection, EventsConfig, KeyDoc, LimitsConfig, LogConfig,
-    MarketConfig, VaultConfig,
+    AuthConfig, BackupConfig, BrokerConfig, Config, DaemonConfig, DatabaseSection, EventsConfig, KeyDoc, LimitsConfig,
+    LogConfig, MarketConfig, VaultConfig,
 };
 pub use places::Places;
 pub use rule::LogFormat;

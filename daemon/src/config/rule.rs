@@ -311,6 +311,38 @@ impl Rule<String> for LocalAddress {
     }
 }
 
+/// A connection as `psql` takes it, of which every user of the machine may read every word.
+pub(super) struct OpenConnection;
+
+impl Rule<String> for OpenConnection {
+    fn words(&self) -> String {
+        "what `psql` takes for a connection, without a password (name a service, or a file in PGPASSFILE)".to_owned()
+    }
+
+    fn read(&self, raw: &Raw) -> Result<String, String> {
+        let text = raw.text().ok_or_else(|| self.words())?;
+        let is_text = !text.is_empty() && !text.starts_with('-') && !text.chars().any(char::is_control);
+        // `user:password@` of an address; `password=` anywhere.
+        let authority = text.split_once("://").and_then(|(_, rest)| rest.split(['/', '?']).next());
+        let user = authority.and_then(|authority| authority.rsplit_once('@')).map(|(user, _)| user);
+        let is_open = !text.to_ascii_lowercase().contains("password") && user.is_none_or(|user| !user.contains(':'));
+        if is_text && is_open { Ok(text.to_owned()) } else { Err(self.words()) }
+    }
+
+    fn show(&self, value: &String) -> String {
+        quoted(value)
+    }
+
+    /// What breaks the rule may be a password.
+    fn is_secret(&self) -> bool {
+        true
+    }
+
+    fn holds_secret(&self, _raw: &Raw) -> bool {
+        false
+    }
+}
+
 /// A value that may be absent; `shown` stands for it in the example.
 pub(super) struct Maybe<T, R> {
     rule: R,

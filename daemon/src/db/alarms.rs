@@ -38,6 +38,15 @@ const CLEAR: &str = "
 const ACK: &str = "
     UPDATE alarms SET acked_at = $3, acked_by = $4 WHERE username = $1 AND alarm_id = $2 AND acked_at IS NULL";
 
+// As often as this, and not twice at a time; what has been seen or is over is news to nobody.
+const CLAIM: &str = "
+    UPDATE alarms SET tell_claimed_at = $2::timestamptz, tell_tries = tell_tries + 1
+     WHERE username = $1 AND told_at IS NULL AND cleared_at IS NULL AND acked_at IS NULL AND tell_tries < 5
+       AND (tell_claimed_at IS NULL OR tell_claimed_at < $2::timestamptz - interval '1 minute')
+    RETURNING alarm_id";
+
+const TOLD: &str = "UPDATE alarms SET told_at = $3 WHERE username = $1 AND alarm_id = $2 AND told_at IS NULL";
+
 /// What an alarm is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
@@ -96,6 +105,25 @@ pub async fn alarm_clear(tx: &UserTx, kind: AlarmKind, about: &Subject) -> Resul
     let id = AlarmId(row.try_get("alarm_id")?);
     change_append(tx, Changed::Alarm(id)).await?;
     Ok(Some(id))
+}
+
+/// Alarms that are open and were told to nobody outside: whoever gets them tells them now.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn alarms_claim(tx: &UserTx) -> Result<Vec<Alarm>, DbError> {
+    let rows = tx.session().query(CLAIM, &[&tx.user(), &tx.now()]).await?;
+    let ids = rows.iter().map(|row| row.try_get("alarm_id")).collect::<Result<Vec<Uuid>, _>>()?;
+    alarms_by_id(tx, &ids).await
+}
+
+/// It was told.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn alarm_told(tx: &UserTx, id: AlarmId) -> Result<(), DbError> {
+    tx.session().execute(TOLD, &[&tx.user(), &id.0, &tx.now()]).await?;
+    Ok(())
 }
 
 /// Notes that a person has seen it; a second time changes nothing.

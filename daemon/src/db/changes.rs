@@ -65,6 +65,11 @@ const APPEND: &str = "
 const SINCE: &str = "
     SELECT seq, entity, entity_id FROM change_feed WHERE username = $1 AND seq > $2 ORDER BY seq LIMIT $3";
 
+// So many at a time that no statement runs into its limit.
+const EXPIRE: &str = "
+    DELETE FROM change_feed WHERE (username, seq) IN
+        (SELECT username, seq FROM change_feed WHERE changed_at < $1 ORDER BY changed_at LIMIT 5000)";
+
 /// Appends to the feed; tells the number.
 ///
 /// # Errors
@@ -116,13 +121,13 @@ pub async fn changes_since(tx: &UserTx, after: i64, limit: u32) -> Result<Change
     Ok(Changes::Events { events: events_of(tx, &latest).await?, upto })
 }
 
-/// Removes what no reader can ask for any more; tells how much that was.
+/// Removes of what no reader can ask for any more some thousands at most; tells how much that was.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn changes_expire(tx: &SystemTx) -> Result<u64, DbError> {
     let before = tx.now() - chrono::TimeDelta::days(KEPT_DAYS);
-    tx.session().execute("DELETE FROM change_feed WHERE changed_at < $1", &[&before]).await
+    tx.session().execute(EXPIRE, &[&before]).await
 }
 
 fn change_of(row: &Row) -> Result<(i64, Changed), DbError> {

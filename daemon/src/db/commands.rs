@@ -59,6 +59,11 @@ const LOOK: &str = "
 const FINISH: &str = "
     UPDATE commands SET answer_status = $3, answer_body = $4 WHERE username = $1 AND command_id = $2";
 
+// So many at a time that no statement runs into its limit.
+const EXPIRE: &str = "
+    DELETE FROM commands WHERE (username, command_id) IN
+        (SELECT username, command_id FROM commands WHERE accepted_at < $1 ORDER BY accepted_at LIMIT 5000)";
+
 /// Claims the key. A twin that arrives while this transaction runs waits for its end.
 ///
 /// # Errors
@@ -100,13 +105,13 @@ pub async fn command_finish(tx: &UserTx, id: CommandId, answer: &Answer) -> Resu
     if stored == 1 { Ok(()) } else { Err(DbError::NotFound) }
 }
 
-/// Removes the answers that are no longer kept; tells how many.
+/// Removes answers that are no longer kept, some thousands at most; tells how many.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn commands_expire(tx: &SystemTx) -> Result<u64, DbError> {
     let expired = tx.now() - TimeDelta::days(KEPT_DAYS);
-    tx.session().execute("DELETE FROM commands WHERE accepted_at < $1", &[&expired]).await
+    tx.session().execute(EXPIRE, &[&expired]).await
 }
 
 fn recalled(row: &Row, command: Command<'_>) -> Result<Begin, DbError> {

@@ -1,6 +1,7 @@
-//! What the market was like at an entry: written once.
+//! What the market was like at an entry: written once, and shown beside the trade.
 
 use blotter_shared::domain::{BrokerMode, OptionContract, TradeId};
+use blotter_shared::protocol::context::TradeContext;
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use serde_json::Value;
@@ -73,6 +74,46 @@ pub async fn context_put(tx: &UserTx, row: &ContextRow) -> Result<bool, DbError>
         &row.iv,
     ];
     Ok(tx.session().execute(PUT, params).await? == 1)
+}
+
+const SHOW: &str = "
+    SELECT card_score, ai_score, ai_verdict, gate_verdict, technical_score, sentiment_score, mid_at_submit, delta_at_entry,
+           gamma_at_entry, theta_at_entry, vega_at_entry, iv_at_entry, signals_snapshot, market_regime, order_book_state,
+           ai_reasoning_log, max_gain, max_drawdown, target_mfe_pct, target_mae_pct, target_coverage_pct, forensic_at
+      FROM paper_trades WHERE username = $1 AND id = $2";
+
+/// What is kept beside a trade; another user's is not found.
+///
+/// # Errors
+/// When there is none, or the database does not answer.
+pub async fn context_get(tx: &UserTx, id: TradeId) -> Result<TradeContext, DbError> {
+    let row = tx.session().query_opt(SHOW, &[&tx.user(), &id.0]).await?.ok_or(DbError::NotFound)?;
+    let mut cells = Cells::of(&row);
+    Ok(TradeContext {
+        trade_id: id,
+        card_score: cells.next("card_score")?,
+        ai_score: cells.next("ai_score")?,
+        ai_verdict: cells.next("ai_verdict")?,
+        gate_verdict: cells.next("gate_verdict")?,
+        technical_score: cells.next("technical_score")?,
+        sentiment_score: cells.next("sentiment_score")?,
+        mid_at_submit: cells.next("mid_at_submit")?,
+        delta: cells.next("delta_at_entry")?,
+        gamma: cells.next("gamma_at_entry")?,
+        theta: cells.next("theta_at_entry")?,
+        vega: cells.next("vega_at_entry")?,
+        iv: cells.next("iv_at_entry")?,
+        signals: cells.next("signals_snapshot")?,
+        regime: cells.next("market_regime")?,
+        order_book: cells.next("order_book_state")?,
+        ai_reasoning: cells.next("ai_reasoning_log")?,
+        max_gain_pct: cells.next("max_gain")?,
+        max_drawdown_pct: cells.next("max_drawdown")?,
+        mfe_pct: cells.next("target_mfe_pct")?,
+        mae_pct: cells.next("target_mae_pct")?,
+        coverage_pct: cells.next("target_coverage_pct")?,
+        forensic_at: cells.next("forensic_at")?,
+    })
 }
 
 fn entered_of(row: &Row) -> Result<Entered, DbError> {

@@ -1,11 +1,12 @@
 //! Closed trades for the forensic job, and what it finds.
 
+use std::collections::HashSet;
+
+use blotter_shared::domain::{BrokerMode, OptionContract, TradeId};
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use tokio_postgres::Row;
 use uuid::Uuid;
-
-use blotter_shared::domain::{BrokerMode, OptionContract, TradeId};
 
 use super::cells::{Cells, unreadable};
 use super::{DbError, UserTx};
@@ -82,23 +83,29 @@ const FILLS: &str = "
 // A worse look never takes the place of a better one, and the same figures are not written again.
 const FIGURES: &str = "
     UPDATE paper_trades t
-       SET target_pnl_15m = $3, target_pnl_1h = $4, target_mfe_pct = $5, target_mae_pct = $6, target_coverage_pct = $7,
-           forensic_at = $8, updated_at = $8
-     WHERE t.username = $1 AND t.id = $2 AND t.status = 'CLOSED'
-       AND (t.target_coverage_pct IS NULL OR t.target_coverage_pct <= $7
-            OR NOT EXISTS (SELECT FROM trade_forensics f WHERE f.username = $1 AND f.trade_id = $2 AND f.version >= $9))
+       SET target_pnl_15m = n.pnl_15m, target_pnl_1h = n.pnl_1h, target_mfe_pct = n.mfe, target_mae_pct = n.mae,
+           target_coverage_pct = n.coverage, forensic_at = $2, updated_at = $2
+      FROM unnest($3::uuid[], $4::numeric[], $5::numeric[], $6::numeric[], $7::numeric[], $8::numeric[], $9::integer[],
+                  $10::integer[], $11::integer[], $12::numeric[], $13::numeric[])
+           AS n (id, pnl_15m, pnl_1h, mfe, mae, coverage, version, own_points, bar_points, post_exit, mfe_bid)
+     WHERE t.username = $1 AND t.id = n.id AND t.status = 'CLOSED'
+       AND (t.target_coverage_pct IS NULL OR t.target_coverage_pct <= n.coverage
+            OR NOT EXISTS (SELECT FROM trade_forensics f WHERE f.username = $1 AND f.trade_id = n.id AND f.version >= n.version))
        AND ((t.target_pnl_15m, t.target_pnl_1h, t.target_mfe_pct, t.target_mae_pct, t.target_coverage_pct)
-            IS DISTINCT FROM ($3, $4, $5, $6, $7::numeric)
+            IS DISTINCT FROM (n.pnl_15m, n.pnl_1h, n.mfe, n.mae, n.coverage)
          OR NOT EXISTS (SELECT FROM trade_forensics f
-                         WHERE f.username = $1 AND f.trade_id = $2 AND f.version = $9 AND f.own_points = $10
-                           AND f.bar_points = $11 AND f.post_exit_mfe_pct IS NOT DISTINCT FROM $12
-                           AND f.mfe_bid_pct IS NOT DISTINCT FROM $13))";
+                         WHERE f.username = $1 AND f.trade_id = n.id AND f.version = n.version AND f.own_points = n.own_points
+                           AND f.bar_points = n.bar_points AND f.post_exit_mfe_pct IS NOT DISTINCT FROM n.post_exit
+                           AND f.mfe_bid_pct IS NOT DISTINCT FROM n.mfe_bid))
+    RETURNING t.id";
 
 const MORE: &str = "
     INSERT INTO trade_forensics (username, trade_id, version, pnl_15m_bid, pnl_1h_bid, mfe_bid_pct, mae_bid_pct, mfe_at, mae_at,
         exit_efficiency_pct, exit_efficiency_bid_pct, post_exit_mfe_pct, post_exit_mfe_bid_pct, own_coverage_pct, own_points,
         bar_points)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+    SELECT $1, n.* FROM unnest($2::uuid[], $3::integer[], $4::numeric[], $5::numeric[], $6::numeric[], $7::numeric[],
+        $8::timestamptz[], $9::timestamptz[], $10::numeric[], $11::numeric[], $12::numeric[], $13::numeric[], $14::numeric[],
+        $15::integer[], $16::integer[]) AS n
     ON CONFLICT (username, trade_id) DO UPDATE
        SET version = excluded.version, pnl_15m_bid = excluded.pnl_15m_bid, pnl_1h_bid = excluded.pnl_1h_bid,
            mfe_bid_pct = excluded.mfe_bid_pct, mae_bid_pct = excluded.mae_bid_pct, mfe_at = excluded.mfe_at,
@@ -142,52 +149,66 @@ pub async fn booked_fills(tx: &UserTx, trades: &[Uuid]) -> Result<Vec<BookedFill
     rows.iter().map(fill_of).collect()
 }
 
-/// Stores what was found; false when it was known, or known better.
+/// One field of many rows.
+macro_rules! column {
+    ($rows:expr, $field:ident $([$index:literal])?) => {
+        $rows.iter().map(|row| row.$field$([$index])?).collect::<Vec<_>>()
+    };
+}
+
+/// Stores what was found, in two statements however much it is. What was known, or known better, stays; tells
+/// how many are new.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn findings_put(tx: &UserTx, found: &FindingsRow) -> Result<bool, DbError> {
-    let ([p15, p15_bid], [p1h, p1h_bid]) = (found.pnl_15m, found.pnl_1h);
-    let ([mfe, mfe_bid], [mae, mae_bid]) = (found.mfe_pct, found.mae_pct);
-    let ([exit, exit_bid], [post, post_bid]) = (found.exit_efficiency_pct, found.post_exit_mfe_pct);
+pub async fn findings_put(tx: &UserTx, found: &[FindingsRow]) -> Result<u64, DbError> {
+    let trades: Vec<Uuid> = found.iter().map(|row| row.trade.0).collect();
     let params: super::session::Params<'_> = &[
         &tx.user(),
-        &found.trade.0,
-        &p15,
-        &p1h,
-        &mfe,
-        &mae,
-        &found.coverage_pct,
         &tx.now(),
-        &found.version,
-        &found.own_points,
-        &found.bar_points,
-        &post,
-        &mfe_bid,
+        &trades,
+        &column!(found, pnl_15m[0]),
+        &column!(found, pnl_1h[0]),
+        &column!(found, mfe_pct[0]),
+        &column!(found, mae_pct[0]),
+        &column!(found, coverage_pct),
+        &column!(found, version),
+        &column!(found, own_points),
+        &column!(found, bar_points),
+        &column!(found, post_exit_mfe_pct[0]),
+        &column!(found, mfe_pct[1]),
     ];
-    if tx.session().execute(FIGURES, params).await? == 0 {
-        return Ok(false);
+    let mut changed = HashSet::new();
+    for row in tx.session().query(FIGURES, params).await? {
+        changed.insert(row.try_get::<_, Uuid>("id")?);
     }
+    let fresh: Vec<&FindingsRow> = found.iter().filter(|row| changed.contains(&row.trade.0)).collect();
+    more_put(tx, &fresh).await?;
+    u64::try_from(fresh.len()).map_err(|_| unreadable("count", "a count"))
+}
+
+async fn more_put(tx: &UserTx, found: &[&FindingsRow]) -> Result<(), DbError> {
+    let trades: Vec<Uuid> = found.iter().map(|row| row.trade.0).collect();
     let params: super::session::Params<'_> = &[
         &tx.user(),
-        &found.trade.0,
-        &found.version,
-        &p15_bid,
-        &p1h_bid,
-        &mfe_bid,
-        &mae_bid,
-        &found.mfe_at,
-        &found.mae_at,
-        &exit,
-        &exit_bid,
-        &post,
-        &post_bid,
-        &found.own_coverage_pct,
-        &found.own_points,
-        &found.bar_points,
+        &trades,
+        &column!(found, version),
+        &column!(found, pnl_15m[1]),
+        &column!(found, pnl_1h[1]),
+        &column!(found, mfe_pct[1]),
+        &column!(found, mae_pct[1]),
+        &column!(found, mfe_at),
+        &column!(found, mae_at),
+        &column!(found, exit_efficiency_pct[0]),
+        &column!(found, exit_efficiency_pct[1]),
+        &column!(found, post_exit_mfe_pct[0]),
+        &column!(found, post_exit_mfe_pct[1]),
+        &column!(found, own_coverage_pct),
+        &column!(found, own_points),
+        &column!(found, bar_points),
     ];
     tx.session().execute(MORE, params).await?;
-    Ok(true)
+    Ok(())
 }
 
 fn closed_of(row: &Row) -> Result<ClosedTrade, DbError> {

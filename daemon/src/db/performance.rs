@@ -5,6 +5,7 @@
 //! their years from the months. A look reads a year as one row a group, so it costs the same whatever
 //! there was.
 
+mod outcomes;
 mod store;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use tokio_postgres::Row;
 use super::cells::Cells;
 use super::{DbError, UserTx};
 use crate::analytics::{Dimension, Ending, Fact, Tally, buckets};
+pub use outcomes::{outcomes, sums_version};
 pub use store::Groups;
 use store::{Span, StoredTally, groups_of, sums_put};
 

@@ -61,6 +61,20 @@ pub async fn trade_count_managed(tx: &UserTx, mode: BrokerMode) -> Result<i64, D
     Cells::of(&row).next("count")
 }
 
+const ELSEWHERE: &str = "
+    SELECT count(*) FROM paper_trades
+     WHERE username = $1 AND broker_mode = $2 AND account_id <> $3
+       AND status IN ('PENDING', 'OPEN', 'PARTIAL', 'FILLED', 'CLOSING')";
+
+/// How many trades of a world are not over and lie in another account than this one.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn trade_count_elsewhere(tx: &UserTx, mode: BrokerMode, account: &str) -> Result<i64, DbError> {
+    let row = tx.session().query_one(ELSEWHERE, &[&tx.user(), &mode.as_str(), &account]).await?;
+    Cells::of(&row).next("count")
+}
+
 /// A page of the book: open trades oldest first and all at once unless a limit is given, closed
 /// ones newest first unless another order is asked for.
 ///

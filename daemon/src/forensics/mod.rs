@@ -140,11 +140,10 @@ impl Forensics {
             }
         }
         let tx = self.db.user_tx(who).await?;
-        for row in &found {
-            report.written += u64::from(findings_put(&tx, row).await?);
-            report.thin += u64::from(row.coverage_pct < THIN_COVERAGE);
-        }
+        report.written += findings_put(&tx, &found).await?;
         tx.commit().await?;
+        let thin = found.iter().filter(|row| row.coverage_pct < THIN_COVERAGE).count();
+        report.thin += u64::try_from(thin).unwrap_or_default();
         report.trades += u64::try_from(trades.len()).unwrap_or_default();
         Ok(trades.into_iter().last())
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use blotter_shared::domain::TradeId;
 use blotter_shared::protocol::prices::{LivePrice, LivePrices};
 use bytes::Bytes;
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{Stream, stream};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -19,6 +20,8 @@ use crate::auth::Username;
 
 /// Between two events to one client.
 const PACE: Duration = Duration::from_millis(250);
+/// A price that stays is told again with its new age.
+pub const TOLD_AGAIN_AFTER: TimeDelta = TimeDelta::seconds(20);
 /// A comment comes when nothing else does.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
@@ -46,9 +49,16 @@ struct UserBoard {
 #[derive(Debug, Default)]
 struct State {
     seq: u64,
-    /// Each price with the number under which it came.
-    prices: HashMap<TradeId, (u64, LivePrice)>,
+    prices: HashMap<TradeId, Kept>,
     clients: usize,
+}
+
+/// A price with the number under which it was told last, and how old it was by then.
+#[derive(Clone, Debug)]
+struct Kept {
+    seq: u64,
+    told_at: DateTime<Utc>,
+    price: LivePrice,
 }
 
 impl Board {
@@ -60,11 +70,10 @@ impl Board {
         let mut before = std::mem::take(&mut state.prices);
         let mut news = false;
         for price in prices {
-            let known = before.remove(&price.trade_id);
-            let same = known.as_ref().is_some_and(|(_, known)| is_same(known, &price));
-            let number = known.filter(|_| same).map_or(seq, |(number, _)| number);
-            news |= number == seq;
-            state.prices.insert(price.trade_id, (number, price));
+            let known = before.remove(&price.trade_id).filter(|known| is_no_news(known, &price));
+            news |= known.is_none();
+            let (seq, told_at) = known.map_or((seq, price.at), |known| (known.seq, known.told_at));
+            state.prices.insert(price.trade_id, Kept { seq, told_at, price });
         }
         state.seq = seq;
         drop(state);
@@ -132,15 +141,16 @@ impl UserBoard {
     fn since(&self, told: u64) -> (u64, Vec<LivePrice>) {
         let state = self.lock();
         let mut news: Vec<_> =
-            state.prices.values().filter(|(seq, _)| *seq > told).map(|(_, price)| price.clone()).collect();
+            state.prices.values().filter(|kept| kept.seq > told).map(|kept| kept.price.clone()).collect();
         news.sort_by_key(|price| price.trade_id);
         (state.seq, news)
     }
 }
 
-/// A newer look at the same quote is no news.
-fn is_same(one: &LivePrice, other: &LivePrice) -> bool {
-    LivePrice { at: other.at, ..one.clone() } == *other
+/// A newer look at the same quote is no news, until whoever shows it would take it for old.
+fn is_no_news(known: &Kept, price: &LivePrice) -> bool {
+    let is_same = LivePrice { at: price.at, ..known.price.clone() } == *price;
+    is_same && price.at - known.told_at < TOLD_AGAIN_AFTER
 }
 
 /// One open stream.
@@ -198,7 +208,6 @@ impl Drop for Client {
 #[cfg(test)]
 mod tests {
     use blotter_shared::protocol::prices::{MarkKind, QuoteQuality, QuoteSource};
-    use chrono::{DateTime, TimeDelta, Utc};
     use futures_util::{FutureExt, StreamExt};
     use rust_decimal::Decimal;
     use uuid::Uuid;
@@ -277,6 +286,11 @@ mod tests {
         let again = LivePrice { at: DateTime::<Utc>::UNIX_EPOCH + TimeDelta::seconds(9), ..price(1, 500) };
         board.publish(&ann, vec![again]);
         assert_eq!(first.next().await.unwrap(), ": still here\n\n", "a newer look at the same price is no news");
+        let later = LivePrice { at: DateTime::<Utc>::UNIX_EPOCH + TOLD_AGAIN_AFTER, ..price(1, 500) };
+        board.publish(&ann, vec![later.clone()]);
+        assert_eq!(read(&first.next().await.unwrap()), [(1, 500)], "until it would be taken for old");
+        board.publish(&ann, vec![LivePrice { at: later.at + TimeDelta::seconds(9), ..later }]);
+        assert_eq!(first.next().await.unwrap(), ": still here\n\n", "and then not at once again");
     }
 
     #[tokio::test]

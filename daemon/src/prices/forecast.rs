@@ -2,18 +2,19 @@
 
 use std::fmt;
 
+use super::retention::Keep;
+
 /// Bytes of one recorded price with its index.
 const ROW: u64 = 210;
 /// Bytes of one price in a packed day.
-const PACKED_ROW: u64 = 13;
+const PACKED_ROW: u64 = 17;
 /// Bytes of a packed day beside its prices.
 const DAY: u64 = 160;
 /// Points of a thinned day: 5 minutes of 6 h 45 min, bookends, best and worst.
 const THINNED_POINTS: u64 = 88;
-/// Sessions in a year, and at most in a month with the week that a month outlives it by.
 const SESSIONS_A_YEAR: u64 = 252;
-const SESSIONS_WHOLE: u64 = 28;
-const SESSIONS_PACKED: u64 = 62;
+/// A month is dropped as a whole, once its last day is old enough.
+const LONGEST_MONTH: u64 = 31;
 /// Seconds of a session, the quarter of an hour after it included.
 const SESSION: u64 = 24_300;
 /// A small database, as a free plan of a cloud has it.
@@ -30,12 +31,13 @@ pub struct Forecast {
 }
 
 impl Forecast {
-    /// For positions that are always held, at this pace.
+    /// For positions that are always held, at this pace, kept for so long.
     #[must_use]
-    pub fn of(positions: u64, every_s: u64) -> Self {
+    pub fn of(positions: u64, every_s: u64, keep: Keep) -> Self {
         let rows = SESSION / every_s.max(1) + 3;
-        let whole = SESSIONS_WHOLE * rows * ROW;
-        let packed = SESSIONS_PACKED * (rows * PACKED_ROW + DAY);
+        let sessions = |days: u64| (days * 5).div_ceil(7);
+        let whole = sessions(u64::from(keep.whole) + LONGEST_MONTH) * rows * ROW;
+        let packed = sessions(keep.packed.into()) * (rows * PACKED_ROW + DAY);
         let thinned = SESSIONS_A_YEAR * (THINNED_POINTS * PACKED_ROW + DAY);
         Self { positions, standing: positions * (whole + packed), yearly: positions * thinned }
     }
@@ -70,11 +72,15 @@ mod tests {
 
     #[test]
     fn fifty_positions_fit_into_a_small_database_for_years() {
-        let forecast = Forecast::of(50, 40);
+        let forecast = Forecast::of(50, 40, Keep::default());
         assert!(forecast.years() >= 10, "{forecast}");
         assert!(forecast.standing < 250_000_000, "{forecast}");
-        let crowd = Forecast::of(5000, 5);
+        let crowd = Forecast::of(5000, 5, Keep::default());
         assert!(crowd.years() == 0 && crowd.to_string().contains("snapshot_every_s"), "{crowd}");
-        assert!(Forecast::of(0, 40).to_string().starts_with("prices of 0 positions take at most 0 MB"));
+        let longer = Forecast::of(50, 40, Keep { whole: 30, packed: 365 });
+        assert!(longer.standing > forecast.standing * 3 / 2 && longer.yearly == forecast.yearly, "{longer}");
+        assert!(
+            Forecast::of(0, 40, Keep::default()).to_string().starts_with("prices of 0 positions take at most 0 MB")
+        );
     }
 }

@@ -18,10 +18,6 @@ use crate::db::prices::{
 use crate::db::secrets::secret_users;
 use crate::db::{Db, DbError, UserTx};
 
-/// Whole rows are kept for so many days.
-pub const WHOLE_DAYS: u64 = 7;
-/// Packed days are whole for so many days.
-pub const PACKED_DAYS: u64 = 90;
 /// Days back that are looked through for what was never packed: an outage may last.
 const LOOK_BACK: u64 = 100;
 /// Between two points of a thinned day.
@@ -37,11 +33,27 @@ pub struct Tidied {
     pub dropped: u32,
 }
 
+/// For how many days what is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// Every row.
+    pub whole: u32,
+    /// Packed days, as they were.
+    pub packed: u32,
+}
+
+impl Default for Keep {
+    fn default() -> Self {
+        Self { whole: 7, packed: 90 }
+    }
+}
+
 /// Keeps the prices small.
 #[derive(Clone, Debug)]
 pub struct Retention {
     pub db: Db,
     pub clock: Clock,
+    pub keep: Keep,
 }
 
 impl Retention {
@@ -60,13 +72,13 @@ impl Retention {
             done.thinned += self.thin_all(user, today).await?;
         }
         let tx = self.db.system_tx().await?;
-        done.dropped = months_drop(&tx, before(today, WHOLE_DAYS)).await?;
+        done.dropped = months_drop(&tx, before(today, self.keep.whole.into())).await?;
         tx.commit().await?;
         Ok(done)
     }
 
     async fn pack_all(&self, who: &Username, today: NaiveDate) -> Result<usize, DbError> {
-        let span = (before(today, LOOK_BACK), before(today, WHOLE_DAYS + 1));
+        let span = (before(today, LOOK_BACK), before(today, u64::from(self.keep.whole) + 1));
         let mut packed = 0;
         loop {
             let tx = self.db.user_tx(who).await?;
@@ -86,7 +98,7 @@ impl Retention {
         let mut thinned = 0;
         loop {
             let tx = self.db.user_tx(who).await?;
-            let days = days_to_thin(&tx, before(today, PACKED_DAYS), BATCH).await?;
+            let days = days_to_thin(&tx, before(today, self.keep.packed.into()), BATCH).await?;
             for day in &days {
                 let rows = match unpack(day.trade, day.session_date, &day.packed) {
                     Ok(rows) => thin(&rows),

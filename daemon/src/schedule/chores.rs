@@ -6,8 +6,12 @@ use futures_util::future::BoxFuture;
 
 use super::Jobs;
 use super::calendar_check::CalendarCheck;
+use super::strays::Strays;
 use super::timetable::Turn;
+use crate::backup::Backup;
 use crate::calendar::Hours;
+use crate::db::changes::changes_expire;
+use crate::db::commands::commands_expire;
 use crate::db::snapshots::partitions_ensure;
 use crate::db::{Db, DbError};
 use crate::forensics::Forensics;
@@ -22,6 +26,8 @@ pub struct Chores {
     pub retention: Retention,
     pub calendar: CalendarCheck,
     pub forensics: Forensics,
+    pub strays: Strays,
+    pub backup: Backup,
 }
 
 impl Jobs for Chores {
@@ -38,6 +44,8 @@ impl Jobs for Chores {
                 TaskName::CalendarCheck => self.calendar.check().await,
                 TaskName::Partitions => self.partitions().await.map_err(said),
                 TaskName::Retention => self.tidy().await.map_err(said),
+                TaskName::Housekeeping => self.sweep().await.map_err(said),
+                TaskName::Backup => self.backup.run().await,
             }
         }
         .boxed()
@@ -59,11 +67,29 @@ impl Chores {
         let tx = self.db.system_tx().await?;
         let made = partitions_ensure(&tx).await?;
         tx.commit().await?;
-        Ok((made > 0).then(|| format!("{made} partitions were made")))
+        // Those whose month is there by now have moved into it.
+        let astray = self.strays.look().await?;
+        let made = (made > 0).then(|| format!("{made} partitions were made"));
+        Ok(if astray > 0 { Some(format!("{astray} prices lie outside every month")) } else { made })
     }
 
     async fn tidy(&self) -> Result<Option<String>, DbError> {
         let done = self.retention.tidy().await?;
         Ok(Some(format!("{} days packed, {} thinned, {} months dropped", done.packed, done.thinned, done.dropped)))
+    }
+
+    /// Each kind by batches in transactions of their own: a year of left-overs is no one long lock.
+    async fn sweep(&self) -> Result<Option<String>, DbError> {
+        let (mut answers, mut changes) = (0, 0);
+        loop {
+            let tx = self.db.system_tx().await?;
+            let gone = (commands_expire(&tx).await?, changes_expire(&tx).await?);
+            tx.commit().await?;
+            answers += gone.0;
+            changes += gone.1;
+            if gone == (0, 0) {
+                return Ok(Some(format!("{answers} old answers and {changes} old changes removed")));
+            }
+        }
     }
 }

@@ -12,6 +12,7 @@
 mod beat;
 pub mod calendar_check;
 pub mod chores;
+pub mod strays;
 pub mod timetable;
 mod verdict;
 

@@ -65,7 +65,12 @@ fn turns() -> BTreeMap<TaskName, Vec<Listed>> {
     }
     for day in 0..14 {
         let midnight = at("2026-10-26T00:00:00Z") + TimeDelta::days(day);
-        for (task, after) in [(TaskName::Partitions, 10), (TaskName::Retention, 300)] {
+        for (task, after) in [
+            (TaskName::Partitions, 10),
+            (TaskName::Retention, 300),
+            (TaskName::Housekeeping, 330),
+            (TaskName::Backup, 570),
+        ] {
             all.entry(task).or_default().push((midnight + minutes(after), midnight + minutes(after + 1440)));
         }
     }

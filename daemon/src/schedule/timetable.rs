@@ -9,7 +9,7 @@
 //! | `post_market_late` | 20 minutes after the close | 4 hours later |
 //! | forensics | 90 minutes after the close | the next turn |
 //! | `calendar_check` | 45 minutes before the opening | the close |
-//! | partitions, retention | daily, 00:10 and 05:00 UTC | the next turn |
+//! | partitions, retention, housekeeping, backup | daily, 00:10, 05:00, 05:30 and 09:30 UTC | the next turn |
 //!
 //! A price that was not taken is gone, so nothing makes up for a snapshot; what works on what is stored
 //! is made up for, once, whenever the daemon is back. Each installation comes a little later than the
@@ -123,6 +123,9 @@ impl Timetable {
             }
             TaskName::Partitions => Some(daily(10)),
             TaskName::Retention => Some(daily(5 * 60)),
+            TaskName::Housekeeping => Some(daily(5 * 60 + 30)),
+            // After the service manager's own timer (09:00), which may be the one that makes it.
+            TaskName::Backup => Some(daily(9 * 60 + 30)),
             TaskName::Snapshots
             | TaskName::PreMarket
             | TaskName::PostMarket
@@ -159,7 +162,7 @@ impl Timetable {
                 Some(once(close + after, next.traded_until() + after))
             }
             TaskName::CalendarCheck => Some(once(open - TimeDelta::minutes(45) + late(600), close)),
-            TaskName::Partitions | TaskName::Retention => None,
+            TaskName::Partitions | TaskName::Retention | TaskName::Housekeeping | TaskName::Backup => None,
         }
     }
 

@@ -3,14 +3,15 @@
 //!
 //! The books have scratches, part closes at several prices, adjusted stops and trades without a stop.
 
-use blotter_shared::domain::{Cash, IntentRole, IntentState, OptionType};
-use blotter_shared::protocol::performance::Figures;
+use blotter_shared::domain::{BrokerMode, Cash, IntentRole, IntentState, OptionType};
+use blotter_shared::protocol::performance::{Figures, Period};
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 
 use super::facts::{Shape, Trade};
 use super::pnl::realized;
 use super::specimen::{at, bought, filled, price, with_order};
+use crate::analytics::spread::{Outcome, spread};
 use crate::analytics::{Ending, Fact, Tally, figures, streaks};
 
 /// What happened, in cents and contracts.
@@ -131,6 +132,60 @@ fn check(stories: &[Story], found: &Figures) -> Result<(), TestCaseError> {
     near(found.expectancy_r, over(multiples.iter().sum(), multiples.len() as f64), "expectancy in R")?;
     prop_assert_eq!(found.fees.0, Decimal::new(stories.iter().map(|story| story.fees).sum(), 2));
     Ok(())
+}
+
+/// Rank by rank, and the line through the sums by its normal equations.
+#[expect(clippy::cast_precision_loss, reason = "cents of a small book")]
+fn check_spread(stories: &[Story]) -> Result<(), TestCaseError> {
+    let outcomes: Vec<Outcome> = stories.iter().map(|story| outcome(&story.fact())).collect();
+    let found = spread(BrokerMode::Sim, Period::All, &outcomes);
+    let mut cents: Vec<i64> = stories.iter().map(Story::cents).collect();
+    let n = cents.len() as f64;
+    let (mut sum, mut sums) = (0, [0.0_f64; 4]);
+    let mut path = Vec::new();
+    for (x, one) in (1..).zip(&cents) {
+        sum += one;
+        let (x, y) = (f64::from(x), sum as f64);
+        for (total, more) in sums.iter_mut().zip([x, y, x * y, x * x]) {
+            *total += more;
+        }
+        path.push((x, y));
+    }
+    let [x1, y1, xy, x2] = sums;
+    let slope = (n * xy - x1 * y1) / (n * x2 - x1 * x1);
+    let left: f64 = path.iter().map(|(x, y)| (y - (y1 - slope * x1) / n - slope * x).powi(2)).sum();
+    let error = (left / (n - 2.0) / (x2 - x1 * x1 / n)).sqrt();
+    if cents.len() >= 10 && error > slope.abs() * 1e-6 {
+        near(found.k_ratio, Some(slope / error), "K-ratio")?;
+    }
+    cents.sort_unstable();
+    let twice = cents[(cents.len() - 1) / 2] + cents[cents.len() / 2];
+    prop_assert_eq!(found.median.map(|cash| cash.0), Some(Decimal::new(twice * 5, 3)));
+    if cents.len() >= 20 {
+        let at_or_below =
+            |bound: Decimal| cents.iter().filter(|one| Decimal::new(**one, 2) <= bound).count() as f64 / n;
+        let (low, high) = (found.low.unwrap().0, found.high.unwrap().0);
+        prop_assert!(at_or_below(low) >= 0.05 && at_or_below(high) >= 0.95);
+        prop_assert!(at_or_below(low - Decimal::new(1, 3)) < 0.05 && at_or_below(high - Decimal::new(1, 3)) < 0.95);
+    }
+    let won: i64 = cents.iter().filter(|one| **one > 0).sum();
+    let best: i64 = cents.iter().rev().take(3).filter(|one| **one > 0).sum();
+    near(found.best_three, (won > 0).then(|| best as f64 * 100.0 / won as f64), "best three")
+}
+
+fn outcome(fact: &Fact) -> Outcome {
+    let Ending::Counted(pnl) = fact.ending else { panic!("{fact:?}") };
+    let e4 = |value: Decimal| i64::try_from((value * Decimal::from(10_000)).round()).unwrap();
+    Outcome { pnl_e4: e4(pnl), held_e4: fact.held_hours.map(e4) }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn results_lie_as_the_raw_fills_do(stories in proptest::collection::vec(story(), 1..40)) {
+        check_spread(&stories)?;
+    }
 }
 
 proptest! {

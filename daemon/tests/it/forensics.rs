@@ -4,7 +4,7 @@
 use blotter_daemon::calendar::Calendar;
 use blotter_daemon::db::forensics::ClosedScope;
 use blotter_daemon::forensics::{Forensics, Report};
-use blotter_daemon::prices::retention::Retention;
+use blotter_daemon::prices::retention::{Keep, Retention};
 use chrono::TimeDelta;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -177,7 +177,8 @@ async fn a_later_look_at_fewer_prices_changes_nothing() {
     for id in &ids {
         before.push(one(&rig, MID, *id).await);
     }
-    let tidy = |rig: &Rig| Retention { db: rig.recorder.db.clone(), clock: rig.recorder.clock.clone() };
+    let tidy =
+        |rig: &Rig| Retention { db: rig.recorder.db.clone(), clock: rig.recorder.clock.clone(), keep: Keep::default() };
     for (now, what) in [("2026-12-10T09:00:00Z", "packed"), ("2027-04-10T09:00:00Z", "thinned")] {
         rig.set(now);
         tidy(&rig).tidy().await.unwrap();

@@ -10,6 +10,8 @@ mod broker;
 #[cfg(test)]
 mod calendar;
 #[cfg(test)]
+mod chores;
+#[cfg(test)]
 mod config;
 #[cfg(test)]
 mod context;
@@ -17,6 +19,10 @@ mod context;
 mod database;
 #[cfg(test)]
 mod forensics;
+#[cfg(test)]
+mod fortnight;
+#[cfg(test)]
+mod herald;
 #[cfg(test)]
 mod isolation;
 #[cfg(test)]

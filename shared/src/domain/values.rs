@@ -304,6 +304,7 @@ words! {
         CutTooSlow = "CUT_TOO_SLOW",
         CalendarDisagrees = "CALENDAR_DISAGREES",
         BackupFailed = "BACKUP_FAILED",
+        PricesAstray = "PRICES_ASTRAY",
         SecretUnreadable = "SECRET_UNREADABLE",
     }
 }
@@ -323,7 +324,7 @@ impl AlarmKind {
     pub fn severity(self) -> Severity {
         match self {
             Self::LateArrival | Self::FillAfterTerminal => Severity::Notice,
-            Self::CutTooSlow | Self::CalendarDisagrees | Self::BackupFailed => Severity::Warning,
+            Self::CutTooSlow | Self::CalendarDisagrees | Self::BackupFailed | Self::PricesAstray => Severity::Warning,
             Self::Naked
             | Self::Quarantine
             | Self::Unverified

@@ -9,6 +9,7 @@
 pub mod accounts;
 pub mod alarms;
 pub mod commands;
+pub mod context;
 pub mod events;
 pub mod headers;
 pub mod health;

@@ -162,6 +162,9 @@ pub struct Streaks {
     pub current: i64,
     pub longest_win: u64,
     pub longest_loss: u64,
+    /// How many losses in a row so many trades of this win rate should have brought, about; null with
+    /// fewer than 30 wins and losses, or only one kind.
+    pub expected_longest_loss: Option<Decimal>,
     /// Are wins clustered? Above zero they alternate, below zero they come together; null with fewer
     /// than 30 wins and losses, or only one kind.
     pub z_score: Option<Decimal>,
@@ -181,6 +184,63 @@ pub struct Ratios {
     pub half_kelly: Option<Decimal>,
     /// Student's t of the mean result.
     pub t_statistic: Option<Decimal>,
+    /// Growth of equity in percent, as if the whole year were like the period; from 63 trading days (a
+    /// quarter) on.
+    pub annual_growth: Option<Decimal>,
+    /// `annual_growth` to the deepest fall of daily equity in percent; from 63 trading days on.
+    pub calmar: Option<Decimal>,
+    /// Root of the mean square of how far, in percent, equity was below its peak at the end of each day.
+    pub ulcer: Option<Decimal>,
+    /// How sure, in percent, it is that the Sharpe ratio is above zero, given its sample's skew and tails.
+    pub probabilistic_sharpe: Option<Decimal>,
+}
+
+/// Query of `GET /v1/performance/spread`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SpreadQuery {
+    /// Default: `all`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub period: Option<Period>,
+    /// Default: the mode in the settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<BrokerMode>,
+}
+
+words! {
+    /// How the interval of the expectancy was had.
+    IntervalKind {
+        /// The middle 95 % of the means of 10,000 samples drawn with replacement, from a fixed seed.
+        Bootstrap = "bootstrap",
+        /// The mean and 1.96 standard errors on either side: what samples of many trades come to.
+        Normal = "normal",
+    }
+}
+
+/// `GET /v1/performance/spread`: how results lie, which sums cannot tell. Each trade is looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Spread {
+    pub mode: BrokerMode,
+    pub period: Period,
+    /// Trades that count.
+    pub trades: u64,
+    pub median: Option<Cash>,
+    /// Every twentieth result is at or below `low`, and every twentieth at or above `high`; from 20 trades on.
+    pub low: Option<Cash>,
+    pub high: Option<Cash>,
+    /// Percent of what the winners brought that the best three of them brought.
+    pub best_three: Option<Decimal>,
+    /// 95 % interval of the expectancy; from 10 trades on.
+    pub expectancy_low: Option<Cash>,
+    pub expectancy_high: Option<Cash>,
+    pub interval: IntervalKind,
+    /// Slope of a line through the sum of results against the number of the trade, to the slope's standard
+    /// error; from 10 trades on.
+    pub k_ratio: Option<Decimal>,
+    /// Median hours held: all, winners, losers.
+    pub held_hours: Option<Decimal>,
+    pub held_hours_winners: Option<Decimal>,
+    pub held_hours_losers: Option<Decimal>,
 }
 
 /// The sum of results at the end of a trading day.

@@ -26,6 +26,10 @@ words! {
         Partitions = "partitions",
         /// Old prices are packed, and the room they took is given back.
         Retention = "retention",
+        /// Answers that no repetition can ask for any more, and changes that no screen can, go.
+        Housekeeping = "housekeeping",
+        /// A backup is made, or the age of those that somebody else makes is looked at.
+        Backup = "backup",
     }
 }
 

@@ -23,7 +23,7 @@ pub struct ChainArgs {
     expiry: Option<NaiveDate>,
     /// Strikes on each side of the money
     #[arg(long, default_value = "8")]
-    strikes: u32,
+    strikes: u16,
 }
 
 pub(super) fn run(context: &Context, args: &ChainArgs) -> Result<ExitCode, Failure> {

@@ -15,6 +15,7 @@ mod output;
 mod settings;
 mod snapshot;
 mod sync;
+mod tasks;
 mod tokens;
 mod trades;
 
@@ -100,6 +101,8 @@ pub enum Command {
     Tokens(tokens::TokensArgs),
     /// Ask the daemon for the newest now
     Sync,
+    /// Show what the daemon does by itself: each task, its last run, when it comes again
+    Tasks,
     /// Check everything this client needs, and say what to do
     Doctor,
     /// Try Blotter: everything on a database of its own, and nothing left of it afterwards
@@ -193,6 +196,7 @@ pub fn run(arguments: Vec<OsString>, environment: Environment, clock: Clock) -> 
         Some(Command::Settings(args)) => settings::run(&context, args),
         Some(Command::Tokens(args)) => tokens::run(&context, args),
         Some(Command::Sync) => sync::run(&context),
+        Some(Command::Tasks) => tasks::run(&context),
         Some(Command::Doctor) => doctor::run(&context),
         Some(Command::Demo(args)) => demo::run(&context, &args),
         Some(Command::Man(args)) => manual::run(&context, &args),

@@ -123,6 +123,8 @@ fn calls_of(effect: Effect) -> Vec<Call> {
         | Effect::Export { .. }
         | Effect::OpenStream { .. }
         | Effect::CloseStream
+        | Effect::OpenPrices { .. }
+        | Effect::ClosePrices
         | Effect::Copy(_)
         | Effect::Ring { .. } => {
             vec![]

@@ -9,12 +9,14 @@ use blotter_shared::protocol::performance::{Performance, PerformanceQuery};
 use blotter_shared::protocol::problem::{Problem, ProblemCode};
 use blotter_shared::protocol::settings::{Settings, SettingsUpdate};
 use blotter_shared::protocol::sync::{SyncRequest, SyncStatus};
+use blotter_shared::protocol::tasks::TaskList;
 use blotter_shared::protocol::trades::{Order, Sort, TotalsQuery, Trade, TradeList, TradeTotals};
 use http::Method;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use uuid::Uuid;
 
+use super::looks::{LookAnswer, LookCall};
 use super::orders::{OrderAnswer, OrderCall};
 
 /// Which closed trades are asked for.
@@ -55,8 +57,12 @@ pub enum Call {
     Totals(TotalsQuery),
     Performance(PerformanceQuery),
     Trade(TradeId),
+    /// To look at; nothing changes.
+    Look(LookCall),
     Alarms,
     Accounts,
+    /// What the daemon does by itself.
+    Tasks,
     /// Did this device, which holds `version`, miss anything?
     SyncStatus {
         version: i64,
@@ -93,8 +99,10 @@ pub enum Answer {
     Totals(TradeTotals),
     Performance(Box<Performance>),
     Trade(Box<Trade>),
+    Look(Box<LookAnswer>),
     Alarms(AlarmList),
     Accounts(AccountList),
+    Tasks(TaskList),
     SyncStatus(SyncStatus),
     Synced(SyncStatus),
     SettingsSaved(Box<Settings>),
@@ -145,7 +153,7 @@ impl Call {
         match self {
             Self::Version | Self::Health | Self::Market | Self::Settings | Self::OpenTrades => Method::GET,
             Self::History(_) | Self::Totals(_) | Self::Performance(_) | Self::Trade(_) => Method::GET,
-            Self::Alarms | Self::Accounts | Self::SyncStatus { .. } => Method::GET,
+            Self::Look(_) | Self::Alarms | Self::Accounts | Self::Tasks | Self::SyncStatus { .. } => Method::GET,
             Self::Sync { .. } => Method::POST,
             Self::PutSettings { .. } | Self::PutToken { .. } => Method::PUT,
             Self::RemoveToken { .. } => Method::DELETE,
@@ -166,8 +174,10 @@ impl Call {
             Self::Totals(query) => totals_target(query),
             Self::Performance(query) => performance_target(*query),
             Self::Trade(id) => format!("/v1/trades/{id}"),
+            Self::Look(look) => look.target(),
             Self::Alarms => "/v1/alarms".to_owned(),
             Self::Accounts => "/v1/accounts".to_owned(),
+            Self::Tasks => "/v1/tasks".to_owned(),
             Self::PutToken { .. } => "/v1/tokens".to_owned(),
             Self::RemoveToken { kind, .. } => format!("/v1/tokens/{}", kind.as_str().to_lowercase()),
             Self::SyncStatus { version } => format!("/v1/sync-status?version={version}"),
@@ -184,7 +194,7 @@ impl Call {
         match self {
             Self::Version | Self::Health | Self::Market | Self::Settings | Self::OpenTrades => Ok(None),
             Self::History(_) | Self::Totals(_) | Self::Performance(_) | Self::Trade(_) => Ok(None),
-            Self::Alarms | Self::Accounts | Self::SyncStatus { .. } => Ok(None),
+            Self::Look(_) | Self::Alarms | Self::Accounts | Self::Tasks | Self::SyncStatus { .. } => Ok(None),
             Self::Sync { request, key } => Ok(Some((serde_json::to_vec(request)?, *key))),
             Self::PutToken { update, key } => Ok(Some((serde_json::to_vec(update)?, *key))),
             Self::RemoveToken { key, .. } => Ok(Some((b"{}".to_vec(), *key))),
@@ -201,7 +211,7 @@ impl Call {
             Self::Order(call) => call.is_action(),
             Self::Version | Self::Health | Self::Market | Self::Settings | Self::OpenTrades => false,
             Self::History(_) | Self::Totals(_) | Self::Performance(_) | Self::Trade(_) => false,
-            Self::Alarms | Self::Accounts | Self::SyncStatus { .. } => false,
+            Self::Look(_) | Self::Alarms | Self::Accounts | Self::Tasks | Self::SyncStatus { .. } => false,
         }
     }
 
@@ -220,8 +230,10 @@ impl Call {
             Self::Totals(_) => Answer::Totals(serde_json::from_slice(body)?),
             Self::Performance(_) => Answer::Performance(serde_json::from_slice(body)?),
             Self::Trade(_) => Answer::Trade(serde_json::from_slice(body)?),
+            Self::Look(look) => Answer::Look(Box::new(look.read(body)?)),
             Self::Alarms => Answer::Alarms(serde_json::from_slice(body)?),
             Self::Accounts => Answer::Accounts(serde_json::from_slice(body)?),
+            Self::Tasks => Answer::Tasks(serde_json::from_slice(body)?),
             Self::SyncStatus { .. } => Answer::SyncStatus(serde_json::from_slice(body)?),
             Self::Sync { .. } => Answer::Synced(serde_json::from_slice(body)?),
             Self::PutSettings { .. } | Self::PutToken { .. } | Self::RemoveToken { .. } => {

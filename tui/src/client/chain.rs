@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::calls::{Call, CallError};
 use super::http::Daemon;
-use super::orders::OrderCall;
+use super::looks::LookCall;
 
 /// Without a wish the first expiry is meant that is at least so far away.
 const DAYS_AWAY: u64 = 28;
@@ -28,15 +28,15 @@ pub async fn listed(
     daemon: &Daemon,
     symbol: &str,
     expiry: Option<NaiveDate>,
-    strikes: u32,
+    strikes: u16,
 ) -> Result<Listed, CallError> {
-    let call = OrderCall::Expirations { symbol: symbol.to_owned() };
-    let Expirations { expirations, at, .. } = daemon.ask(&Call::Order(call)).await?;
+    let call = LookCall::Expirations { symbol: symbol.to_owned() };
+    let Expirations { expirations, at, .. } = daemon.ask(&Call::Look(call)).await?;
     let Some(expiry) = expiry.or_else(|| meant(&expirations, at.date_naive())) else {
         return Ok(Listed { expirations, chain: None });
     };
-    let call = OrderCall::Chain { symbol: symbol.to_owned(), expiry, strikes };
-    let chain = daemon.ask(&Call::Order(call)).await?;
+    let call = LookCall::Chain { symbol: symbol.to_owned(), expiry, strikes };
+    let chain = daemon.ask(&Call::Look(call)).await?;
     Ok(Listed { expirations, chain: Some(chain) })
 }
 

@@ -11,10 +11,11 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::calls::{Call, CallError};
-use super::events::SseReader;
+use super::events::{PriceReader, SseReader};
 use super::export::{self, Existing, ExportSaid};
 use super::http::Daemon;
 use crate::msg::{Msg, StreamSaid};
+use crate::quotes::PricesSaid;
 
 /// Runs calls and the event stream.
 #[derive(Debug)]
@@ -23,12 +24,13 @@ pub struct Courier {
     out: UnboundedSender<Msg>,
     tasks: JoinSet<()>,
     stream: Option<AbortHandle>,
+    prices: Option<AbortHandle>,
 }
 
 impl Courier {
     #[must_use]
     pub fn new(daemon: Daemon, out: UnboundedSender<Msg>) -> Self {
-        Self { daemon: Arc::new(daemon), out, tasks: JoinSet::new(), stream: None }
+        Self { daemon: Arc::new(daemon), out, tasks: JoinSet::new(), stream: None, prices: None }
     }
 
     pub fn greet(&mut self) {
@@ -101,6 +103,25 @@ impl Courier {
         }
     }
 
+    pub fn open_prices(&mut self, generation: u64) {
+        self.close_prices();
+        let (daemon, out) = (Arc::clone(&self.daemon), self.out.clone());
+        let read = async move {
+            if let Ok(body) = daemon.open_prices().await {
+                read_prices(body, generation, &out).await;
+            }
+            // Why it ended is told by the session, which asks the same daemon.
+            send(&out, Msg::Prices { generation, said: PricesSaid::Ended });
+        };
+        self.prices = Some(self.spawn(read));
+    }
+
+    pub fn close_prices(&mut self) {
+        if let Some(prices) = self.prices.take() {
+            prices.abort();
+        }
+    }
+
     fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
         while self.tasks.try_join_next().is_some() {}
         self.tasks.spawn(task)
@@ -118,6 +139,17 @@ async fn read_stream(mut body: Incoming, generation: u64, out: &UnboundedSender<
         }
     }
     Ok(())
+}
+
+async fn read_prices(mut body: Incoming, generation: u64, out: &UnboundedSender<Msg>) {
+    let mut reader = PriceReader::default();
+    while let Some(Ok(frame)) = body.frame().await {
+        let Some(bytes) = frame.data_ref() else { continue };
+        let Ok(told) = reader.feed(bytes) else { return };
+        for said in told {
+            send(out, Msg::Prices { generation, said });
+        }
+    }
 }
 
 /// When nobody listens any more the client is ending, and nothing is lost.

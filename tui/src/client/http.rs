@@ -81,7 +81,19 @@ impl Daemon {
     /// # Errors
     /// As for [`Daemon::call`].
     pub async fn open_stream(&self, last_event_id: Option<i64>) -> Result<Incoming, CallError> {
-        let mut builder = self.builder("GET", "/v1/events").header("accept", "text/event-stream");
+        self.open_events("/v1/events", last_event_id).await
+    }
+
+    /// Opens the stream of prices.
+    ///
+    /// # Errors
+    /// As for [`Daemon::call`].
+    pub async fn open_prices(&self) -> Result<Incoming, CallError> {
+        self.open_events("/v1/quotes/stream", None).await
+    }
+
+    async fn open_events(&self, path: &str, last_event_id: Option<i64>) -> Result<Incoming, CallError> {
+        let mut builder = self.builder("GET", path).header("accept", "text/event-stream");
         if let Some(id) = last_event_id {
             builder = builder.header(headers::LAST_EVENT_ID, id.to_string());
         }

@@ -9,5 +9,6 @@ pub mod courier;
 pub mod events;
 pub mod export;
 pub mod http;
+pub mod looks;
 pub mod orders;
 pub mod session;

@@ -5,26 +5,18 @@ use blotter_shared::protocol::alarms::Alarm;
 use blotter_shared::protocol::commands::{
     AdjustTrade, AdoptPosition, CloseTrade, Flatten, Flattened, PlaceTrade, SeenVersion,
 };
-use blotter_shared::protocol::prices::{Expirations, OptionChain};
 use blotter_shared::protocol::settings::{KillSwitch, Settings};
 use blotter_shared::protocol::timeline::Timeline;
 use blotter_shared::protocol::trades::Trade;
-use chrono::NaiveDate;
 use http::Method;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-
-use super::calls::percent_encoded;
 
 /// A request about trades.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OrderCall {
     /// What happened to a trade.
     Timeline(TradeId),
-    /// When the options of an underlying run out.
-    Expirations { symbol: String },
-    /// What can be bought around the money, and how many strikes on each side of it.
-    Chain { symbol: String, expiry: NaiveDate, strikes: u32 },
     Ask {
         ask: Box<Ask>,
         /// Makes a repetition harmless.
@@ -51,8 +43,6 @@ pub enum Ask {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OrderAnswer {
     Timeline(Box<Timeline>),
-    Expirations(Expirations),
-    Chain(Box<OptionChain>),
     /// The trade as it is wanted now.
     Trade(Box<Trade>),
     Flattened(Flattened),
@@ -64,7 +54,7 @@ impl OrderCall {
     #[must_use]
     pub fn method(&self) -> Method {
         match self {
-            Self::Timeline(_) | Self::Expirations { .. } | Self::Chain { .. } => Method::GET,
+            Self::Timeline(_) => Method::GET,
             Self::Ask { ask, .. } if matches!(**ask, Ask::Withdraw(..)) => Method::DELETE,
             Self::Ask { ask, .. } if matches!(**ask, Ask::StopEntries(_)) => Method::PUT,
             Self::Ask { .. } => Method::POST,
@@ -76,10 +66,6 @@ impl OrderCall {
         let of = |id: &TradeId, deed: &str| format!("/v1/trades/{id}/{deed}");
         match self {
             Self::Timeline(id) => of(id, "timeline"),
-            Self::Expirations { symbol } => format!("/v1/chain/expirations?symbol={}", percent_encoded(symbol)),
-            Self::Chain { symbol, expiry, strikes } => {
-                format!("/v1/chain?symbol={}&expiry={expiry}&strikes={strikes}", percent_encoded(symbol))
-            }
             Self::Ask { ask, .. } => match &**ask {
                 Ask::Place(_) => "/v1/trades".to_owned(),
                 Ask::Adopt(_) => "/v1/positions/adopt".to_owned(),
@@ -117,7 +103,7 @@ impl OrderCall {
     #[must_use]
     pub fn is_action(&self) -> bool {
         match self {
-            Self::Timeline(_) | Self::Expirations { .. } | Self::Chain { .. } => false,
+            Self::Timeline(_) => false,
             Self::Ask { ask, .. } => !matches!(**ask, Ask::Flatten(Flatten { drill: true, .. })),
         }
     }
@@ -129,8 +115,6 @@ impl OrderCall {
     pub fn read(&self, body: &[u8]) -> Result<OrderAnswer, serde_json::Error> {
         Ok(match self {
             Self::Timeline(_) => OrderAnswer::Timeline(serde_json::from_slice(body)?),
-            Self::Expirations { .. } => OrderAnswer::Expirations(serde_json::from_slice(body)?),
-            Self::Chain { .. } => OrderAnswer::Chain(serde_json::from_slice(body)?),
             Self::Ask { ask, .. } => match &**ask {
                 Ask::Flatten(_) => OrderAnswer::Flattened(serde_json::from_slice(body)?),
                 Ask::Ack(_) => OrderAnswer::Alarm(serde_json::from_slice(body)?),

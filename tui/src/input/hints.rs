@@ -38,6 +38,8 @@ pub fn hints(model: &Model) -> Vec<Hint> {
 fn words(model: &Model, entry: &Entry) -> String {
     match (entry.action, &model.overlays.last()) {
         (Action::Details, Some(Overlay::Settings(_))) => "edit".to_owned(),
+        (Action::Details, Some(Overlay::Chain(_))) => "take".to_owned(),
+        (Action::Details, None) if model.pane == Pane::Performance => "every figure".to_owned(),
         (Action::AutoRefresh, _) => match model.timed_refresh {
             TimedRefresh::On => format!("auto:on {}s", model.session.refresh().as_secs()),
             TimedRefresh::Off => "auto:off".to_owned(),
@@ -54,12 +56,16 @@ fn is_useful(model: &Model, entry: &Entry) -> bool {
     let is_modal = contexts(model).first().copied().is_some_and(is_modal);
     let is_bare = overlay.is_none() && !is_modal;
     match entry.action {
-        A::Details => is_form || (is_bare && has_selection(model)),
+        A::Details => {
+            let has_figures = model.pane == Pane::Performance && model.performance.data.is_some();
+            is_form || matches!(overlay, Some(Overlay::Chain(_))) || (is_bare && (has_selection(model) || has_figures))
+        }
         A::Copy => is_bare && has_selection(model),
         A::Search => is_bare && list(model).is_some_and(|(_, count)| count > 0),
         A::SaveSettings => matches!(overlay, Some(Overlay::Settings(form)) if !form.drafts.is_empty()),
         A::RefreshForm | A::CopyWork => match (overlay, &model.data.settings) {
             (Some(Overlay::Settings(form)), Some(settings)) => form.is_stale(settings),
+            (Some(Overlay::Form(form)), _) => form.stale.is_some(),
             _ => false,
         },
         A::NextFilter | A::NextPeriod | A::NextBreakdown => is_bare,
@@ -68,7 +74,7 @@ fn is_useful(model: &Model, entry: &Entry) -> bool {
         A::ReverseSort | A::NextMode | A::Palette => is_bare,
         A::CloseTrade | A::ClosePart | A::AdjustStop | A::AdjustTarget | A::Why => is_bare && has_selection(model),
         A::Protect => is_bare && needs_protection(model),
-        A::NewTrade | A::Flatten | A::AckAlarms => is_bare,
+        A::NewTrade | A::Flatten | A::AckAlarms | A::KillSwitch => is_bare,
         A::Sync | A::AutoRefresh | A::Settings | A::Messages => is_bare,
         A::Back if is_modal => false,
         A::Back => {

@@ -40,6 +40,7 @@ pub enum Action {
     NewTrade,
     Flatten,
     AckAlarms,
+    KillSwitch,
     Why,
     Sync,
     AutoRefresh,
@@ -151,6 +152,8 @@ pub const TABLE: &[Entry] = &[
         .says("protect", "Place the bracket again, or accept the broker's position"),
     entry(Action::Flatten, Context::Open, "flatten", &["F"])
         .says("", "Everything out: shows what would be sent, then asks"),
+    entry(Action::KillSwitch, Context::Open, "kill_switch", &["K"])
+        .says("", "Stop every entry, or let them in again; exits go on"),
     entry(Action::AckAlarms, Context::Open, "ack_alarms", &["A"]).says("", "You have seen every alarm"),
     entry(Action::Why, Context::Lists, "why", &["w"])
         .says("why", "The story of the selected trade: asked, sent, answered, seen"),
@@ -203,6 +206,10 @@ pub const TABLE: &[Entry] = &[
     entry(Action::Confirm, Context::Dialog, "confirm", &["enter"]).says("press", "Press the button that has the focus"),
     entry(Action::Yes, Context::Dialog, "yes", &["y"]).says("yes", "Do it, whatever has the focus"),
     entry(Action::Keep, Context::Dialog, "keep", &["esc"]).says("keep", "Leave everything as it is"),
+    entry(Action::RefreshForm, Context::Dialog, "refresh_dialog", &["ctrl-r"])
+        .says("refresh", "Fill a form anew whose trade was changed on another device"),
+    entry(Action::CopyWork, Context::Dialog, "copy_dialog", &["ctrl-y"])
+        .says("copy my work", "Copy what was typed into such a form to the clipboard"),
     entry(Action::AcceptText, Context::Typing, "accept_text", &["enter"]).says("accept", "Take the text"),
     entry(Action::CancelText, Context::Typing, "cancel_text", &["esc"]).says("cancel", "Leave the text as it was"),
 ];
@@ -324,7 +331,7 @@ fn moves(action: Action) -> bool {
         A::Details | A::Search | A::Copy | A::NextFilter | A::Sync | A::AutoRefresh | A::OpenPane => false,
         A::NextSort | A::ReverseSort | A::NextPeriod | A::NextBreakdown | A::NextMode | A::Export | A::Palette => false,
         A::CloseTrade | A::ClosePart | A::AdjustStop | A::AdjustTarget | A::Protect | A::NewTrade => false,
-        A::Flatten | A::AckAlarms | A::Why => false,
+        A::Flatten | A::AckAlarms | A::KillSwitch | A::Why => false,
         A::HistoryPane | A::PerformancePane | A::NextPane | A::PreviousPane | A::Settings | A::Messages => false,
         A::Back | A::SaveSettings | A::RefreshForm | A::CopyWork | A::Redraw | A::Suspend | A::Help => false,
         A::Quit | A::Confirm | A::Yes | A::Keep | A::AcceptText | A::CancelText => false,

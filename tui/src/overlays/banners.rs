@@ -38,6 +38,7 @@ pub fn banners(model: &Model) -> Vec<Banner> {
         banners.extend(account_banners(model));
         banners.extend(scheduler_banner(model));
     }
+    banners.extend(entries_banner(model));
     banners
 }
 
@@ -56,6 +57,12 @@ fn alarm_banner(model: &Model) -> Option<Banner> {
         n => format!(" (and {n} more: {} shows them)", key(model, Action::Messages)),
     };
     Some(banner(Role::BannerDanger, format!("{}{more}", first.message)))
+}
+
+fn entries_banner(model: &Model) -> Option<Banner> {
+    let is_stopped = model.data.settings.as_ref()?.entries_stopped;
+    let words = format!("Entries are stopped; exits go on. {} lets them in again.", key(model, Action::KillSwitch));
+    is_stopped.then(|| banner(Role::BannerWarn, words))
 }
 
 fn link_banner(model: &Model) -> Option<Banner> {

@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use blotter_shared::domain::TradeId;
+use chrono::{DateTime, Utc};
 use ratatui::layout::Rect;
+use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::confirm::GUARD;
@@ -14,6 +16,7 @@ use crate::input::keymap::Action;
 use crate::input::line::LineInput;
 use crate::theme::Role;
 use crate::widgets::canvas::{Canvas, Target, centred, line};
+use crate::widgets::facts::{Fact, flow, put_facts};
 use crate::widgets::text;
 
 /// What the form is for.
@@ -71,8 +74,25 @@ pub struct Form {
     pub error: Option<(Option<usize>, String)>,
     pub is_sending: bool,
     pub opened_at: Duration,
+    /// The version of the trade that the lines were filled from.
+    pub seen: Option<i64>,
+    /// The version that it has now, when that is another one.
+    pub stale: Option<i64>,
     /// What was sent last, with its key: the same once more is the same deed.
     pub sent: Option<(Ask, Uuid)>,
+    /// The newest quote of the contract that is typed, when it is asked for again, and which was asked for.
+    pub quote: Option<Quoted>,
+    pub quote_at: Option<Duration>,
+    pub asked_quote: Option<String>,
+}
+
+/// A contract's price when it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quoted {
+    pub symbol: String,
+    pub bid: Option<Decimal>,
+    pub ask: Option<Decimal>,
+    pub at: DateTime<Utc>,
 }
 
 /// What a key made of the form.
@@ -115,6 +135,15 @@ impl Form {
         self.fields.iter().any(|field| field.text() != field.before)
     }
 
+    /// What stands above the lines of a form whose trade has changed meanwhile.
+    #[must_use]
+    pub fn stale_words(&self) -> Option<String> {
+        let (seen, now) = self.seen.zip(self.stale)?;
+        Some(format!(
+            "Your view is out of date (you have v{seen}, now v{now}): Ctrl-R refreshes, Ctrl-Y copies my work."
+        ))
+    }
+
     /// The line that is typed into.
     pub fn input(&mut self) -> Option<&mut LineInput> {
         match self.focus {
@@ -141,13 +170,15 @@ impl Form {
         }
     }
 
-    /// Draws it in the middle of `area`.
-    pub fn draw(&self, canvas: &mut Canvas<'_>, area: Rect) {
+    /// Draws it in the middle of `area`; `checks` are what the daemon is going to look at.
+    pub fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, checks: Vec<Fact>) {
         let width = 66.min(area.width);
         let inner = width.saturating_sub(4);
         let about: Vec<String> = self.about.iter().flat_map(|words| text::wrap(words, inner)).collect();
+        let stale = self.stale_words().map(|words| text::wrap(&words, inner)).unwrap_or_default();
         let error = self.error.as_ref().map(|(_, words)| text::wrap(words, inner)).unwrap_or_default();
-        let lines = about.len() + self.fields.len() + error.len();
+        let checks = flow(checks, inner);
+        let lines = stale.len() + about.len() + self.fields.len() + error.len() + checks.len();
         let height = u16::try_from(lines).unwrap_or(u16::MAX).saturating_add(6);
         let area = centred(area, width, height);
         canvas.frame(area, &self.title, "Tab next · ↵ press · Esc keep");
@@ -156,6 +187,9 @@ impl Form {
             canvas.put(line(area, row), 2, words, role);
             row += 1;
         };
+        for words in &stale {
+            put(canvas, words, Role::BannerWarn);
+        }
         for words in &about {
             put(canvas, words, Role::Text);
         }
@@ -169,7 +203,12 @@ impl Form {
         for (offset, words) in (0..).zip(&error) {
             canvas.put(line(area, below.saturating_add(offset)), 2, words, Role::Danger);
         }
-        self.draw_buttons(canvas, line(area, area.height.saturating_sub(2)));
+        let below = below.saturating_add(u16::try_from(error.len()).unwrap_or(0));
+        let buttons = area.height.saturating_sub(2);
+        for (row, facts) in (below + 1..buttons).zip(&checks) {
+            put_facts(canvas, line(area, row), 2, facts);
+        }
+        self.draw_buttons(canvas, line(area, buttons));
     }
 
     fn draw_field(&self, canvas: &mut Canvas<'_>, row: Rect, (index, field): (usize, &Field)) {
@@ -179,7 +218,9 @@ impl Form {
         canvas.put(row, 2, &format!("{:<10}", field.label), role);
         let role = if is_wrong { Role::InputError } else { Role::Input };
         let x = canvas.put(row, 13, &format!(" {:<24}", field.input.text()), role);
-        canvas.put(row, x + 1, &text::cut(field.rule, row.width.saturating_sub(x + 3)), Role::Muted);
+        if text::width(field.rule) + x + 3 <= row.width {
+            canvas.put(row, x + 1, field.rule, Role::Muted);
+        }
         if has_focus {
             let cursor = row.x + 14 + text::width(field.input.before_cursor());
             canvas.cursor = (cursor < row.right()).then_some((cursor, row.y).into());
@@ -214,12 +255,17 @@ mod tests {
             error: None,
             is_sending: false,
             opened_at: Duration::ZERO,
+            seen: None,
+            stale: None,
             sent: None,
+            quote: None,
+            quote_at: None,
+            asked_quote: None,
         }
     }
 
     fn at(millis: u64) -> Now {
-        Now { wall: chrono::DateTime::UNIX_EPOCH, since_start: Duration::from_millis(millis) }
+        Now { wall: DateTime::UNIX_EPOCH, since_start: Duration::from_millis(millis) }
     }
 
     #[test]

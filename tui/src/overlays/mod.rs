@@ -2,8 +2,10 @@
 //! the stack: they never take a key except that Esc dismisses an error.
 
 pub mod banners;
+pub mod chain;
 pub mod confirm;
 pub mod export;
+pub mod figures;
 pub mod form;
 pub mod help;
 pub mod messages;
@@ -11,6 +13,7 @@ pub mod notices;
 pub mod palette;
 pub mod story;
 
+use chain::ChainPicker;
 use confirm::Confirm;
 use export::ExportDialog;
 use form::Form;
@@ -37,4 +40,10 @@ pub enum Overlay {
     /// Something is typed for a trade.
     Form(Box<Form>),
     Story(Box<Story>),
+    /// What can be bought, over the form of a new trade.
+    Chain(Box<ChainPicker>),
+    /// Every figure of the performance, scrolled by so many lines.
+    Figures {
+        top: u16,
+    },
 }

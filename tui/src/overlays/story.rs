@@ -1,8 +1,11 @@
-//! A trade's story: what was asked by whom, sent, answered and seen.
+//! A trade's story: what was asked by whom, sent, answered and seen, and what was known at the entry.
 
 use blotter_shared::domain::{TradeId, TradeNumber};
+use blotter_shared::protocol::context::TradeContext;
 use blotter_shared::protocol::timeline::{Moment, MomentKind, Timeline};
 use ratatui::layout::Rect;
+use rust_decimal::Decimal;
+use serde_json::Value;
 
 use crate::format;
 use crate::model::Model;
@@ -19,6 +22,8 @@ pub struct Story {
     pub top: u16,
     /// Absent until the daemon has told it.
     pub told: Option<Timeline>,
+    /// What was known at the entry, once it is told.
+    pub context: Option<TradeContext>,
 }
 
 /// The lines at this width.
@@ -32,7 +37,80 @@ pub fn lines(story: &Story, model: &Model, width: u16) -> Vec<(String, Role)> {
             lines.push((format!("{indent}{part}"), role(moment.kind)));
         }
     }
+    if let Some(context) = &story.context {
+        lines.extend(tree(context).into_iter().map(|(words, role)| (text::cut(&words, width), role)));
+    }
     lines
+}
+
+/// What was known at the entry, as a tree: documents as they are kept, and `–` for what could not be had.
+fn tree(context: &TradeContext) -> Vec<(String, Role)> {
+    let number = |value: Option<Decimal>| value.map(|value| Value::String(value.normalize().to_string()));
+    let word = |value: &Option<String>| value.clone().map(Value::String);
+    let said = [
+        ("card score", number(context.card_score)),
+        ("AI score", number(context.ai_score)),
+        ("AI verdict", word(&context.ai_verdict)),
+        ("gate", word(&context.gate_verdict)),
+        ("technical score", number(context.technical_score)),
+        ("sentiment score", number(context.sentiment_score)),
+        ("mid at submit", number(context.mid_at_submit)),
+        ("delta", number(context.delta)),
+        ("gamma", number(context.gamma)),
+        ("theta", number(context.theta)),
+        ("vega", number(context.vega)),
+        ("IV", number(context.iv)),
+        ("best while open, %", number(context.mfe_pct.or(context.max_gain_pct))),
+        ("worst while open, %", number(context.mae_pct.or(context.max_drawdown_pct))),
+    ];
+    let documents = [
+        ("signals", &context.signals),
+        ("market", &context.regime),
+        ("order book", &context.order_book),
+        ("AI reasoning", &context.ai_reasoning),
+    ];
+    let mut lines = vec![(String::new(), Role::Text), ("At the entry".to_owned(), Role::Heading)];
+    for (name, value) in said {
+        lines.extend(value.map(|value| leaf(name, &value, 1)));
+    }
+    for (name, document) in documents {
+        branch(name, document.as_ref().unwrap_or(&Value::Null), 1, &mut lines);
+    }
+    lines
+}
+
+/// Deeper than this nobody reads, and nothing that we store goes.
+const DEPTH_MAX: usize = 8;
+
+fn branch(name: &str, value: &Value, depth: usize, lines: &mut Vec<(String, Role)>) {
+    match value {
+        Value::Object(fields) if depth < DEPTH_MAX => {
+            lines.push((format!("{}{}", "  ".repeat(depth), text::clean(name)), Role::Strong));
+            for (name, value) in fields {
+                branch(name, value, depth + 1, lines);
+            }
+        }
+        Value::Array(items) if depth < DEPTH_MAX => {
+            lines.push((format!("{}{}", "  ".repeat(depth), text::clean(name)), Role::Strong));
+            for (index, value) in items.iter().enumerate() {
+                branch(&(index + 1).to_string(), value, depth + 1, lines);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) | Value::Array(_) => {
+            lines.push(leaf(name, value, depth));
+        }
+    }
+}
+
+fn leaf(name: &str, value: &Value, depth: usize) -> (String, Role) {
+    let (words, role) = match value {
+        Value::Null => (format::UNKNOWN.to_owned(), Role::Muted),
+        Value::String(words) => (text::clean(words), Role::Text),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            (text::clean(&value.to_string()), Role::Text)
+        }
+    };
+    (format!("{}{}  {words}", "  ".repeat(depth), text::clean(name)), role)
 }
 
 fn words(moment: &Moment, model: &Model) -> String {

@@ -1,43 +1,209 @@
-//! What a row shows when it is opened: everything that the list knows, as facts that flow into
-//! lines. A fact is never cut; one that fits nowhere has a line of its own.
+//! What a row shows when it is opened: the path of its price, everything that is known of it as facts that
+//! flow into lines, what happened last, and what the market was like. A fact is never cut; one that fits
+//! nowhere has a line of its own.
 
 use blotter_shared::domain::Protection;
+use blotter_shared::protocol::context::TradeContext;
+use blotter_shared::protocol::prices::{LivePrice, QuoteQuality};
+use blotter_shared::protocol::timeline::Moment;
 use blotter_shared::protocol::trades::Trade;
 use ratatui::layout::Rect;
 use rust_decimal::Decimal;
 
+use super::open::marks::is_old;
+use super::path;
 use crate::figures::{Cover, cover};
 use crate::format;
 use crate::model::Model;
 use crate::theme::Role;
-use crate::widgets::canvas::{Canvas, line};
+use crate::widgets::canvas::{Canvas, below, line};
 use crate::widgets::facts::{Fact, flow, put_facts};
 use crate::widgets::text;
 
 const INDENT: u16 = 3;
+/// From here on the path lies beside the facts, and below this height there is no room for one.
+const WIDE_ENOUGH: u16 = 72;
+const HIGH_ENOUGH: u16 = 20;
+
+/// Points of a price path that a screen of this width can show: two a column.
+#[must_use]
+pub fn path_width(width: u16) -> u16 {
+    (path_cells(width) * 2).clamp(2, 1000)
+}
+
+fn path_cells(width: u16) -> u16 {
+    let room = width.saturating_sub(INDENT + 3);
+    if width >= WIDE_ENOUGH { (room * 2 / 5).min(48) } else { room }
+}
+
+/// One line.
+enum Line {
+    Facts(Vec<Fact>),
+    Words(String, Role),
+}
+
+/// Everything that is shown, in its place.
+struct Sheet {
+    path: Option<u16>,
+    beside: Vec<Line>,
+    below: Vec<Line>,
+}
+
+impl Sheet {
+    /// Lines of the upper part: path and facts, side by side or one above the other.
+    fn upper(&self, width: u16) -> u16 {
+        let (path, facts) = (self.path.unwrap_or(0), count(&self.beside));
+        if width >= WIDE_ENOUGH { path.max(facts) } else { path + facts }
+    }
+}
 
 /// Lines that the details of a trade take at the model's width.
 #[must_use]
 pub fn height(model: &Model, trade: &Trade) -> u16 {
-    u16::try_from(lines(model, trade, model.width).len()).unwrap_or(u16::MAX)
+    let sheet = sheet(model, trade, model.width);
+    sheet.upper(model.width) + count(&sheet.below)
 }
 
 /// Draws them and gives the lines used.
 pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model, trade: &Trade) -> u16 {
-    let lines = lines(model, trade, area.width);
-    for (row, facts) in (0..area.height).zip(&lines) {
-        let row = line(area, row);
-        let x = canvas.put(row, INDENT, "│ ", Role::Rule);
-        put_facts(canvas, row, x, facts);
+    let sheet = sheet(model, trade, area.width);
+    let upper = sheet.upper(area.width);
+    let lines = upper + count(&sheet.below);
+    for row in 0..area.height.min(lines) {
+        canvas.put(line(area, row), INDENT, "│", Role::Rule);
     }
+    let inner = Rect { x: area.x + INDENT + 2, width: area.width.saturating_sub(INDENT + 3), ..area };
+    let is_wide = area.width >= WIDE_ENOUGH;
+    let mut facts = inner;
+    if let Some(height) = sheet.path {
+        let cells = path_cells(area.width);
+        path::draw(canvas, Rect { width: cells, height: height.min(inner.height), ..inner }, model, trade);
+        facts = if is_wide {
+            Rect { x: inner.x + cells + 2, width: inner.width.saturating_sub(cells + 2), ..inner }
+        } else {
+            below(inner, height)
+        };
+    }
+    put_lines(canvas, facts, &sheet.beside);
+    put_lines(canvas, below(inner, upper), &sheet.below);
+    lines
+}
+
+fn put_lines(canvas: &mut Canvas<'_>, area: Rect, lines: &[Line]) {
+    for (row, content) in (0..area.height).zip(lines) {
+        match content {
+            Line::Facts(facts) => put_facts(canvas, line(area, row), 0, facts),
+            Line::Words(words, role) => {
+                canvas.put(line(area, row), 0, words, *role);
+            }
+        }
+    }
+}
+
+fn count<T>(lines: &[T]) -> u16 {
     u16::try_from(lines.len()).unwrap_or(u16::MAX)
 }
 
-fn lines(model: &Model, trade: &Trade, width: u16) -> Vec<Vec<Fact>> {
+fn sheet(model: &Model, trade: &Trade, width: u16) -> Sheet {
     let room = width.saturating_sub(INDENT + 3);
-    let groups =
-        [price_facts(model, trade), bracket_facts(model, trade), close_facts(model, trade), identity_facts(trade)];
-    groups.into_iter().flat_map(|group| flow(group, room)).collect()
+    let fits = model.height >= HIGH_ENOUGH && trade.entry_price.is_some();
+    let is_empty = path::is_empty(model, trade);
+    let path = (fits && !is_empty).then_some(path::HEIGHT);
+    let beside_path = path.is_some() && width >= WIDE_ENOUGH;
+    let fact_room = if beside_path { room.saturating_sub(path_cells(width) + 2) } else { room };
+    let context = model.looked.get(&trade.id).and_then(|looked| looked.context.as_ref());
+    let groups = [
+        price_facts(model, trade),
+        quote_facts(model, trade, context),
+        risk_facts(trade, context),
+        bracket_facts(model, trade),
+        close_facts(model, trade),
+        identity_facts(trade, context),
+    ];
+    let nothing = (fits && is_empty).then(|| Line::Words("No price was recorded.".to_owned(), Role::Muted));
+    let facts = groups.into_iter().flat_map(|group| flow(group, fact_room)).map(Line::Facts);
+    let facts = nothing.into_iter().chain(facts).collect();
+    let mut below: Vec<Line> = excursions(trade, context, room).into_iter().collect();
+    below.extend(market_facts(context, room));
+    let moments = model.looked.get(&trade.id).and_then(|looked| looked.moments.as_deref());
+    below.extend(moments.map(|moments| story(moments, model, room)).unwrap_or_default());
+    Sheet { path, beside: facts, below }
+}
+
+/// The newest of what happened, in at most two lines.
+fn story(moments: &[Moment], model: &Model, room: u16) -> Vec<Line> {
+    let today = format::exchange_date(model.trading_now());
+    let mut lines: Vec<String> = Vec::new();
+    for moment in moments.iter().rev() {
+        let at = format::clock_s(moment.at);
+        let day = format::exchange_date(moment.at);
+        let day = if day == today { String::new() } else { format!("{} ", day.format("%b %d")) };
+        let words = format!("{day}{} {}", at.trim_end_matches(" ET"), text::clean(&moment.what));
+        let joined = match lines.first() {
+            Some(line) => format!("{words} · {line}"),
+            None => words.clone(),
+        };
+        if text::width(&joined) <= room {
+            lines.splice(..lines.len().min(1), [joined]);
+        } else if lines.len() < 2 {
+            lines.insert(0, text::cut(&words, room));
+        } else {
+            break;
+        }
+    }
+    lines.into_iter().map(|words| Line::Words(words, Role::Muted)).collect()
+}
+
+/// How far the price went for and against the trade, as two bars from one middle.
+fn excursions(trade: &Trade, context: Option<&TradeContext>, room: u16) -> Option<Line> {
+    let close = trade.close.as_ref()?;
+    let context = context?;
+    let best = context.mfe_pct.or(context.max_gain_pct)?.max(Decimal::ZERO);
+    let worst = context.mae_pct.or(context.max_drawdown_pct)?.min(Decimal::ZERO);
+    let kept = close.realized_pnl_pct.filter(|_| best > Decimal::ZERO);
+    let kept = kept.and_then(|kept| kept.max(Decimal::ZERO).checked_mul(Decimal::ONE_HUNDRED)?.checked_div(best));
+    let kept = kept.map(|kept| format!("   kept {} %", kept.round())).unwrap_or_default();
+    let drawn = [(10, kept.as_str()), (10, ""), (5, ""), (2, "")].map(|(cells, kept)| {
+        let (against, of) = (bar(-worst, best.max(-worst), cells), bar(best, best.max(-worst), cells));
+        format!("MAE {} {against:>cells$}┼{of:<cells$} {} MFE{kept}", format::percent(worst), format::percent(best))
+    });
+    drawn.into_iter().find(|words| text::width(words) <= room).map(|words| Line::Words(words, Role::Text))
+}
+
+fn bar(value: Decimal, most: Decimal, cells: usize) -> String {
+    let share = value.checked_div(most).unwrap_or_default() * Decimal::from(cells);
+    "█".repeat(usize::try_from(share.round()).unwrap_or(0).min(cells))
+}
+
+/// What the market was like at the entry, in a line; all of it is in the story.
+fn market_facts(context: Option<&TradeContext>, room: u16) -> Vec<Line> {
+    let Some(context) = context else { return Vec::new() };
+    let at = |document: &Option<serde_json::Value>, path: &str| {
+        document.as_ref().and_then(|value| value.pointer(path)).and_then(plain)
+    };
+    let named = [
+        ("SPY", at(&context.regime, "/spy/pct_change").map(|change| format!("{change} %"))),
+        ("VIX", at(&context.regime, "/spy/vix")),
+        ("RSI 1m", at(&context.signals, "/1m/rsi")),
+        ("1h", at(&context.signals, "/1h/trend")),
+        ("Daily", at(&context.signals, "/daily/trend")),
+        ("Spread at entry", at(&context.order_book, "/spread_pct").map(|spread| format!("{spread} %"))),
+    ];
+    let facts: Vec<Fact> = named.into_iter().filter_map(|(label, value)| Some(fact(label, value?))).collect();
+    flow(facts, room).into_iter().map(Line::Facts).collect()
+}
+
+/// A value of the context as people read it; nothing that is null.
+fn plain(value: &serde_json::Value) -> Option<String> {
+    match value {
+        serde_json::Value::String(words) => Some(text::clean(words)),
+        serde_json::Value::Number(number) => {
+            let exact = number.to_string().parse::<Decimal>();
+            Some(exact.map_or_else(|_| number.to_string(), |value| format::plain(value, 2)))
+        }
+        serde_json::Value::Bool(flag) => Some(flag.to_string()),
+        serde_json::Value::Null | serde_json::Value::Array(_) | serde_json::Value::Object(_) => None,
+    }
 }
 
 fn fact(label: &'static str, value: impl Into<String>) -> Fact {
@@ -57,7 +223,59 @@ fn price_facts(model: &Model, trade: &Trade) -> Vec<Fact> {
     }
     if let Some(mark) = trade.current_price.filter(|_| trade.close.is_none()) {
         let seen = trade.last_updated.map_or("age unknown".to_owned(), |at| format!("as of {}", format::clock(at)));
-        facts.push(fact("Mark", format!("{} {seen}", format::price(mark.value()))));
+        let (role, old) = if is_old(model, trade) { (Role::Warn, ", old") } else { (Role::Text, "") };
+        facts.push(Fact { role, ..fact("Mark", format!("{} {seen}{old}", format::price(mark.value()))) });
+    }
+    facts
+}
+
+/// The newest quote: both sides, how far it can be trusted, and the greeks from entry to now.
+fn quote_facts(model: &Model, trade: &Trade, context: Option<&TradeContext>) -> Vec<Fact> {
+    let live = model.quotes.of(trade.id).filter(|_| trade.close.is_none());
+    let mut facts: Vec<Fact> = live.map(sides).unwrap_or_default();
+    let change = |then: Option<Decimal>, now: Option<Decimal>| match (then, now) {
+        (Some(then), Some(now)) => Some(format!("{} → {}", format::plain(then, 2), format::plain(now, 2))),
+        (Some(then), None) => Some(format!("{} at entry", format::plain(then, 2))),
+        (None, Some(now)) => Some(format::plain(now, 2)),
+        (None, None) => None,
+    };
+    let percent = |share: Option<Decimal>| share.map(|share| (share * Decimal::ONE_HUNDRED).round_dp(1));
+    let then = |of: fn(&TradeContext) -> Option<Decimal>| context.and_then(of);
+    facts.extend(change(then(|of| of.delta), live.and_then(|price| price.delta)).map(|words| fact("Delta", words)));
+    facts.extend(
+        change(percent(then(|of| of.iv)), percent(live.and_then(|price| price.iv))).map(|words| fact("IV", words)),
+    );
+    facts.extend(live.and_then(|price| price.underlying).map(|price| fact("Underlying", format::price(price))));
+    facts
+}
+
+fn sides(price: &LivePrice) -> Vec<Fact> {
+    let shown = |side: Option<Decimal>| side.map_or("none".to_owned(), format::price);
+    let spread = price.bid.zip(price.ask).and_then(|(bid, ask)| {
+        let middle = (bid + ask) / Decimal::TWO;
+        (ask - bid).checked_mul(Decimal::ONE_HUNDRED)?.checked_div(middle)
+    });
+    let is_wide = spread.is_some_and(|spread| spread > Decimal::TEN);
+    let spread = spread.map(|spread| format!("  {:.1} %", spread.round_dp(1))).unwrap_or_default();
+    let role = if is_wide { Role::Warn } else { Role::Text };
+    let mut facts =
+        vec![Fact { role, ..fact("Bid/Ask", format!("{} / {}{spread}", shown(price.bid), shown(price.ask))) }];
+    let quality = match price.quality {
+        QuoteQuality::Good => None,
+        QuoteQuality::Delayed => Some("15 min behind"),
+        QuoteQuality::Stale => Some("stale"),
+        QuoteQuality::Wide => Some("wide or one-sided"),
+        QuoteQuality::Crossed => Some("crossed: no mark"),
+    };
+    facts.extend(quality.map(|words| Fact { role: Role::Warn, ..fact("Quote", words) }));
+    facts
+}
+
+fn risk_facts(trade: &Trade, context: Option<&TradeContext>) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    if let Some(context) = context.filter(|_| trade.close.is_none()) {
+        facts.extend(context.max_gain_pct.map(|gain| fact("Max gain", format::percent(gain))));
+        facts.extend(context.max_drawdown_pct.map(|fall| fact("Max drawdown", format::percent(fall))));
     }
     if let Some(risk) = risk(trade) {
         facts.push(fact("Risk", format::money(risk)));
@@ -117,10 +335,18 @@ fn close_facts(model: &Model, trade: &Trade) -> Vec<Fact> {
     facts
 }
 
-fn identity_facts(trade: &Trade) -> Vec<Fact> {
+fn identity_facts(trade: &Trade, context: Option<&TradeContext>) -> Vec<Fact> {
     let strategy = trade.strategy.as_deref().map(text::clean);
     let mut facts = vec![fact("Trade", format!("{}  v{}", trade.number, trade.version))];
     facts.extend(strategy.map(|name| fact("Strategy", name)));
+    if let Some(context) = context {
+        facts.extend(context.card_score.map(|score| fact("Card", format::plain(score, 1))));
+        let verdict = context.ai_verdict.as_deref().map(text::clean);
+        let score = context.ai_score.map(|score| format::plain(score, 2));
+        let said: Vec<String> = score.into_iter().chain(verdict).collect();
+        facts.extend((!said.is_empty()).then(|| fact("AI", said.join(" "))));
+        facts.extend(context.gate_verdict.as_deref().map(|verdict| fact("Gate", text::clean(verdict))));
+    }
     facts.push(fact("Account", format!("{} {}", trade.broker_mode, text::clean(&trade.account_id))));
     facts.push(fact("Symbol", text::clean(&trade.option_symbol)));
     facts

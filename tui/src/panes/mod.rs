@@ -6,6 +6,7 @@ pub mod empty;
 pub mod history;
 pub mod list;
 pub mod open;
+pub mod path;
 pub mod performance;
 pub mod settings;
 

@@ -11,7 +11,7 @@ use blotter_shared::protocol::settings::Settings;
 use blotter_shared::protocol::sync::SyncStatus;
 use blotter_shared::protocol::trades::Trade;
 
-use super::{attention, carry_out, orders, settings_form};
+use super::{attention, carry_out, looks, orders, settings_form};
 use crate::client::calls::{Answer, Call, CallError};
 use crate::client::events::StreamItem;
 use crate::client::session::{Input, TimedRefresh};
@@ -46,6 +46,7 @@ fn take(model: &mut Model, call: &Call, answer: Answer) -> Vec<Effect> {
         Answer::OpenTrades(list) => {
             note_seq(model, list.as_of);
             model.data.open = Some(list.items);
+            looks::freshen_all(model);
         }
         Answer::History(list) => {
             if let Call::History(query) = call {
@@ -54,7 +55,10 @@ fn take(model: &mut Model, call: &Call, answer: Answer) -> Vec<Effect> {
             }
         }
         Answer::Totals(totals) => {
-            if let Call::Totals(query) = call {
+            // One that was asked for before the filter changed may come after that of the new filter.
+            if let Call::Totals(query) = call
+                && *query == model.history.query().totals()
+            {
                 model.history.totals = Some((query.clone(), totals));
             }
         }
@@ -64,6 +68,11 @@ fn take(model: &mut Model, call: &Call, answer: Answer) -> Vec<Effect> {
             }
         }
         Answer::Trade(trade) => return trade_came(model, &trade),
+        Answer::Look(answer) => {
+            if let Call::Look(call) = call {
+                looks::answered(model, call, *answer);
+            }
+        }
         Answer::Alarms(list) => model.data.alarms = list.items,
         Answer::SyncStatus(status) => return sync_status_came(model, status),
         Answer::Synced(status) => {
@@ -71,6 +80,8 @@ fn take(model: &mut Model, call: &Call, answer: Answer) -> Vec<Effect> {
             return sync_status_came(model, status);
         }
         Answer::Accounts(list) => model.data.accounts = list.accounts,
+        // No pane shows them: the command line asks.
+        Answer::Tasks(_) => {}
         Answer::SettingsSaved(settings) => {
             settings_form::saved(model, &settings);
             return settings_came(model, *settings);
@@ -108,7 +119,8 @@ fn failed(model: &mut Model, call: &Call, error: &CallError) -> Vec<Effect> {
         Call::Version | Call::Health | Call::Market | Call::Settings | Call::OpenTrades => {}
         // The line of totals says how many rows there are at least until they come.
         Call::Totals(_) => {}
-        Call::Trade(_) | Call::Alarms | Call::SyncStatus { .. } | Call::Accounts => {}
+        Call::Look(call) => looks::failed(model, call, error),
+        Call::Trade(_) | Call::Alarms | Call::SyncStatus { .. } | Call::Accounts | Call::Tasks => {}
         Call::PutToken { .. } | Call::RemoveToken { .. } => {}
     }
     vec![]
@@ -178,11 +190,13 @@ pub(super) fn trade_came(model: &mut Model, trade: &Trade) -> Vec<Effect> {
         }
     }
     model.data.recent.note(trade);
+    looks::freshen_one(model, trade.id);
     let mut effects = model.history.note(trade);
     if trade.status.is_terminal() && !model.is_loading {
         effects.extend(model.performance.reload_if_shown(model.pane));
     }
     effects.extend(heard);
+    effects.extend(looks::changed(model, trade.id));
     effects
 }
 

@@ -7,7 +7,7 @@ use blotter_shared::protocol::trades::Trade;
 
 use super::orders::{self, Wish};
 use super::settings_form::{self, Turn, with_form};
-use super::{carry_out, tools};
+use super::{carry_out, chain, tools};
 use crate::client::calls::Call;
 use crate::client::session::{Input, Link, TimedRefresh};
 use crate::effect::Effect;
@@ -32,9 +32,13 @@ pub fn contexts(model: &Model) -> &'static [Context] {
         Some(Overlay::Palette(_)) => &[Context::Typing, Context::Everywhere],
         Some(Overlay::Settings(form)) if form.editing.is_some() => &[Context::Typing, Context::Everywhere],
         Some(Overlay::Settings(_)) => &[Context::Settings, Context::Lists, Context::Everywhere],
-        Some(Overlay::Help { .. } | Overlay::Messages { .. } | Overlay::Story(_)) => {
-            &[Context::Lists, Context::Everywhere]
-        }
+        Some(
+            Overlay::Help { .. }
+            | Overlay::Messages { .. }
+            | Overlay::Story(_)
+            | Overlay::Chain(_)
+            | Overlay::Figures { .. },
+        ) => &[Context::Lists, Context::Everywhere],
         None if is_searching(model) => &[Context::Typing, Context::Everywhere],
         None => palette::contexts(model.pane),
     }
@@ -97,7 +101,7 @@ fn dialog_key(model: &mut Model, action: Option<Action>, chord: Chord) -> Vec<Ef
     }
     let now = model.now;
     if matches!(model.overlays.last(), Some(Overlay::Form(_))) {
-        return orders::form_key(model, action, chord);
+        return super::trade_form::form_key(model, action, chord);
     }
     let Some(Overlay::Confirm(dialog)) = model.overlays.last_mut() else { return vec![] };
     match dialog.on_key(now, action, chord) {
@@ -203,7 +207,7 @@ fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         A::Bottom => return scroll(model, Step::Last),
         A::Left => return sideways(model, Turn::Left),
         A::Right => return sideways(model, Turn::Right),
-        A::Details => details(model),
+        A::Details => return details(model),
         A::Search => begin_search(model),
         A::Copy => return copy_row(model),
         A::NextFilter => return model.history.turn_filter(1),
@@ -221,6 +225,7 @@ fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         A::Protect => return of_trade(model, Wish::Protect),
         A::NewTrade => return of_trade(model, Wish::NewTrade),
         A::Flatten => return of_trade(model, Wish::Flatten),
+        A::KillSwitch => return of_trade(model, Wish::KillSwitch),
         A::AckAlarms => return of_trade(model, Wish::AckAll),
         A::Why => {
             let trade = selected(model).cloned();
@@ -271,7 +276,8 @@ fn page(model: &Model) -> usize {
 pub(super) fn scroll(model: &mut Model, step: Step) -> Vec<Effect> {
     let longest = u16::try_from(text_lines(model).saturating_sub(3)).unwrap_or(u16::MAX);
     match model.overlays.last_mut() {
-        Some(Overlay::Help { top } | Overlay::Messages { top }) => {
+        Some(Overlay::Chain(_)) => chain::step(model, step),
+        Some(Overlay::Help { top } | Overlay::Messages { top } | Overlay::Figures { top }) => {
             let by = |count: usize| u16::try_from(count).unwrap_or(u16::MAX);
             *top = match step {
                 Step::Up(count) => top.saturating_sub(by(count)),
@@ -314,8 +320,16 @@ fn text_lines(model: &Model) -> usize {
         Some(Overlay::Story(story)) => {
             crate::overlays::story::lines(story, model, 96.min(model.width).saturating_sub(4)).len()
         }
+        Some(Overlay::Figures { .. }) => {
+            crate::overlays::figures::lines(model, crate::overlays::figures::width(model.width)).len()
+        }
         Some(
-            Overlay::Settings(_) | Overlay::Confirm(_) | Overlay::Form(_) | Overlay::Export(_) | Overlay::Palette(_),
+            Overlay::Settings(_)
+            | Overlay::Chain(_)
+            | Overlay::Confirm(_)
+            | Overlay::Form(_)
+            | Overlay::Export(_)
+            | Overlay::Palette(_),
         )
         | None => 0,
     };
@@ -351,6 +365,7 @@ fn scroll_list(model: &mut Model, step: Step) -> Vec<Effect> {
 fn sideways(model: &mut Model, turn: Turn) -> Vec<Effect> {
     match (model.overlays.last(), model.pane) {
         (Some(Overlay::Settings(_)), _) => settings_form::turn(model, turn),
+        (Some(Overlay::Chain(_)), _) => chain::turn_side(model),
         (Some(_), _) => {}
         (None, Pane::Performance) => {
             let count = crate::panes::performance::model::PERIODS.len();
@@ -373,16 +388,22 @@ fn sideways(model: &mut Model, turn: Turn) -> Vec<Effect> {
     vec![]
 }
 
-fn details(model: &mut Model) {
+fn details(model: &mut Model) -> Vec<Effect> {
     match model.overlays.last() {
         Some(Overlay::Settings(_)) => settings_form::edit(model),
+        Some(Overlay::Chain(_)) => return chain::enter(model),
         Some(_) => {}
+        None if model.pane == Pane::Performance => {
+            model.overlays.push(Overlay::Figures { top: 0 });
+            return model.performance.ask_spread();
+        }
         None => {
             if let Some(list) = list_mut(model) {
                 list.toggle();
             }
         }
     }
+    vec![]
 }
 
 /// A click selects a row; on the selected row it opens or closes it.
@@ -500,6 +521,8 @@ fn open_overlay(model: &mut Model, overlay: Overlay) {
             | Overlay::Export(_)
             | Overlay::Palette(_)
             | Overlay::Form(_)
+            | Overlay::Chain(_)
+            | Overlay::Figures { .. }
             | Overlay::Story(_) => {
                 model.overlays.pop();
             }
@@ -513,6 +536,7 @@ fn open_overlay(model: &mut Model, overlay: Overlay) {
 fn back(model: &mut Model) -> Vec<Effect> {
     match model.overlays.last() {
         Some(Overlay::Settings(_)) => settings_form::leave(model),
+        Some(Overlay::Chain(_)) => chain::back(model),
         Some(_) => {
             model.overlays.pop();
         }

@@ -26,6 +26,8 @@ pub(super) fn with_form<T>(model: &mut Model, act: impl FnOnce(&mut SettingsForm
         | Overlay::Export(_)
         | Overlay::Palette(_)
         | Overlay::Form(_)
+        | Overlay::Chain(_)
+        | Overlay::Figures { .. }
         | Overlay::Story(_) => None,
     }
 }

@@ -34,8 +34,13 @@ pub(super) fn export_key(model: &mut Model, action: Option<Action>) -> Vec<Effec
 }
 
 fn export(model: &mut Model, query: ExportQuery) -> Vec<Effect> {
-    if model.session.link() != Link::Live {
-        model.notices.say(model.now, Level::Warn, "Not exported: the daemon is away.");
+    let why = match model.session.link() {
+        Link::Live => None,
+        Link::Connecting => Some("Not exported: still connecting."),
+        Link::Stale | Link::Retrying | Link::Refused => Some("Not exported: the daemon is away."),
+    };
+    if let Some(why) = why {
+        model.notices.say(model.now, Level::Warn, why);
         return vec![];
     }
     if model.exporting.is_some() {

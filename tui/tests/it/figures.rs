@@ -151,7 +151,7 @@ pub(crate) fn of_days(
             deepest_pct: Some((deepest / decimal(250, 0)).round_dp(2)),
             ..Drawdown::default()
         },
-        streaks: Streaks { current: -2, longest_win: 5, longest_loss: 3, z_score: None },
+        streaks: Streaks { current: -2, longest_win: 5, longest_loss: 3, ..Streaks::default() },
         ratios: Ratios { days: 60, sharpe: Some(decimal(148, 2)), sortino: Some(decimal(21, 1)), ..Ratios::default() },
         starting_equity: Cash(decimal(25_000, 0)),
         equity,

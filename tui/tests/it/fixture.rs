@@ -1,6 +1,7 @@
 //! A trader's afternoon as data: the same trades, settings and moments in every test and picture.
 
 mod hands;
+mod looks;
 mod orders;
 
 use std::time::Duration;
@@ -14,6 +15,7 @@ use blotter_shared::protocol::alarms::{Alarm, AlarmList};
 use blotter_shared::protocol::events::{Event, Hello};
 use blotter_shared::protocol::health::{Component, ComponentState, Health, Version};
 use blotter_shared::protocol::market::{Market, SessionPhase};
+use blotter_shared::protocol::prices::LivePrice;
 use blotter_shared::protocol::settings::{Settings, StoredTokens};
 use blotter_shared::protocol::sync::SyncStatus;
 use blotter_shared::protocol::trades::{Close, Trade, TradeList};
@@ -33,6 +35,7 @@ use uuid::Uuid;
 
 pub(crate) use crate::figures::alarm;
 use crate::figures::{performance, totals};
+pub(crate) use looks::live;
 
 pub(crate) fn utc(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
@@ -370,6 +373,8 @@ pub(crate) struct World {
     pub(crate) alarms: Vec<Alarm>,
     pub(crate) accounts: Vec<AccountReport>,
     pub(crate) next_cursor: Option<String>,
+    /// What the stream of prices says first.
+    pub(crate) prices: Vec<LivePrice>,
     /// How many closed trades there are, when not only those of `closed`.
     pub(crate) rows: Option<u64>,
 }
@@ -391,6 +396,7 @@ impl World {
             alarms: vec![],
             accounts: vec![],
             next_cursor: None,
+            prices: vec![],
             rows: None,
         }
     }
@@ -422,8 +428,10 @@ impl World {
             Call::Totals(query) => Answer::Totals(totals(query, &self.closed, self.rows)),
             Call::Performance(query) => Answer::Performance(Box::new(performance(*query, &self.closed))),
             Call::Trade(id) => Answer::Trade(Box::new(self.open.iter().find(|trade| trade.id == *id).unwrap().clone())),
+            Call::Look(call) => Answer::Look(Box::new(self.look(call))),
             Call::Alarms => Answer::Alarms(AlarmList { items: self.alarms.clone() }),
             Call::Accounts => Answer::Accounts(AccountList { accounts: self.accounts.clone() }),
+            Call::Tasks => panic!("no screen asks for the tasks"),
             Call::PutToken { .. } | Call::RemoveToken { .. } => Answer::SettingsSaved(Box::new(self.settings.clone())),
             Call::SyncStatus { .. } => Answer::SyncStatus(status),
             Call::Sync { .. } => Answer::Synced(status),
@@ -466,6 +474,8 @@ pub(crate) struct Desk {
     /// Pages of history are given by the test.
     pub(crate) holds_history: bool,
     pub(crate) is_gone: bool,
+    /// Which stream of prices is open.
+    pub(crate) prices_opened: u64,
 }
 
 impl Desk {
@@ -497,6 +507,7 @@ impl Desk {
             holds_actions: false,
             holds_history: false,
             is_gone: false,
+            prices_opened: 0,
         }
     }
 
@@ -559,7 +570,11 @@ impl Desk {
             Effect::Export { .. } | Effect::CloseStream | Effect::Copy(_) | Effect::Ring { .. } | Effect::Title(_) => {
                 vec![]
             }
-            Effect::Redraw | Effect::Suspend | Effect::Quit => vec![],
+            Effect::OpenPrices { generation } => {
+                self.prices_opened = generation;
+                self.world.prices(generation)
+            }
+            Effect::ClosePrices | Effect::Redraw | Effect::Suspend | Effect::Quit => vec![],
         }
     }
 

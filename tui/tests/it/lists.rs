@@ -3,7 +3,7 @@
 use blotter_shared::domain::{BrokerMode, Cash, CloseReason, Outcome as TradeOutcome, Protection, TradeStatus};
 use blotter_shared::protocol::alarms::Alarm;
 use blotter_shared::protocol::events::Event;
-use blotter_shared::protocol::trades::{ExportFormat, Sort, TradeList};
+use blotter_shared::protocol::trades::{ExportFormat, Sort, TotalsQuery, TradeList, TradeTotals};
 use blotter_tui::client::calls::{Answer, Call, HistoryQuery};
 use blotter_tui::client::export::ExportSaid;
 use blotter_tui::effect::Effect;
@@ -59,6 +59,7 @@ fn rings(desk: &Desk) -> Vec<(Sound, String)> {
     let ring = |effect: &Effect| match effect {
         Effect::Ring { sound, text } => Some((*sound, text.clone())),
         Effect::Greet | Effect::Load(_) | Effect::Call(_) | Effect::OpenStream { .. } | Effect::CloseStream => None,
+        Effect::OpenPrices { .. } | Effect::ClosePrices => None,
         Effect::Export { .. }
         | Effect::Copy(_)
         | Effect::Title(_)
@@ -203,4 +204,15 @@ fn a_long_history_scrolls_both_ways_in_little_memory() {
         book.serve(&mut desk);
     }
     assert_eq!((number(&desk), desk.model.history.first_row()), (100_000, 0));
+}
+
+#[test]
+fn totals_of_another_filter_that_come_late_take_nobodys_place() {
+    let mut desk = Desk::live(Look::sized(118, 30), World::busy());
+    desk.keys("2");
+    assert!(desk.screen().contains("Net ▲ +30.00"), "{}", desk.screen());
+    let late = Call::Totals(TotalsQuery::default());
+    let answer = Answer::Totals(TradeTotals { rows: 9000, ..TradeTotals::default() });
+    desk.tell(Msg::Answered { call: late, result: Box::new(Ok(answer)) });
+    assert!(desk.screen().contains("Net ▲ +30.00"), "{}", desk.screen());
 }

@@ -11,6 +11,8 @@ mod keys;
 #[cfg(test)]
 mod lists;
 #[cfg(test)]
+mod looks;
+#[cfg(test)]
 mod odd;
 #[cfg(test)]
 mod orders;

@@ -4,6 +4,7 @@ use blotter_shared::domain::{BrokerMode, Step};
 use blotter_shared::protocol::commands::{AdjustTrade, CloseTrade, SeenVersion};
 use blotter_shared::protocol::events::Event;
 use blotter_shared::protocol::problem::{Problem, ProblemCode};
+use blotter_shared::protocol::settings::Settings;
 use blotter_tui::client::calls::{Call, CallError};
 use blotter_tui::client::orders::{Ask, OrderCall};
 use blotter_tui::effect::Effect;
@@ -128,6 +129,9 @@ fn a_slip_in_a_form_costs_nothing() {
 fn a_part_is_closed_by_its_number() {
     let mut desk = desk();
     desk.keys("j C").pass(1.0).types("1").keys("enter enter");
+    let screen = desk.screen();
+    assert!(screen.contains("Sell 1 NVDA Mar 20 '26 150 CALL at MARKET") && asked(&desk).is_empty(), "{screen}");
+    desk.pass(1.0).keys("tab enter");
     let asks = asked(&desk);
     let (Ask::Close(_, close), _) = &asks[0] else { panic!("{asks:?}") };
     assert_eq!(close.qty.map(blotter_shared::domain::Quantity::get), Some(1));
@@ -215,4 +219,41 @@ fn nothing_is_asked_of_trades_by_who_may_only_look_or_is_cut_off() {
     cut.keys("y");
     assert!(asked(&cut).is_empty());
     assert!(cut.screen().contains("Nothing is kept for later"));
+}
+
+#[test]
+fn a_form_over_a_trade_that_changed_elsewhere_says_so_and_sends_nothing() {
+    let mut desk = desk();
+    desk.keys("j s").pass(1.0).types("4.60");
+    let mut changed = desk.world.open[1].clone();
+    (changed.version, changed.sl_price) = (9, "3.50".parse().ok());
+    desk.world.open[1] = changed.clone();
+    desk.push(Event::Trade(Box::new(changed)));
+    let screen = desk.screen();
+    assert!(screen.contains("Your view is out of date (you have v7, now v9)"), "{screen}");
+    desk.keys("enter enter");
+    assert!(asked(&desk).is_empty(), "a stale form is not sent");
+    desk.keys("ctrl-y");
+    assert!(desk.has_done(|deed| matches!(deed, Effect::Copy(text) if text.starts_with("Stop: 4.60"))));
+    desk.keys("ctrl-r");
+    let screen = desk.screen();
+    assert!(screen.contains("3.50") && !screen.contains("out of date"), "{screen}");
+    desk.pass(1.0).types("4.60").keys("enter enter");
+    let asks = asked(&desk);
+    let (Ask::Adjust(_, adjust), _) = &asks[0] else { panic!("{asks:?}") };
+    assert_eq!(adjust.version, 9);
+}
+
+#[test]
+fn the_kill_switch_is_asked_about_and_shown_while_it_is_set() {
+    let mut desk = desk();
+    desk.keys("K").pass(1.0).keys("enter");
+    assert!(asked(&desk).is_empty(), "Enter changes nothing");
+    desk.keys("K").pass(1.0).keys("tab enter");
+    let asks = asked(&desk);
+    assert!(matches!(&asks[0].0, Ask::StopEntries(switch) if switch.stopped), "{asks:?}");
+    let stopped = Settings { entries_stopped: true, version: 8, ..desk.world.settings.clone() };
+    desk.push(Event::Settings(Box::new(stopped)));
+    let screen = desk.screen();
+    assert!(screen.contains("Entries are stopped; exits go on. K lets them in again."), "{screen}");
 }

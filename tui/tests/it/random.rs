@@ -2,16 +2,23 @@
 //! that was not confirmed.
 
 use blotter_shared::domain::BrokerMode;
+use blotter_shared::protocol::commands::Flatten;
+use blotter_shared::protocol::prices::QuoteQuality;
 use blotter_tui::client::calls::Call;
+use blotter_tui::client::orders::{Ask, OrderCall};
 use blotter_tui::effect::Effect;
 use blotter_tui::input::chord::{Chord, KeyCode};
 use blotter_tui::input::decode::{TerminalEvent, Wheel};
 use blotter_tui::input::keymap::Keymap;
 use blotter_tui::msg::Msg;
 use blotter_tui::overlays::Overlay;
+use blotter_tui::quotes::PricesSaid;
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+use rust_decimal::Decimal;
 
-use crate::fixture::{Desk, Look, World};
+use crate::fixture::{Desk, Look, World, live};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -23,7 +30,27 @@ enum Step {
     Pass(f64),
     Lose,
     Return,
+    /// A price of the second row, of any size and quality.
+    Price(i64, usize),
+    /// What takes several keys in a row that hardly ever come by chance.
+    Script(&'static str),
 }
+
+/// Ways through dialogs.
+const SCRIPTS: &[&str] = &[
+    "1 j c",
+    "tab enter",
+    "n",
+    "n v d a enter",
+    "enter enter enter",
+    "tab 4 tab 9 enter enter",
+    "C",
+    "F",
+    "K",
+    "3 enter",
+    "2 enter",
+    "esc esc esc",
+];
 
 fn any_step() -> impl Strategy<Value = Step> {
     let bound: Vec<Chord> = Keymap::defaults().entries().flat_map(|(_, chords)| chords.to_vec()).collect();
@@ -39,6 +66,8 @@ fn any_step() -> impl Strategy<Value = Step> {
         3 => (0.0_f64..30.0).prop_map(Step::Pass),
         1 => Just(Step::Lose),
         1 => Just(Step::Return),
+        2 => (0_i64..100_000_000, 0_usize..5).prop_map(|(mark, quality)| Step::Price(mark, quality)),
+        4 => proptest::sample::select(SCRIPTS).prop_map(Step::Script),
     ]
 }
 
@@ -54,6 +83,18 @@ fn take(desk: &mut Desk, step: &Step) {
         }
         Step::Lose => desk.lose_daemon(),
         Step::Return => desk.is_gone = false,
+        Step::Price(mark, quality) => {
+            let mut price = live(&desk.world.open[1], "1");
+            price.mark = Some(Decimal::new(*mark, 4));
+            price.quality = QuoteQuality::ALL[*quality];
+            price.at = desk.now.wall;
+            let said = PricesSaid::Prices(vec![price]);
+            let opened = desk.prices_opened;
+            desk.tell(Msg::Prices { generation: opened, said });
+        }
+        Step::Script(keys) => {
+            desk.keys(keys);
+        }
     }
 }
 
@@ -67,6 +108,8 @@ fn is_grave(effect: &Effect) -> bool {
         | Effect::OpenStream { .. }
         | Effect::Export { .. }
         | Effect::CloseStream
+        | Effect::OpenPrices { .. }
+        | Effect::ClosePrices
         | Effect::Copy(_)
         | Effect::Ring { .. }
         | Effect::Title(_)
@@ -76,30 +119,81 @@ fn is_grave(effect: &Effect) -> bool {
     }
 }
 
+/// Whether a question or a form that is sent stands on top.
+fn has_dialog(desk: &Desk) -> bool {
+    matches!(desk.model.overlays.last(), Some(Overlay::Confirm(_) | Overlay::Form(_)))
+}
+
+/// Takes a step and draws; gives what is wrong.
+fn walk(desk: &mut Desk, step: &Step) -> Result<(), String> {
+    let had_dialog = has_dialog(desk);
+    let asks_place = |effect: &Effect| matches!(effect, Effect::Call(Call::Order(OrderCall::Ask { ask, .. })) if matches!(**ask, Ask::Place(_) | Ask::Close(..) | Ask::Flatten(Flatten { drill: false, .. })));
+    let was_confirm = matches!(desk.model.overlays.last(), Some(Overlay::Confirm(_)));
+    let before = desk.deeds.len();
+    take(desk, step);
+    let lines = desk.screen().lines().count();
+    if lines > usize::from(desk.model.height) {
+        return Err(format!("{lines} lines"));
+    }
+    for effect in desk.deeds.get(before..).unwrap_or_default() {
+        let is_setting = matches!(effect, Effect::Call(Call::PutSettings { update, .. }) if update.broker_mode != Some(BrokerMode::Live));
+        if is_grave(effect) && !is_setting && !had_dialog {
+            return Err(format!("{step:?} acted without a dialog: {effect:?}"));
+        }
+        if asks_place(effect) && !was_confirm {
+            return Err(format!("{step:?} sent an order without a question: {effect:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// Steps of the long walk: few with every test, `BLOTTER_FUZZ_STEPS=100000` for the whole of it.
+fn steps_wanted() -> usize {
+    #[expect(clippy::disallowed_methods, reason = "the switch of the long walk; a test has no configuration")]
+    let wanted = std::env::var("BLOTTER_FUZZ_STEPS").ok().and_then(|count| count.parse().ok());
+    wanted.unwrap_or(600)
+}
+
+/// One client for a whole day: what earlier steps left behind is there for the later ones. The walk is the
+/// same every time, so that what it finds can be found again.
+#[test]
+fn a_long_walk_never_panics_and_never_orders_unasked() {
+    let mut runner = TestRunner::deterministic();
+    let mut desk = Desk::live(Look::sized(80, 24), World::busy());
+    let mut orders = 0_usize;
+    for count in 0..steps_wanted() {
+        let step = any_step().new_tree(&mut runner).unwrap().current();
+        if let Err(wrong) = walk(&mut desk, &step) {
+            panic!("step {count}: {wrong}\n{}", desk.screen());
+        }
+        orders += desk.deeds.iter().filter(|effect| is_grave(effect)).count();
+        desk.deeds.clear();
+        desk.held.clear();
+        // Whoever quits begins again.
+        if count % 500 == 499 {
+            desk = Desk::live(Look::sized(80, 24), World::busy());
+        }
+    }
+    assert!(orders > 0, "a walk that never gets through a dialog shows nothing");
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_panics_and_nothing_grave_happens_unasked(steps in proptest::collection::vec(any_step(), 1..120)) {
         let mut desk = Desk::live(Look::sized(80, 24), World::busy());
         for step in &steps {
-            let had_dialog = matches!(desk.model.overlays.last(), Some(Overlay::Confirm(_) | Overlay::Form(_)));
-            let before = desk.deeds.len();
-            take(&mut desk, step);
-            let screen = desk.screen();
-            let lines = screen.lines().count();
-            prop_assert!(lines <= usize::from(desk.model.height), "{lines} lines");
-            let grave = desk.deeds[before..].iter().any(|effect| {
-                is_grave(effect) && !matches!(effect, Effect::Call(Call::PutSettings { update, .. }) if update.broker_mode != Some(BrokerMode::Live))
-            });
-            prop_assert!(!grave || had_dialog, "{step:?} acted without a dialog");
+            if let Err(wrong) = walk(&mut desk, step) {
+                prop_assert!(false, "{wrong}");
+            }
         }
     }
 
     #[test]
     fn every_size_is_drawn(width in 0_u16..=300, height in 0_u16..=300, script in 0_usize..8) {
         let mut desk = Desk::live(Look::sized(80, 24), World::busy());
-        desk.keys(["", "enter", "2 enter", "3", ", enter s", "?", "!", "/ n"][script]);
+        desk.keys(["", "enter", "2 enter", "3 enter", ", enter s", "?", "n", "j w"][script]);
         desk.tell(Msg::Resized { width, height });
         desk.screen();
     }

@@ -9,6 +9,7 @@ use blotter_shared::protocol::performance::PerformanceQuery;
 use blotter_shared::protocol::problem::Problem;
 use blotter_shared::protocol::trades::TotalsQuery;
 use blotter_tui::client::calls::{Answer, Call, HistoryQuery};
+use blotter_tui::client::looks::LookAnswer;
 use blotter_tui::client::orders::OrderAnswer;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -138,12 +139,18 @@ fn json(answer: &Answer) -> String {
         Answer::Performance(value) => serde_json::to_string(value),
         Answer::Trade(value) => serde_json::to_string(value),
         Answer::Alarms(value) => serde_json::to_string(value),
+        Answer::Look(value) => match &**value {
+            LookAnswer::Series(value) => serde_json::to_string(value),
+            LookAnswer::Context(value) => serde_json::to_string(value),
+            LookAnswer::Spread(value) => serde_json::to_string(value),
+            LookAnswer::Expirations(value) => serde_json::to_string(value),
+            LookAnswer::Chain(value) => serde_json::to_string(value),
+        },
         Answer::Accounts(value) => serde_json::to_string(value),
+        Answer::Tasks(value) => serde_json::to_string(value),
         Answer::SyncStatus(value) | Answer::Synced(value) => serde_json::to_string(value),
         Answer::Order(value) => match &**value {
             OrderAnswer::Timeline(value) => serde_json::to_string(value),
-            OrderAnswer::Expirations(value) => serde_json::to_string(value),
-            OrderAnswer::Chain(value) => serde_json::to_string(value),
             OrderAnswer::Trade(value) => serde_json::to_string(value),
             OrderAnswer::Flattened(value) => serde_json::to_string(value),
             OrderAnswer::Settings(value) => serde_json::to_string(value),

@@ -4,11 +4,12 @@
 use std::path::{Path, PathBuf};
 
 use blotter_shared::protocol::health::ComponentState;
+use blotter_shared::protocol::settings::Settings;
 use blotter_tui::picture::{self, Paper};
 use blotter_tui::theme::ColorDepth;
 use blotter_tui::view;
 
-use crate::fixture::{Desk, Look, World};
+use crate::fixture::{Desk, Look, World, live};
 
 const SIZES: [(u16, u16); 3] = [(118, 30), (80, 24), (44, 30)];
 
@@ -16,10 +17,33 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/screens")
 }
 
-/// Name, daemon, and keys that lead to the screen.
+/// A busy afternoon with live prices, and months of trades behind it.
+fn busy() -> World {
+    let world = World::busy();
+    World { prices: vec![live(&world.open[1], "5.60")], ..world }
+}
+
+/// Name, daemon, and keys that lead to the screen; `wait` lets a dialog be read.
 fn shots() -> Vec<(&'static str, World, &'static str)> {
+    let stopped = Settings { entries_stopped: true, ..World::busy().settings };
     vec![
-        ("open", World::busy(), "j enter"),
+        ("open", busy(), "j enter"),
+        ("close", busy(), "j c"),
+        ("close-part", busy(), "j C"),
+        ("adjust", busy(), "j s"),
+        ("protect", busy(), "j j b"),
+        ("flatten", busy(), "F"),
+        ("new-trade", busy(), "n wait n v d a enter down enter enter 2 tab tab 4 tab 9"),
+        ("expiries", busy(), "n wait n v d a enter"),
+        ("chain", busy(), "n wait n v d a enter down enter"),
+        ("story", busy(), "j w"),
+        ("history-details", busy(), "2 enter"),
+        ("export", busy(), "2 x"),
+        ("palette", busy(), ": s"),
+        ("messages", busy(), "r !"),
+        ("figures", busy(), "3 p enter"),
+        ("kill-switch", busy(), "K"),
+        ("entries-stopped", World { settings: stopped, ..busy() }, ""),
         ("history", World::busy(), "2"),
         ("performance", World::busy(), "3 p"),
         ("first-start", World::fresh(ComponentState::NotConfigured), ""),
@@ -31,7 +55,12 @@ fn shots() -> Vec<(&'static str, World, &'static str)> {
 fn draw(world: World, keys: &str, (width, height): (u16, u16), theme: &'static str) -> view::Drawing {
     let look = Look { theme, depth: ColorDepth::Truecolor, ..Look::sized(width, height) };
     let mut desk = Desk::live(look, world);
-    desk.keys(keys);
+    for key in keys.split_whitespace() {
+        match key {
+            "wait" => desk.pass(1.0),
+            key => desk.keys(key),
+        };
+    }
     view::draw(&desk.model)
 }
 
@@ -45,7 +74,7 @@ fn files() -> Vec<(String, String)> {
             files.push((format!("{stem}.svg"), picture::svg(&drawing.buffer, Paper::Dark)));
         }
     }
-    let light = draw(World::busy(), "j enter", SIZES[0], "light");
+    let light = draw(busy(), "j enter", SIZES[0], "light");
     files.push(("open-light-118x30.svg".to_owned(), picture::svg(&light.buffer, Paper::Light)));
     files
 }

@@ -192,15 +192,21 @@ fn time(field: &'static str, text: &str) -> Sense<NaiveTime> {
 
 /// A moment as a count since 1970; zero means that there is none.
 pub(crate) fn epoch(field: &'static str, number: Decimal, per_second: i64) -> Sense<DateTime<Utc>> {
-    let millis = number.to_i64().and_then(|number| number.checked_mul(1000 / per_second.max(1)));
+    let millis = i64::try_from(whole(number)).ok().and_then(|number| number.checked_mul(1000 / per_second.max(1)));
     millis.and_then(DateTime::from_timestamp_millis).ok_or_else(|| nonsense(field, "a time"))
+}
+
+/// What stands before the point; mostly that is all there is.
+fn whole(number: Decimal) -> i128 {
+    if number.scale() == 0 { number.mantissa() } else { number.trunc().mantissa() }
 }
 
 /// A count; sizes and volumes come as floats that are whole.
 pub(crate) fn count(field: &'static str, number: Option<Decimal>) -> Sense<Option<u64>> {
     let Some(number) = number else { return Ok(None) };
-    let whole = if number.scale() == 0 || number.fract().is_zero() { number.to_u64() } else { None };
-    whole.map(Some).ok_or_else(|| nonsense(field, "a count"))
+    let is_whole = number.scale() == 0 || number.fract().is_zero();
+    let count = if is_whole { u64::try_from(whole(number)).ok() } else { None };
+    count.map(Some).ok_or_else(|| nonsense(field, "a count"))
 }
 
 pub(crate) fn small(field: &'static str, number: Option<Decimal>) -> Sense<Option<u32>> {

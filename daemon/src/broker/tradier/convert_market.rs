@@ -1,5 +1,7 @@
 //! From the wire to the vocabulary of the market.
 
+use std::mem::take;
+
 use blotter_shared::domain::OptionType;
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
 use rust_decimal::Decimal;
@@ -10,20 +12,21 @@ use crate::broker::market_data::{Bar, ContractTerms, Greeks, InstrumentKind, Quo
 
 type Sense<T> = Result<T, Nonsense>;
 
-pub(crate) fn quotes(wire: wire::WireQuotes) -> Sense<Quotes> {
+pub(crate) fn quotes(mut wire: wire::WireQuotes<'_>) -> Sense<Quotes> {
     Ok(Quotes {
-        quotes: wire.quote.0.into_iter().map(quote).collect::<Sense<_>>()?,
+        quotes: wire.quote.0.iter_mut().map(quote).collect::<Sense<_>>()?,
         unmatched: wire.unmatched_symbols.0.map_or_else(Vec::new, |unmatched| unmatched.symbol.0),
     })
 }
 
-pub(crate) fn quote(wire: wire::WireQuote) -> Sense<Quote> {
-    let terms = terms(&wire)?;
+/// A quote; its texts are taken out of the wire's.
+pub(crate) fn quote(wire: &mut wire::WireQuote<'_>) -> Sense<Quote> {
+    let terms = terms(wire)?;
     let at = |field, number: Option<Decimal>| {
         number.filter(|number| !number.is_zero()).map(|number| epoch(field, number, 1000)).transpose()
     };
     Ok(Quote {
-        kind: wire.kind.0.as_deref().map(InstrumentKind::from_wire),
+        kind: wire.kind.as_deref().map(InstrumentKind::from_wire),
         bid: wire.bid.0,
         ask: wire.ask.0,
         last: wire.last.0,
@@ -39,34 +42,34 @@ pub(crate) fn quote(wire: wire::WireQuote) -> Sense<Quote> {
         previous_close: wire.prevclose.0,
         volume: count("volume", wire.volume.0)?,
         terms,
-        greeks: wire.greeks.0.map(|wire| greeks(&wire)).transpose()?,
-        symbol: wire.symbol,
+        greeks: wire.greeks.0.as_ref().map(greeks).transpose()?,
+        symbol: take(&mut wire.symbol).into_owned(),
     })
 }
 
 /// The terms of the contract; a quote without a strike is no option.
-fn terms(wire: &wire::WireQuote) -> Sense<Option<ContractTerms>> {
+fn terms(wire: &mut wire::WireQuote<'_>) -> Sense<Option<ContractTerms>> {
     let Some(strike) = wire.strike.0 else { return Ok(None) };
-    let option_type = match wire.option_type.0.as_deref() {
+    let option_type = match wire.option_type.as_deref() {
         Some("call") => OptionType::Call,
         Some("put") => OptionType::Put,
         _ => return Err(nonsense("option_type", "call or put")),
     };
-    let expiry = wire.expiration_date.0.as_deref().ok_or_else(|| nonsense("expiration_date", "there"))?;
+    let expiry = wire.expiration_date.as_deref().ok_or_else(|| nonsense("expiration_date", "there"))?;
     Ok(Some(ContractTerms {
-        underlying: wire.underlying.0.clone(),
-        root: wire.root_symbol.0.clone(),
+        underlying: take(&mut wire.underlying).owned(),
+        root: take(&mut wire.root_symbol).owned(),
         expiry: date("expiration_date", expiry)?,
         option_type,
         strike,
         contract_size: small("contract_size", wire.contract_size.0)?,
-        expiration_type: wire.expiration_type.0.clone(),
+        expiration_type: take(&mut wire.expiration_type).owned(),
         open_interest: count("open_interest", wire.open_interest.0)?,
     }))
 }
 
-fn greeks(wire: &wire::WireGreeks) -> Sense<Greeks> {
-    let updated_at = match wire.updated_at.0.as_deref() {
+fn greeks(wire: &wire::WireGreeks<'_>) -> Sense<Greeks> {
+    let updated_at = match wire.updated_at.as_deref() {
         None => None,
         Some(text) => Some(date_time("updated_at", text)?.and_utc()),
     };

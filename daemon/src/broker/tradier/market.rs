@@ -58,7 +58,7 @@ async fn quotes(http: &Http, symbols: &[String], priority: Priority) -> Result<Q
         let query = vec![pair("symbols", &list), pair("greeks", &true)];
         let ask = Ask { method, ..ask("the quotes", "markets/quotes", query, priority) };
         let body = http.read(&ask).await?;
-        let envelope: wire::QuotesEnvelope = decode(ask.what, &body)?;
+        let envelope: wire::QuotesEnvelope<'_> = decode(ask.what, &body)?;
         let Some(quotes) = envelope.quotes.0 else {
             all.unmatched.extend_from_slice(part);
             continue;

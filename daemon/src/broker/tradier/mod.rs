@@ -3,8 +3,8 @@
 //! Layers, from the outside in: `mod` (the traits), `read` and `market` (one function per
 //! question), `http` (two clients, permits, deadlines), `gate` (the last look before a write
 //! leaves), `answer` (what an answer proves, pure), `form` (orders as forms, pure), `convert` and
-//! `convert_market` (wire to vocabulary, pure), `wire`, `shape`, `num` (the JSON), `stream` (the
-//! wake-up hint).
+//! `convert_market` (wire to vocabulary, pure), `wire`, `shape`, `num` (the JSON), `quick` (the
+//! JSON of chains, in a hurry), `stream` (the wake-up hint).
 
 mod answer;
 mod convert;
@@ -14,6 +14,7 @@ mod gate;
 pub(crate) mod http;
 mod market;
 pub(crate) mod num;
+mod quick;
 mod read;
 pub(crate) mod shape;
 pub mod stream;

@@ -10,6 +10,7 @@ use super::convert::{self, Nonsense};
 use super::convert_market;
 use super::form::Form;
 use super::http::{Ask, AskMethod, Http, LIST, SMALL};
+use super::quick;
 use super::shape::TOO_MANY;
 use super::wire;
 use crate::broker::market_data::Quote;
@@ -213,8 +214,16 @@ pub(super) async fn calendar(
 /// # Errors
 /// When the answer is no chain.
 pub fn decode_chain(body: &Bytes) -> Result<Vec<Quote>, ReadError> {
+    if let Some(rows) = quick::chain(body) {
+        return Ok(rows);
+    }
+    read_chain(body)
+}
+
+/// The same in the general way, which knows every spelling and names what is wrong.
+pub(super) fn read_chain(body: &Bytes) -> Result<Vec<Quote>, ReadError> {
     let what = "the chain";
-    let envelope: wire::ChainEnvelope = decode(what, body)?;
-    let rows = envelope.options.0.map_or_else(Vec::new, |chain| chain.option.0);
-    rows.into_iter().map(|row| sense(what, convert_market::quote(row))).collect()
+    let envelope: wire::ChainEnvelope<'_> = decode(what, body)?;
+    let mut rows = envelope.options.0.map_or_else(Vec::new, |chain| chain.option.0);
+    rows.iter_mut().map(|row| sense(what, convert_market::quote(row))).collect()
 }

@@ -1,6 +1,7 @@
 //! The broker's habits of shape, in one place: one thing is an object, several are an array, none
 //! is the string `"null"` (or a real null, or absence).
 
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -160,6 +161,31 @@ pub(crate) struct Text(pub(crate) Option<String>);
 
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextVisitor).map(|Word(text)| Self(text.map(Cow::into_owned)))
+    }
+}
+
+/// The same, in place: for texts that are looked at and dropped.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Word<'a>(pub(crate) Option<Cow<'a, str>>);
+
+impl<'a> Word<'a> {
+    /// A text as the wire has it, which may be a way of saying that there is none.
+    pub(crate) fn told(text: Cow<'a, str>) -> Self {
+        Self((text != "null" && !text.is_empty()).then_some(text))
+    }
+
+    pub(crate) fn as_deref(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+
+    pub(crate) fn owned(self) -> Option<String> {
+        self.0.map(Cow::into_owned)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Word<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(TextVisitor)
     }
 }
@@ -167,30 +193,34 @@ impl<'de> Deserialize<'de> for Text {
 struct TextVisitor;
 
 impl<'de> Visitor<'de> for TextVisitor {
-    type Value = Text;
+    type Value = Word<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a text or null")
     }
 
     fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        Ok(Text(None))
+        Ok(Word(None))
+    }
+
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Word::told(Cow::Borrowed(text)))
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Text((text != "null" && !text.is_empty()).then(|| text.to_owned())))
+        Ok(Word::told(Cow::Owned(text.to_owned())))
     }
 
     fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
-        Ok(Text(Some(number.to_string())))
+        Ok(Word(Some(number.to_string().into())))
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
-        Ok(Text(Some(number.to_string())))
+        Ok(Word(Some(number.to_string().into())))
     }
 
     fn visit_bool<E: Error>(self, flag: bool) -> Result<Self::Value, E> {
-        Ok(Text(Some(flag.to_string())))
+        Ok(Word(Some(flag.to_string().into())))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {

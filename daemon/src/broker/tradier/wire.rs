@@ -3,10 +3,12 @@
 //!
 //! A field without `default` must be there: its absence means that this is another kind of answer.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 
 use super::num::{Num, OptNum};
-use super::shape::{Many, Maybe, Numbers, Text, Values};
+use super::shape::{Many, Maybe, Numbers, Text, Values, Word};
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct OrdersEnvelope {
@@ -306,14 +308,15 @@ pub(crate) struct WireEventDetail {
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct QuotesEnvelope {
-    pub(crate) quotes: Maybe<WireQuotes>,
+pub(crate) struct QuotesEnvelope<'a> {
+    #[serde(borrow)]
+    pub(crate) quotes: Maybe<WireQuotes<'a>>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct WireQuotes {
-    #[serde(default)]
-    pub(crate) quote: Many<WireQuote>,
+pub(crate) struct WireQuotes<'a> {
+    #[serde(default, borrow)]
+    pub(crate) quote: Many<WireQuote<'a>>,
     #[serde(default)]
     pub(crate) unmatched_symbols: Maybe<WireUnmatched>,
 }
@@ -325,21 +328,27 @@ pub(crate) struct WireUnmatched {
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct ChainEnvelope {
-    pub(crate) options: Maybe<WireChain>,
+pub(crate) struct ChainEnvelope<'a> {
+    #[serde(borrow)]
+    pub(crate) options: Maybe<WireChain<'a>>,
 }
 
-#[derive(Debug, Deserialize)]
-pub(crate) struct WireChain {
-    #[serde(default)]
-    pub(crate) option: Many<WireQuote>,
-}
+/// Rows of a chain past which it is none: as many as its longest answer holds.
+pub(crate) const MOST_ROWS: usize = 16_384;
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct WireQuote {
-    pub(crate) symbol: String,
-    #[serde(default, rename = "type")]
-    pub(crate) kind: Text,
+pub(crate) struct WireChain<'a> {
+    #[serde(default, borrow)]
+    pub(crate) option: Many<WireQuote<'a>, MOST_ROWS>,
+}
+
+/// A quote, or a row of a chain. Its texts stay where they are: a chain has tens of thousands.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct WireQuote<'a> {
+    #[serde(borrow)]
+    pub(crate) symbol: Cow<'a, str>,
+    #[serde(default, borrow, rename = "type")]
+    pub(crate) kind: Word<'a>,
     #[serde(default)]
     pub(crate) bid: OptNum,
     #[serde(default)]
@@ -368,28 +377,28 @@ pub(crate) struct WireQuote {
     pub(crate) prevclose: OptNum,
     #[serde(default)]
     pub(crate) volume: OptNum,
-    #[serde(default)]
-    pub(crate) underlying: Text,
-    #[serde(default)]
-    pub(crate) root_symbol: Text,
+    #[serde(default, borrow)]
+    pub(crate) underlying: Word<'a>,
+    #[serde(default, borrow)]
+    pub(crate) root_symbol: Word<'a>,
     #[serde(default)]
     pub(crate) strike: OptNum,
     #[serde(default)]
     pub(crate) open_interest: OptNum,
     #[serde(default)]
     pub(crate) contract_size: OptNum,
-    #[serde(default)]
-    pub(crate) expiration_date: Text,
-    #[serde(default)]
-    pub(crate) expiration_type: Text,
-    #[serde(default)]
-    pub(crate) option_type: Text,
-    #[serde(default)]
-    pub(crate) greeks: Maybe<WireGreeks>,
+    #[serde(default, borrow)]
+    pub(crate) expiration_date: Word<'a>,
+    #[serde(default, borrow)]
+    pub(crate) expiration_type: Word<'a>,
+    #[serde(default, borrow)]
+    pub(crate) option_type: Word<'a>,
+    #[serde(default, borrow)]
+    pub(crate) greeks: Maybe<WireGreeks<'a>>,
 }
 
-#[derive(Debug, Deserialize)]
-pub(crate) struct WireGreeks {
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct WireGreeks<'a> {
     #[serde(default)]
     pub(crate) delta: OptNum,
     #[serde(default)]
@@ -410,8 +419,8 @@ pub(crate) struct WireGreeks {
     pub(crate) ask_iv: OptNum,
     #[serde(default)]
     pub(crate) smv_vol: OptNum,
-    #[serde(default)]
-    pub(crate) updated_at: Text,
+    #[serde(default, borrow)]
+    pub(crate) updated_at: Word<'a>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -5,17 +5,26 @@
 //! the day on which it was sent; the list shows everything else that is known to be there; the
 //! position is what the ledger says without it.
 //!
+//! An order at work without any tag, of the same contract and side and no older, could be ours: not every list keeps tags. It
+//! is never taken for ours, as somebody may have typed the same, but while it works ours is not absent.
+//!
 //! An exit may be declared absent although the position differs, after as many reads as a differing
 //! position needs itself: somebody who sells in the broker's own screen must not leave our order in
 //! doubt for ever. Nothing is placed on a position that differs, and an order that turns up late is
 //! taken up again.
 
+use std::collections::BTreeSet;
+
 use blotter_shared::domain::IntentState;
 use chrono::{DateTime, Utc};
 
+use super::super::ports::{BrokerOrder, OrderId, Side};
 use super::super::rules::Rule;
 use super::fold::{Context, Ground};
 use super::intent::Intent;
+
+/// Seconds that the broker's clock may be behind ours.
+const CLOCKS_APART: f64 = 10.0;
 
 /// What one clean read without the order does to an intent in doubt.
 pub(super) fn miss(intent: &mut Intent, ground: Ground, context: &Context<'_>) {
@@ -70,6 +79,14 @@ fn counted_from(intent: &mut Intent, sent_at: DateTime<Utc>, now: DateTime<Utc>)
     let from = intent.absence.from.filter(|from| *from <= now).unwrap_or(now);
     intent.absence.from = Some(from);
     from
+}
+
+/// Whether an order without a name could be this one. `known` are the numbers that have an owner.
+pub(super) fn could_be(intent: &Intent, order: &BrokerOrder, known: &BTreeSet<OrderId>) -> bool {
+    let side = if intent.is_exit() { Side::Sell } else { Side::Buy };
+    let timely = intent.sent_at.is_none_or(|sent| since(sent, order.created_at) >= -CLOCKS_APART);
+    let nameless = order.tag.is_none() && !known.contains(&order.id);
+    nameless && !order.state.is_final() && order.side == side && timely
 }
 
 /// Seconds from one moment to another.

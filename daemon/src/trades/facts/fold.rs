@@ -213,9 +213,14 @@ fn fold_trade(trade: &mut Trade, snapshot: &Snapshot, looked: Looked<'_>, contex
     let stable = snapshot.is_stable(&symbol);
     let own = position - others.hold;
     let ground = Ground { stable, credible: cut.credible, agrees: own == derive::held(trade) };
+    let known: BTreeSet<OrderId> = trade.intents.iter().filter_map(|intent| intent.broker_id).collect();
+    let working: Vec<_> = snapshot.orders.iter().filter(|order| order.symbol == symbol).collect();
     for intent in trade.intents.iter_mut().filter(|intent| intent.order().is_some()) {
         if !seen.contains_key(&intent.id) && cut.index.find(intent).is_none() {
-            missed(intent, snapshot, ground, context);
+            let in_disguise = working.iter().any(|order| absence::could_be(intent, order, &known));
+            if !(in_disguise && intent.state == IntentState::Unknown) {
+                missed(intent, snapshot, ground, context);
+            }
         } else {
             intent.missing_reads = 0;
         }

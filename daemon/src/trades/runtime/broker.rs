@@ -123,6 +123,14 @@ impl BrokerAccount {
         Self { account, clock, hurried: Arc::default() }
     }
 
+    /// For somebody who waits for the answer to a wish: what is read for it goes before what screens look
+    /// at, which may have used up the share of plain reads.
+    #[must_use]
+    pub fn for_a_wish(self) -> Self {
+        self.hurried.store(true, Ordering::Relaxed);
+        self
+    }
+
     fn haste(&self) -> Priority {
         if self.hurried.load(Ordering::Relaxed) { Priority::Close } else { Priority::Read }
     }

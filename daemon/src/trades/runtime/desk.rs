@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use blotter_shared::domain::{BrokerMode, Cash, TradeId};
+use blotter_shared::domain::{BrokerMode, Cash, OptionContract, TradeId};
 use chrono::Utc;
 use thiserror::Error;
 
@@ -81,7 +81,7 @@ impl Counter {
     pub async fn account(&self, user: &Username, mode: BrokerMode) -> Result<(AccountKey, BrokerAccount), DeskError> {
         let account = self.accounts.open(user, mode).await?;
         let key = AccountKey { mode, number: account.broker.account().as_str().to_owned() };
-        Ok((key, BrokerAccount::new(account, self.clock.clone())))
+        Ok((key, BrokerAccount::new(account, self.clock.clone()).for_a_wish()))
     }
 
     /// Where a trade of this user is; not kept for anybody.
@@ -147,6 +147,39 @@ impl Counter {
         self.exchange().at(self.clock.now())
     }
 
+    /// The same for contracts of one symbol: some trade for longer.
+    #[must_use]
+    pub fn session_of(&self, symbol: &str) -> super::super::ports::Session {
+        let contract = symbol.parse::<OptionContract>();
+        contract.map_or_else(|_| self.session(), |contract| self.exchange().of(&contract.root, self.clock.now()))
+    }
+
+    /// The session that a command falls into, by the contract that it is about.
+    fn session_for(&self, book: &Book, command: &Command) -> super::super::ports::Session {
+        let root_of = |id: &TradeId| book.trades.get(id).map(|trade| trade.spec.contract.root.as_str());
+        let root = match command {
+            Command::Place(wanted) | Command::Adopt(wanted) => Some(wanted.contract.root.as_str()),
+            Command::Close(id, _) | Command::Adjust(id, _) => root_of(id),
+            Command::Withdraw(id, _) | Command::Protect(id, _) | Command::Cancel(id, _) => root_of(id),
+            Command::Flatten | Command::Ack(..) => None,
+        };
+        root.map_or_else(|| self.session(), |root| self.exchange().of(root, self.clock.now()))
+    }
+
+    /// Nobody buys what is only waiting for its settlement.
+    fn still_trades(&self, command: &Command, session: &super::super::ports::Session) -> Result<(), Refused> {
+        let Command::Place(wanted) = command else { return Ok(()) };
+        let contract = &wanted.contract;
+        let last = self.calendar.last_trading_day(&contract.root, contract.expiry);
+        match last.ok().filter(|last| session.date > *last) {
+            None => Ok(()),
+            Some(last) => {
+                let sentence = format!("the contract has expired: it traded last on {last}");
+                Err(Refused::new(RefusalCode::Expired, sentence))
+            }
+        }
+    }
+
     fn exchange(&self) -> Exchange {
         Exchange { calendar: Arc::clone(&self.calendar), force: self.force }
     }
@@ -190,10 +223,12 @@ impl Counter {
         (book, seen): (&Book, &Seen),
         command: &Command,
     ) -> Result<Accepted, DeskError> {
+        let session = self.session_for(book, command);
+        self.still_trades(command, &session)?;
         let desk = Desk {
             book,
             now: self.clock.now(),
-            session: self.session(),
+            session,
             timing: Timing::PRODUCTION,
             quotes: &seen.quotes,
             positions: &seen.positions,

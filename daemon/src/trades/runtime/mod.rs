@@ -18,6 +18,7 @@ pub mod clock;
 pub mod desk;
 mod events;
 pub mod limits;
+pub mod pulse;
 mod rows;
 pub mod standing;
 pub mod store;
@@ -26,7 +27,7 @@ mod unwatched;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use blotter_shared::domain::BrokerMode;
 use tokio::sync::{Notify, watch};
@@ -54,6 +55,7 @@ use crate::health::HealthBoard;
 use bells::Bells;
 use broker::BrokerAccount;
 use clock::{Exchange, LoopClock};
+use pulse::{Beat, Pulse};
 use store::Ledger;
 use unwatched::Unwatched;
 
@@ -78,6 +80,8 @@ pub struct Parts {
     pub holder: Holder,
     /// The waits of SIM accounts are so many times as short.
     pub time_scale: u32,
+    /// For whoever wants to know whether the loops turn.
+    pub pulse: Pulse,
 }
 
 /// Every loop of this daemon.
@@ -120,6 +124,7 @@ impl Engines {
     /// Keeps a loop for every account until it is told to stop; then every loop ends its pass.
     pub async fn run(mut self, stop: CancellationToken) {
         while !stop.is_cancelled() {
+            self.parts.pulse.looked(Instant::now());
             if let Err(error) = self.look(&stop).await {
                 tracing::debug!("the accounts are not known: {error}");
             }
@@ -215,7 +220,8 @@ impl Engines {
         let events = events::listen(&mut self.streams, &account, wakes, &stop);
         self.loops.insert(key.clone(), Running { account, stop: stop.clone(), events });
         let name = key.clone();
-        let task = self.tasks.spawn(async move { keep(engine, &key, &stop).await });
+        let beat = self.parts.pulse.begin(Instant::now());
+        let task = self.tasks.spawn(async move { keep(engine, &key, &stop, &beat).await });
         self.names.insert(task.id(), name);
     }
 
@@ -273,11 +279,12 @@ impl Parts {
 }
 
 /// One loop, from its first pass to the release of its lease.
-async fn keep(mut engine: LoopEngine, key: &LoopKey, stop: &CancellationToken) {
+async fn keep(mut engine: LoopEngine, key: &LoopKey, stop: &CancellationToken, beat: &Beat) {
     tracing::info!(user = %key.0, mode = %key.1, "the trade engine watches an account");
     let mut was = None;
     while !stop.is_cancelled() {
         let pass = engine.pass().await;
+        beat.turned(Instant::now());
         if was != Some(pass) {
             tracing::debug!(user = %key.0, mode = %key.1, "a pass of the trade engine ended as {pass:?}");
             was = Some(pass);

@@ -2,6 +2,7 @@
 //! What the engine decides is carried out on the spot, so that a scene goes on as the real one would.
 
 mod cover;
+mod disguise;
 mod expired;
 mod gone;
 mod late;

@@ -1,7 +1,8 @@
 //! Figures over the socket.
 
 use blotter_shared::domain::{BrokerMode, Cash};
-use blotter_shared::protocol::performance::{Breakdown, Performance, Period};
+use blotter_shared::protocol::context::TradeContext;
+use blotter_shared::protocol::performance::{Breakdown, Performance, Period, Spread};
 use blotter_shared::protocol::trades::{Trade, TradeTotals};
 use rust_decimal::Decimal;
 use uuid::Uuid;
@@ -52,6 +53,57 @@ async fn performance_is_of_one_mode_and_follows_each_close() {
     for path in ["/v1/performance?period=5y", "/v1/performance?by=moon", "/v1/trades/totals?sort=pnl"] {
         assert_eq!(client.get(path).await.problem().code.as_str(), "invalid", "{path}");
     }
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn how_results_lie_is_kept_until_the_next_close_and_a_trade_has_its_context() {
+    let db = TestDb::start().await;
+    let raw = db.admin().await;
+    let me = nix::unistd::User::from_uid(nix::unistd::getuid()).unwrap().unwrap().name;
+    let close = async |n: u128, pnl: i64| {
+        let id = Uuid::from_u128(n).to_string();
+        let signals = "'{\"1m\": {\"rsi\": 61.5}}'";
+        let columns = [("broker_mode", "'SIM'"), ("signals_snapshot", signals), ("ai_verdict", "'BUY'")];
+        let insert = insert_trade(&me, &id, &columns);
+        let sql = format!(
+            "{insert};
+             UPDATE paper_trades SET status = 'FILLED', held_qty = 5, protection = 'NAKED' WHERE id = '{id}';
+             UPDATE paper_trades SET status = 'CLOSED', held_qty = 0, protection = 'N/A', close_date = now(), max_gain = 12.5,
+                 close_reason = 'TP_HIT', realized_pnl = {pnl}, hold_duration_h = {n} WHERE id = '{id}'"
+        );
+        raw.batch_execute(&sql).await.unwrap();
+    };
+    let daemon = Daemon::start(&db.cluster.url(), |_| {}).await;
+    let mut client = daemon.client().await;
+    let nothing: Spread = client.get("/v1/performance/spread?mode=SIM").await.json();
+    assert_eq!((nothing.trades, nothing.median, nothing.expectancy_low), (0, None, None));
+    for n in 1..=19_u8 {
+        close(n.into(), i64::from(n) * 10 - 100).await;
+    }
+    let some: Spread = client.get("/v1/performance/spread?mode=SIM&period=7d").await.json();
+    assert_eq!((some.trades, some.median, some.low), (19, Some(Cash::ZERO), None), "twentieths need twenty");
+    assert_eq!(some.best_three, Some(Decimal::new(533_333, 4)), "240 of 450");
+    assert_eq!(some.held_hours_winners, Some(Decimal::from(15)));
+    assert!(some.expectancy_low.unwrap() < Cash::ZERO && some.expectancy_high.unwrap() > Cash::ZERO);
+    let again: Spread = client.get("/v1/performance/spread?mode=SIM&period=7d").await.json();
+    assert_eq!(again, some);
+    close(20, 100).await;
+    let more: Spread = client.get("/v1/performance/spread?mode=SIM&period=all").await.json();
+    assert_eq!((more.trades, more.median, more.low), (20, Some(Cash(5.into())), Some(Cash(Decimal::from(-90)))));
+    let live: Spread = client.get("/v1/performance/spread?mode=LIVE").await.json();
+    assert_eq!(live.trades, 0, "real money is not play money");
+    assert_eq!(client.get("/v1/performance/spread?by=hour").await.problem().code.as_str(), "invalid");
+
+    let context: TradeContext = client.get(&format!("/v1/trades/{}/context", Uuid::from_u128(3))).await.json();
+    assert_eq!(context.signals.unwrap().pointer("/1m/rsi").unwrap(), 61.5);
+    assert_eq!((context.ai_verdict.as_deref(), context.max_gain_pct), (Some("BUY"), Some(Decimal::new(125, 1))));
+    assert_eq!((context.regime, context.delta), (None, None), "what could not be had is null");
+    let nobodys = client.get(&format!("/v1/trades/{}/context", Uuid::from_u128(99))).await;
+    assert_eq!(nobodys.problem().code.as_str(), "not_found");
+    raw.batch_execute(&insert_trade("somebody", &Uuid::from_u128(77).to_string(), &[])).await.unwrap();
+    let another = client.get(&format!("/v1/trades/{}/context", Uuid::from_u128(77))).await;
+    assert_eq!(another.problem().code.as_str(), "not_found", "another user's is not found");
     daemon.stop().await.unwrap();
 }
 

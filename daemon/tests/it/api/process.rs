@@ -194,6 +194,21 @@ fn what_a_killed_daemon_leaves_is_stopped_by_command() {
     let (doctor, out, err) = output(&home, &["doctor"], |_| {});
     assert!(doctor.status.success(), "{out}{err}");
     assert!(out.contains("database   ok"), "{out}");
+    assert!(
+        out.contains("prices of 50 positions take at most") && out.contains("backup     ok   nothing makes"),
+        "{out}"
+    );
+    let (_, tasks, err) = output(&home, &["tasks"], |_| {});
+    assert!(tasks.contains("snapshots ") && tasks.contains(" next 20") && tasks.lines().count() == 10, "{tasks}{err}");
+    let (_, json, _) = output(&home, &["tasks", "--json"], |_| {});
+    let names: Vec<serde_json::Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(
+        names.len() == 10 && names.iter().all(|task| task["name"].is_string() && task["next_at"].is_string()),
+        "{json}"
+    );
+    let range = ["forensics", "--from", "2026-11-01", "--to", "2026-11-30"];
+    let (_, report, err) = output(&home, &range, |_| {});
+    assert!(report.contains("0 trades examined, 0 with new figures"), "{report}{err}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use blotter_daemon::broker::factory::{Addresses, BrokerFactory, LiveLock};
 use blotter_daemon::broker::rate_limit::{Limiters, Limits, MemoryStore};
 use blotter_daemon::broker::tradier::TokenVerdict;
-use blotter_daemon::broker::{AuthTrouble, ReadError};
+use blotter_daemon::broker::{AuthTrouble, NotSent, OrderId, ReadError, WriteOutcome};
 use blotter_daemon::clock::Clock;
 use blotter_shared::domain::BrokerMode;
 
 use super::loopback::{Reply, Server};
-use super::support::{TOKEN, fixture, patience};
+use super::support::{TOKEN, bracket, entry, fixture, patience, send};
 
 fn factory(server: &Server) -> BrokerFactory {
     let clock = Clock::system();
@@ -39,4 +39,18 @@ async fn a_token_is_good_refused_or_undecided() {
     assert_eq!(profile.accounts.len(), 2, "looking at a live token is allowed while live trading is locked");
     assert_eq!(server.requests()[0].path, "/v1/user/profile");
     assert_eq!(server.requests()[0].header("authorization"), Some(format!("Bearer {TOKEN}").as_str()));
+}
+
+#[tokio::test]
+async fn a_locked_live_account_buys_nothing_and_keeps_its_stops() {
+    let server = Server::always(Reply::ok(fixture!("ack.json"))).await;
+    let number = "VA00000001".parse().unwrap();
+    let live = factory(&server).open(BrokerMode::Live, number, TOKEN.into()).await.unwrap();
+    let bought = live.broker.place(&entry(), send()).await;
+    assert_eq!(bought, WriteOutcome::NotSent { proof: NotSent::Locked });
+    assert_eq!(server.requests().len(), 0);
+    let protected = live.broker.place(&bracket(), send()).await;
+    assert!(matches!(protected, WriteOutcome::Accepted { .. }), "{protected:?}");
+    let canceled = live.broker.cancel(OrderId::new(38_467_959).unwrap(), send()).await;
+    assert!(matches!(canceled, WriteOutcome::Accepted { .. }), "{canceled:?}");
 }

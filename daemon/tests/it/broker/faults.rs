@@ -7,6 +7,7 @@ use std::time::Duration;
 use blotter_daemon::broker::tradier::Patience;
 use blotter_daemon::broker::{Broker, OrderScope, Priority, WriteOutcome};
 use blotter_daemon::clock::Clock;
+use blotter_daemon::market::{BarsRequest, Interval, MarketData};
 use blotter_sim::Server;
 use blotter_sim::config::{Config, RateLimits, Token};
 use blotter_sim::core::World;
@@ -126,6 +127,40 @@ async fn check_read((fault, _, _, shown, answers): Row) {
     assert!(posts == 0 && gets <= 2, "{fault}: {posts} writes, {gets} reads: one and one more try");
 }
 
+/// Every other question that there is, all at once: each is answered whole or fails, and none of them writes.
+async fn check_all_reads((fault, _, _, _, answers): Row) {
+    let mut task = JoinSet::new();
+    let address = simulator(&mut task).await;
+    let patience = if fault.starts_with("timeout") { short() } else { patience() };
+    let broker =
+        tradier_at(&format!("http://{address}/v1"), Clock::system(), Patience { repeats: 0, ..patience }).await;
+    let spell = json!({ "kind": fault, "endpoint": "*", "ms": if fault == "latency" { 5 } else { 4_000 } });
+    hand(address, "POST", "faults", &spell.to_string()).await;
+    let (spy, expiry) = ("SPY".parse().unwrap(), "2026-09-18".parse().unwrap());
+    let symbols = ["SPY".to_owned(), "SPY260918C00600000".to_owned()];
+    let bars = BarsRequest { symbol: "SPY".parse().unwrap(), interval: Interval::OneMinute, start: None, end: None };
+    let now = Priority::Read;
+    let ends = tokio::join!(
+        async { ("positions", broker.positions(now).await.is_ok()) },
+        async { ("balances", broker.balances(now).await.is_ok()) },
+        async { ("profile", broker.profile(now).await.is_ok()) },
+        async { ("clock", broker.clock(now).await.is_ok()) },
+        async { ("calendar", broker.calendar(2026, 9, now).await.is_ok()) },
+        async { ("quotes", broker.quotes(&symbols, now).await.is_ok()) },
+        async { ("chain", broker.chain(&spy, expiry, now).await.is_ok()) },
+        async { ("expirations", broker.expirations(&spy, now).await.is_ok()) },
+        async { ("strikes", broker.strikes(&spy, expiry, now).await.is_ok()) },
+        async { ("bars", broker.bars(&bars, now).await.is_ok()) },
+    );
+    let (a, b, c, d, e, f, g, h, i, j) = ends;
+    for (what, is_answered) in [a, b, c, d, e, f, g, h, i, j] {
+        // There is no such thing as an empty balance: what is no list is not nothing, but no answer.
+        let is_list = !["balances", "profile", "clock", "calendar"].contains(&what);
+        assert_eq!(is_answered, answers && (is_list || fault != "empty_list"), "{what} under {fault}");
+    }
+    assert_eq!(seen(address).await, (0, 0, 0), "{fault}: nothing was written");
+}
+
 #[tokio::test]
 async fn a_placement_under_each_fault_leaves_once_and_ends_as_what_is_known() {
     let mut tasks = JoinSet::new();
@@ -142,6 +177,17 @@ async fn a_list_under_each_fault_is_whole_or_an_error_with_a_sentence() {
     let mut tasks = JoinSet::new();
     for row in ROWS {
         tasks.spawn(check_read(*row));
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn every_question_under_each_fault_is_answered_whole_or_fails() {
+    let mut tasks = JoinSet::new();
+    for row in ROWS {
+        tasks.spawn(check_all_reads(*row));
     }
     while let Some(done) = tasks.join_next().await {
         done.unwrap();

@@ -105,6 +105,25 @@ async fn a_token_with_two_accounts_asks_which_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_with_trades_is_not_exchanged_for_another() {
+    let rig = rig(Server::always(Reply::ok(fixture!("profile_two_accounts.json"))).await, |_| ()).await;
+    let mut client = rig.daemon.client().await;
+    let (first, second) = (body(r#","account_id":"VA00000001""#), body(r#","account_id":"VA00000002""#));
+    assert_eq!(client.act("PUT", "/v1/tokens", "k1", &second).await.status, StatusCode::OK);
+    let raw = rig.db.admin().await;
+    let user: String = raw.query_one("SELECT username FROM user_settings", &[]).await.unwrap().get(0);
+    let trade = "0192f0c1-2c3d-7a4b-8c5d-6e7f8091a2b3";
+    raw.batch_execute(&insert_trade(&user, trade, &[("account_id", "'VA00000002'")])).await.unwrap();
+    let problem = client.act("PUT", "/v1/tokens", "k2", &first).await.problem();
+    assert_eq!((problem.code, problem.errors[0].field.as_str()), (ProblemCode::Invalid, "account_id"));
+    assert!(problem.errors[0].rule.contains("1 trade is open in another"), "{problem:?}");
+    let settings: Settings = client.get("/v1/settings").await.json();
+    assert_eq!(settings.sim_account_id.as_deref(), Some("VA00000002"), "nothing was stored");
+    let renewed = client.act("PUT", "/v1/tokens", "k3", &second).await;
+    assert_eq!(renewed.status, StatusCode::OK, "another token of the same account is welcome");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_that_the_broker_does_not_accept_is_not_stored() {
     for (reply, code, told) in [
         (Reply::new(401, fixture!("wrong_environment.txt")), ProblemCode::Invalid, "other environment"),
@@ -183,7 +202,7 @@ async fn a_revoked_token_asks_for_another_and_degrades_the_health() {
     assert!(!account.may_send && account.since.is_some());
     assert!(account.detail.unwrap().starts_with("Re-authenticate"));
     let health = rig.daemon.wait_for_health(|health| health.broker.state == ComponentState::Degraded).await;
-    assert_eq!(health.broker.detail.as_deref(), Some("1 of 1 accounts need attention"));
+    assert_eq!(health.broker.detail.as_deref(), Some("the account needs attention"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,8 +1,8 @@
 //! What is stored: prices in one transaction with the trade's own, bookends, packed days.
 
-use blotter_daemon::calendar::Hours;
+use blotter_daemon::calendar::{Force, Hours};
 use blotter_daemon::prices::Round;
-use blotter_daemon::prices::retention::{Tidied, history};
+use blotter_daemon::prices::retention::{Keep, Retention, Tidied, history};
 use serde_json::json;
 
 use super::rig::{CALL, Orats, PUT, Rig, Says};
@@ -130,4 +130,35 @@ async fn a_month_with_an_unpacked_row_is_not_dropped() {
     assert_eq!(rig.text("SELECT count(*) FROM price_snapshots").await, "1");
     let leaf = "SELECT relforcerowsecurity FROM pg_class WHERE relname = 'price_snapshots_2026_07'";
     assert_eq!(rig.text(leaf).await, "true", "it is closed again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_market_that_is_forced_open_has_prices_on_a_sunday() {
+    const STOCK: &str = "NVDA261218C00150000";
+    let rig = Rig::start("2026-11-22T17:00:00Z").await;
+    rig.hold_since(1, STOCK, "2026-11-20 15:00+00").await;
+    rig.say(STOCK, Says::new(6.00, 6.10));
+    assert_eq!(rig.record(Round::Session).await.positions, 0, "the exchange is closed");
+    let forced = blotter_daemon::prices::Recorder { force: Force::Open, ..rig.recorder.clone() };
+    let report = forced.record(Round::Session).await.unwrap();
+    assert_eq!((report.positions, report.recorded, report.unfit), (1, 1, 0));
+    assert_eq!(rig.text("SELECT current_price FROM paper_trades").await, "6.0500");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn how_long_prices_are_kept_is_a_setting() {
+    let rig = Rig::start("2026-07-06T14:00:00Z").await;
+    rig.hold_since(1, CALL, "2026-07-06 13:40+00").await;
+    for minute in 0..30 {
+        rig.set(&format!("2026-07-06T14:{minute:02}:00Z"));
+        rig.say(CALL, Says::new(5.0, 5.2));
+        assert_eq!(rig.record(Round::Session).await.recorded, 1);
+    }
+    let briefly = Retention { keep: Keep { whole: 2, packed: 3 }, ..rig.retention.clone() };
+    rig.set("2026-07-08T09:00:00Z");
+    assert_eq!(briefly.tidy().await.unwrap().packed, 0, "two days are not over");
+    rig.set("2026-07-10T09:00:00Z");
+    let done = briefly.tidy().await.unwrap();
+    assert_eq!((done.packed, done.thinned), (1, 1));
+    assert_eq!(rig.text("SELECT thinned FROM price_days").await, "true");
 }

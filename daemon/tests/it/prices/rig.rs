@@ -10,7 +10,7 @@ use blotter_daemon::clock::Clock;
 use blotter_daemon::config::Config;
 use blotter_daemon::db::secrets::TokenColumn;
 use blotter_daemon::db::{Db, DbState};
-use blotter_daemon::prices::retention::Retention;
+use blotter_daemon::prices::retention::{Keep, Retention};
 use blotter_daemon::prices::sources::OratsDesk;
 use blotter_daemon::prices::{Board, Recorder, Round, RoundReport};
 use blotter_shared::domain::{BrokerMode, TradeId};
@@ -69,7 +69,7 @@ pub(crate) struct Rig {
     pub(crate) world: Arc<Mutex<World>>,
     pub(crate) recorder: Recorder,
     pub(crate) retention: Retention,
-    _cluster: Cluster,
+    pub(crate) cluster: Cluster,
     pub(crate) admin: Raw,
     pub(crate) server: Server,
 }
@@ -103,7 +103,7 @@ impl Rig {
         tx.commit().await.unwrap();
         let recorder = recorder(&db, &accounts, &clock, None);
         admin.batch_execute("SELECT snapshot_partitions_ensure('2026-06-01', 12)").await.unwrap();
-        Self { world, recorder, retention: Retention { db, clock }, _cluster: cluster, admin, server }
+        Self { world, recorder, retention: Retention { db, clock, keep: Keep::default() }, cluster, admin, server }
     }
 
     /// The same, with an ORATS token.

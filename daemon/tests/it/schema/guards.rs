@@ -287,7 +287,9 @@ async fn a_chain_shows_what_was_altered_or_removed() {
     tx.commit().await.unwrap();
     let broken = async || {
         let tx = db.db.user_tx(&alice).await.unwrap();
-        blotter_daemon::db::audit::audit_first_broken(&tx).await.unwrap()
+        let [audit, intents] = blotter_daemon::db::audit::chains_walk(&tx).await.unwrap().try_into().unwrap();
+        assert_eq!((intents.rows, intents.broken), (0, None));
+        audit.broken
     };
     assert_eq!(broken().await, None);
 
@@ -308,6 +310,43 @@ async fn a_chain_shows_what_was_altered_or_removed() {
     assert_eq!(broken().await, Some(5), "altered and hashed again: the next one does not follow");
     tamper("DELETE FROM audit_log WHERE seq = 2").await;
     assert_eq!(broken().await, Some(3), "removed");
+}
+
+#[tokio::test]
+async fn the_daemons_own_word_about_its_chains() {
+    let db = TestDb::start().await;
+    let alice = crate::support::user("alice");
+    let tx = db.db.user_tx(&alice).await.unwrap();
+    blotter_daemon::db::settings::settings_get(&tx).await.unwrap();
+    for number in 0..3 {
+        let detail = serde_json::json!({ "number": number });
+        let entry =
+            blotter_daemon::db::audit::AuditEntry { action: "test", subject: "chain", device: "laptop", detail };
+        blotter_daemon::db::audit::audit_append(&tx, &entry).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let admin = db.admin().await;
+    let url = db.cluster.url();
+    let verify = |arguments: &[&str]| {
+        let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_blotterd"));
+        let output = program.env_clear().env("DATABASE_URL", &url).args(["audit", "verify"]).args(arguments).output();
+        let output = output.unwrap();
+        let told = String::from_utf8(output.stdout).unwrap();
+        (output.status.success(), told, String::from_utf8(output.stderr).unwrap())
+    };
+    let (whole, told, why) = verify(&[]);
+    assert!(whole && told.contains("alice") && told.contains("3 rows  whole"), "{told}{why}");
+    admin
+        .batch_execute(
+            "SET session_replication_role = replica; UPDATE audit_log SET device = 'phone' WHERE seq = 2;
+             SET session_replication_role = origin",
+        )
+        .await
+        .unwrap();
+    let (whole, told, why) = verify(&["--json"]);
+    let first: serde_json::Value = serde_json::from_str(told.lines().next().unwrap()).unwrap();
+    assert_eq!((whole, &first["table"], &first["broken"]), (false, &"audit_log".into(), &2.into()), "{told}");
+    assert!(why.contains("rows of 1 chain(s)"), "{why}");
 }
 
 #[tokio::test]

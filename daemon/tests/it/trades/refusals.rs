@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use blotter_shared::domain::TradeStatus;
 use blotter_shared::protocol::problem::{Problem, ProblemCode};
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use super::floor::{Floor, is_closed};
@@ -73,7 +74,7 @@ async fn entries_are_refused_with_a_reason_of_their_own() {
     let halted = ("halted", "sending has stopped: look at it");
     seen.insert(refused(&mut floor, "/v1/trades", &other, halted).await.code);
     floor.sql(r#"UPDATE account_facts SET facts = facts || '{"halted": null}'"#).await;
-    floor.put_on(chrono::TimeDelta::hours(9));
+    floor.put_on(TimeDelta::hours(9));
     seen.insert(
         refused(&mut floor, "/v1/trades", &other, ("market_closed", "the market opens at 2026-09-11")).await.code,
     );
@@ -262,4 +263,19 @@ async fn until(floor: &Floor, sql: &str) {
         }
     });
     assert!(reached.await.is_ok(), "waited for: {sql}");
+}
+
+/// Half past four is late for everybody, five past four is not for options on broad funds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_contract_that_trades_until_a_quarter_past_is_closed_until_then() {
+    let mut floor = Floor::open().await;
+    let id = floor.hold().await;
+    let close = json!({ "version": 1 });
+    floor.put_on(TimeDelta::minutes(330));
+    let late = floor.of_trade(&id, "close", close.clone()).await.unwrap_err();
+    assert_eq!(late.code, ProblemCode::MarketClosed, "{late:?}");
+    floor.put_on(TimeDelta::minutes(305));
+    let closing = floor.of_trade(&id, "close", close).await.unwrap();
+    assert_eq!(closing["desired"], json!("FLAT"), "{closing}");
+    floor.daemon.stop().await.unwrap();
 }

@@ -4,6 +4,7 @@ mod broker;
 mod daemon;
 mod events;
 mod history;
+mod panes;
 mod postgres;
 mod prices;
 mod screen;
@@ -27,6 +28,7 @@ pub(crate) fn run(only: &[&str], report: &mut Report) -> Result<()> {
     if wanted(&["daemon.", "socket.", "screen."]) {
         let daemon = runtime.block_on(daemon::run(report))?;
         screen::run(&daemon.socket(), report)?;
+        panes::run(&runtime, &daemon, report)?;
     }
     if wanted(&["calendar.", "prices.", "forensics."]) {
         runtime.block_on(prices::run(report))?;

@@ -133,7 +133,7 @@ fn wait_for_the_minute() {
 }
 
 /// Waits until the program has been silent for a second.
-fn settle(terminal: &mut Terminal) {
+pub(super) fn settle(terminal: &mut Terminal) {
     let mut bytes = terminal.bytes();
     loop {
         pause(Duration::from_secs(1));
@@ -146,15 +146,15 @@ fn settle(terminal: &mut Terminal) {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a benchmark of idling has to let time pass")]
-fn pause(time: Duration) {
+pub(super) fn pause(time: Duration) {
     std::thread::sleep(time);
 }
 
-fn milliseconds(time: Duration) -> f64 {
+pub(super) fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of a short run")]
-fn to_f64(count: u64) -> f64 {
+pub(super) fn to_f64(count: u64) -> f64 {
     count as f64
 }

@@ -133,9 +133,30 @@ fn trades_and_sync_answer_on_an_empty_book() {
 }
 
 #[test]
+fn tasks_are_shown_with_their_last_run_their_next_and_their_result() {
+    let stage = Stage::live();
+    let rows = settles("the daemon's first runs", || {
+        let said = stage.desk.run(&["tasks"]);
+        ends_with(&said, DONE, "TASK");
+        let partitions = said.out.lines().find(|line| line.starts_with("partitions")).map(str::to_owned);
+        if partitions.is_some_and(|line| line.contains(" waiting ")) { Ok(said.out) } else { Err(said.out) }
+    });
+    let heading: Vec<&str> =
+        rows.lines().next().unwrap().split("  ").filter(|part| !part.is_empty()).map(str::trim).collect();
+    assert_eq!(heading, ["TASK", "STATE", "LAST DONE (ET)", "NEXT (ET)", "MISSED", "RESULT"], "{rows}");
+    assert_eq!(rows.lines().count(), 11, "{rows}");
+    assert!(rows.contains("backup.folder is not set"), "{rows}");
+    let all = stage.desk.run(&["tasks", "--json"]).json();
+    let tasks = all.get("tasks").and_then(Value::as_array).unwrap();
+    let names: Vec<&str> = tasks.iter().filter_map(|task| task.get("name")?.as_str()).collect();
+    assert!(rows.lines().skip(1).zip(&names).all(|(row, name)| row.starts_with(name)), "{rows}{names:?}");
+    assert!(tasks.iter().all(|task| task.get("next_at").is_some_and(Value::is_string)), "{all}");
+}
+
+#[test]
 fn without_a_daemon_every_question_ends_with_its_own_code() {
     let desk = Desk::alone();
-    for arguments in [&["trades"][..], &["trades", "--json"], &["show", "1"], &["settings"], &["sync"]] {
+    for arguments in [&["trades"][..], &["trades", "--json"], &["show", "1"], &["settings"], &["sync"], &["tasks"]] {
         let said = desk.run(arguments);
         ends_with(&said, UNREACHABLE, "does not exist: the daemon is not running");
         assert_eq!(said.out, "", "{said:?}");

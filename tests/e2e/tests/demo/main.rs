@@ -9,6 +9,8 @@ mod crashes;
 #[cfg(test)]
 mod ends;
 #[cfg(test)]
+mod screens;
+#[cfg(test)]
 mod stage;
 #[cfg(test)]
 mod trader;

@@ -110,6 +110,8 @@ impl Stage {
     pub(crate) fn screen(&self) -> Terminal {
         let program = programs::path("blotter").unwrap();
         let setup = Setup::new(program.to_string_lossy()).arg("demo").env("TMPDIR", self.temp.path().to_string_lossy());
+        // What is exported goes into the stage, too.
+        let setup = setup.env("HOME", self.temp.path().to_string_lossy());
         let mut terminal = Terminal::start(&setup).unwrap();
         terminal.wait_for("1 Open").unwrap();
         terminal

@@ -18,7 +18,7 @@ const LIVES: std::time::Duration = std::time::Duration::from_secs(150);
 const BETWEEN_KEYS: std::time::Duration = std::time::Duration::from_millis(150);
 
 /// The socket of the one demo in this stage.
-fn socket(stage: &Stage) -> PathBuf {
+pub(crate) fn socket(stage: &Stage) -> PathBuf {
     wait_for("the demo's socket", || {
         let folders = fs::read_dir(stage.temp.path()).unwrap().flatten();
         folders.map(|folder| folder.path().join("own/blotterd.sock")).find(|socket| socket.exists())
@@ -26,7 +26,7 @@ fn socket(stage: &Stage) -> PathBuf {
 }
 
 /// What a command of the client prints as JSON; nothing while it fails.
-fn says(socket: &Path, arguments: &[&str]) -> Option<Value> {
+pub(crate) fn says(socket: &Path, arguments: &[&str]) -> Option<Value> {
     let output = Command::new(programs::path("blotter").unwrap())
         .args(["--json", "--socket"])
         .arg(socket)
@@ -38,11 +38,11 @@ fn says(socket: &Path, arguments: &[&str]) -> Option<Value> {
 
 /// Waits until a trade is as wanted.
 #[track_caller]
-fn until(socket: &Path, what: &str, number: &str, done: impl Fn(&Value) -> bool) -> Value {
+pub(crate) fn until(socket: &Path, what: &str, number: &str, done: impl Fn(&Value) -> bool) -> Value {
     wait_within(LIVES, what, || says(socket, &["show", number]).filter(&done))
 }
 
-fn is_protected(trade: &Value) -> bool {
+pub(crate) fn is_protected(trade: &Value) -> bool {
     trade["protection"] == "CONFIRMED" && trade.get("step").is_none()
 }
 
@@ -148,7 +148,7 @@ fn a_new_user_buys_and_moves_the_stop() {
     leave(&stage, terminal);
 }
 
-fn leave(stage: &Stage, mut terminal: Terminal) {
+pub(crate) fn leave(stage: &Stage, mut terminal: Terminal) {
     terminal.type_keys("q").unwrap();
     terminal.wait_exit().unwrap();
     assert_eq!(stage.left(), [""; 0]);

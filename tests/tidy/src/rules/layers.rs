@@ -24,6 +24,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tests/tidy/", &[]),
     // The engine's own code between two brokers: ours, and the simulator's matching core.
     ("tests/prove/", &["blotter_shared", "blotter_daemon", "blotter_sim"]),
+    // A second opinion shares nothing.
+    ("tests/recount/", &[]),
     // Measures the event hub and the private server without a process between.
     ("tests/bench/", &["blotter_shared", "blotter_daemon", "blotter_testkit"]),
 ];
@@ -103,6 +105,9 @@ const MODULES: &[(&str, &str)] = &[
     ("postgres", "db ours"),
     ("health", "clock db"),
     ("events", "auth calendar clock config db health telemetry"),
+    ("program", ""),
+    ("backup", "clock db events program"),
+    ("herald", "auth db program"),
     ("vault", "auth clock config db"),
     ("broker", "clock config telemetry vault"),
     ("market", "broker calendar clock config db telemetry"),
@@ -113,7 +118,7 @@ const MODULES: &[(&str, &str)] = &[
     ("context", "accounts auth broker calendar clock db market prices trades"),
     (
         "schedule",
-        "accounts analytics auth broker calendar clock config context db events forensics health market prices telemetry trades",
+        "accounts analytics auth backup broker calendar clock config context db events forensics health market prices telemetry trades",
     ),
     (
         "api",

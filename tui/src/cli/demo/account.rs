@@ -32,7 +32,7 @@ pub(super) const NUMBER: &str = "6YA00001";
 /// The first loses its bracket, the second reaches its target.
 const TICKERS: [&str; 2] = ["SPY", "QQQ"];
 /// Strikes on each side of the money that are looked at.
-const STRIKES: u32 = 4;
+const STRIKES: u16 = 4;
 /// Of bid and ask.
 const STOP: Decimal = Decimal::from_parts(6, 0, 0, false, 1);
 const TARGET: Decimal = Decimal::from_parts(15, 0, 0, false, 1);

@@ -3,9 +3,9 @@
 use blotter_shared::protocol::trades::Trade;
 use ratatui::layout::Rect;
 
+use super::marks::{mark_words, role_of};
 use super::view::{
-    Bracket, bracket, cover_words, fitting, is_unprotected, mark_words, marker, quantity, sign_role, state_words,
-    step_words,
+    Bracket, bracket, cover_words, fitting, is_unprotected, marker, quantity, sign_role, state_words, step_words,
 };
 use crate::figures::pnl_pct;
 use crate::format;
@@ -105,7 +105,12 @@ fn draw_figures(canvas: &mut Canvas<'_>, row: Rect, model: &Model, trade: &Trade
     let room = row.width.saturating_sub(x + 3);
     let words = if text::width(&whole) <= room { whole } else { format::trend(pnl) };
     if text::width(&words) <= room {
-        canvas.put(row, row.width.saturating_sub(text::width(&words) + 1), &words, sign_role(pnl));
+        canvas.put(
+            row,
+            row.width.saturating_sub(text::width(&words) + 1),
+            &words,
+            role_of(model, trade, sign_role(pnl)),
+        );
     }
 }
 

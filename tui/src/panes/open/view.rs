@@ -4,6 +4,7 @@ use blotter_shared::domain::{Desired, Step, TradeStatus};
 use blotter_shared::protocol::trades::Trade;
 use ratatui::layout::Rect;
 
+use super::marks::{mark_words, role_of};
 use super::{cards, model};
 use crate::figures::{Cover, cover, pnl_pct};
 use crate::format;
@@ -199,8 +200,11 @@ impl<'a> Table<'a> {
             cell(quantity(trade), Role::Text),
             cell(or_unknown(trade.entry_price.map(|price| format::price(price.value()))), Role::Muted),
             mark_cell(self.model, trade),
-            cell(or_unknown(pnl.map(format::trend)), pnl.map_or(Role::Muted, sign_role)),
-            cell(or_unknown(percent.map(format::percent)), percent.map_or(Role::Muted, sign_role)),
+            cell(or_unknown(pnl.map(format::trend)), role_of(self.model, trade, pnl.map_or(Role::Muted, sign_role))),
+            cell(
+                or_unknown(percent.map(format::percent)),
+                role_of(self.model, trade, percent.map_or(Role::Muted, sign_role)),
+            ),
             cell("", Role::Text),
             cell(dte.to_string(), if dte <= 1 { Role::Warn } else { Role::Muted }),
             cell(format::held(trade.entry_date, now), Role::Muted),
@@ -366,24 +370,6 @@ pub fn quantity(trade: &Trade) -> String {
 
 fn or_unknown(text: Option<String>) -> String {
     text.unwrap_or_else(|| format::UNKNOWN.to_owned())
-}
-
-/// A price older than this is marked in market hours: two polling intervals of the snapshots.
-const MARK_IS_OLD_S: i64 = 80;
-
-/// The mark; `?` behind it when it is old, alone when there is none.
-#[must_use]
-pub fn mark_words(model: &Model, trade: &Trade) -> (String, Role) {
-    let Some(price) = trade.current_price else { return ("?".to_owned(), Role::Muted) };
-    let words = format::price(price.value());
-    let is_open = model
-        .data
-        .market
-        .as_ref()
-        .is_some_and(|heard| heard.value.phase == blotter_shared::protocol::market::SessionPhase::Open);
-    let age = trade.last_updated.map(|at| (model.trading_now() - at).num_seconds());
-    let is_old = is_open && age.is_none_or(|age| age > MARK_IS_OLD_S);
-    if is_old { (format!("{words}?"), Role::Muted) } else { (words, Role::Text) }
 }
 
 fn mark_cell(model: &Model, trade: &Trade) -> Cell {

@@ -1,9 +1,10 @@
 //! What the Performance pane remembers, and when it asks.
 
 use blotter_shared::domain::BrokerMode;
-use blotter_shared::protocol::performance::{Breakdown, Performance, PerformanceQuery, Period};
+use blotter_shared::protocol::performance::{Breakdown, Performance, PerformanceQuery, Period, Spread, SpreadQuery};
 
 use crate::client::calls::{Call, CallError};
+use crate::client::looks::LookCall;
 use crate::effect::Effect;
 use crate::panes::Pane;
 
@@ -17,11 +18,21 @@ pub struct PerformancePane {
     pub refusal: Option<String>,
     /// Rows of the breakdown that are scrolled away.
     pub top: usize,
+    /// How results lie, once it was asked for.
+    pub spread: Option<(SpreadQuery, Result<Spread, String>)>,
 }
 
 impl Default for PerformancePane {
     fn default() -> Self {
-        Self { period: Period::Month, by: Breakdown::Strategy, mode: None, data: None, refusal: None, top: 0 }
+        Self {
+            period: Period::Month,
+            by: Breakdown::Strategy,
+            mode: None,
+            data: None,
+            refusal: None,
+            top: 0,
+            spread: None,
+        }
     }
 }
 
@@ -60,6 +71,25 @@ impl PerformancePane {
     #[must_use]
     pub fn query(&self) -> PerformanceQuery {
         PerformanceQuery { period: Some(self.period), by: Some(self.by), mode: self.mode }
+    }
+
+    /// What the list of every figure is made of beside the figures of the pane.
+    #[must_use]
+    pub fn spread_query(&self) -> SpreadQuery {
+        SpreadQuery { period: Some(self.period), mode: self.mode }
+    }
+
+    #[must_use]
+    pub fn ask_spread(&self) -> Vec<Effect> {
+        vec![Effect::Call(Call::Look(LookCall::Spread(self.spread_query())))]
+    }
+
+    pub fn take_spread(&mut self, query: SpreadQuery, spread: Spread) {
+        self.spread = Some((query, Ok(spread)));
+    }
+
+    pub fn spread_refused(&mut self, query: SpreadQuery, error: &CallError) {
+        self.spread = Some((query, Err(error.to_string())));
     }
 
     pub fn take(&mut self, query: PerformanceQuery, performance: Performance) {

@@ -1,0 +1,45 @@
+//! `blotterd audit verify`.
+
+use serde_json::json;
+
+use super::{connected, print};
+use crate::auth::Username;
+use crate::config::{Config, Environment};
+use crate::db::Db;
+use crate::db::audit::{Walked, chains_walk};
+use crate::db::secrets::secret_users;
+
+pub(super) fn run(json: bool, config: &Config, environment: &Environment) -> anyhow::Result<()> {
+    connected(config, environment, async |db: &Db| {
+        let tx = db.system_tx().await?;
+        let users = secret_users(&tx).await?;
+        tx.commit().await?;
+        let mut broken = 0;
+        for user in users {
+            let tx = db.user_tx(&user).await?;
+            let chains = chains_walk(&tx).await?;
+            tx.commit().await?;
+            for chain in chains {
+                broken += usize::from(chain.broken.is_some());
+                print(&if json { object(&user, &chain) } else { line(&user, &chain) })?;
+            }
+        }
+        anyhow::ensure!(broken == 0, "rows of {broken} chain(s) were altered or removed behind the daemon's back");
+        Ok(())
+    })
+}
+
+fn line(user: &Username, chain: &Walked) -> String {
+    let verdict = match chain.broken {
+        None => "whole".to_owned(),
+        Some(row) => format!("BROKEN at row {row}"),
+    };
+    let head: String = chain.head.chars().take(16).collect();
+    format!("{user:<16} {:<14} {:>8} rows  {verdict}  head {head}\n", chain.table, chain.rows)
+}
+
+fn object(user: &Username, chain: &Walked) -> String {
+    let Walked { table, rows, broken, head } = chain;
+    let object = json!({ "user": user.to_string(), "table": table, "rows": rows, "broken": broken, "head": head });
+    format!("{object}\n")
+}

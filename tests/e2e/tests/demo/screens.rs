@@ -1,0 +1,213 @@
+//! What the screens of a client say after real trades, beside what the daemon answers: every pane, every
+//! dialog, at three widths; an export.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use blotter_testkit::programs;
+use blotter_testkit::terminal::{Setup, Size, Terminal};
+use serde_json::Value;
+
+use crate::stage::Stage;
+use crate::trader::{is_protected, leave, says, socket, until};
+
+const SIZES: [Size; 3] = [Size::WIDE, Size::STANDARD, Size::NARROW];
+
+/// A second client of a demo.
+fn another(socket: &Path, size: Size) -> Terminal {
+    let program = programs::path("blotter").unwrap();
+    let setup = Setup::new(program.to_string_lossy()).arg("--socket").arg(socket.to_string_lossy()).size(size);
+    let mut terminal = Terminal::start(&setup).unwrap();
+    // The count of the history is the last that a load brings.
+    terminal
+        .wait_until("a loaded book", |screen| {
+            let text = screen.contents();
+            text.contains("FILLED") && (text.contains("History 12") || text.contains("Hist 12"))
+        })
+        .unwrap();
+    terminal
+}
+
+fn get(socket: &Path, path: &str) -> Value {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let answer = runtime.block_on(async { blotter_testkit::socket::Connection::open(socket).await?.get(path).await });
+    serde_json::from_slice(&answer.unwrap().body).unwrap()
+}
+
+/// Dollars as a screen writes them.
+fn dollars(value: &Value) -> String {
+    let amount: f64 = value.as_str().unwrap().parse().unwrap();
+    let digits = format!("{:.2}", amount.abs());
+    let (whole, cents) = digits.split_once('.').unwrap();
+    let mut grouped = String::new();
+    for (index, digit) in whole.chars().enumerate() {
+        if index > 0 && (whole.len() - index) % 3 == 0 {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    let sign = if amount > 0.0 {
+        "+"
+    } else if amount < 0.0 {
+        "-"
+    } else {
+        ""
+    };
+    format!("{sign}{grouped}.{cents}")
+}
+
+/// Prices and results move while they are compared: until screen and answer agree.
+#[track_caller]
+fn agrees(terminal: &mut Terminal, what: &str, expected: impl Fn() -> Vec<String>) {
+    let deadline = Instant::now() + Duration::from_secs(40);
+    loop {
+        let (wanted, text) = (expected(), terminal.text());
+        let missing: Vec<&String> = wanted.iter().filter(|words| !text.contains(words.as_str())).collect();
+        if missing.is_empty() {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{what}: the screen does not say {missing:?}\n{text}");
+        std::thread::park_timeout(Duration::from_millis(100));
+    }
+}
+
+/// Opens something by keys, waits for its sign, and leaves it again.
+#[track_caller]
+fn visits(terminal: &mut Terminal, keys: &str, sign: &str, signs: &[&str]) {
+    // A client that has just begun refuses what acts: the key is pressed until it is taken.
+    opens(terminal, keys, sign);
+    for sign in signs {
+        terminal.wait_for(sign).unwrap();
+    }
+    terminal.type_keys("\u{1b}").unwrap();
+    terminal.wait_until(&format!("{sign} gone"), |screen| !screen.contents().contains(sign)).unwrap();
+}
+
+/// Presses keys until they show what they are for.
+#[track_caller]
+fn opens(terminal: &mut Terminal, keys: &str, sign: &str) {
+    let deadline = Instant::now() + Duration::from_secs(40);
+    while !terminal.text().contains(sign) {
+        assert!(Instant::now() < deadline, "{keys:?} shows no {sign}:\n{}", terminal.text());
+        terminal.type_keys(keys).unwrap();
+        let look = Instant::now() + Duration::from_secs(2);
+        while Instant::now() < look && !terminal.text().contains(sign) {
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+    }
+}
+
+#[test]
+fn every_pane_says_what_the_daemon_answers() {
+    let stage = Stage::new();
+    let mut first = stage.screen();
+    let socket = socket(&stage);
+    first.wait_for("2 History 1").unwrap();
+    // The scenario has hit a target by then, and placed a lost bracket again.
+    until(&socket, "a target that is hit", "122", |trade| trade["status"] == "CLOSED");
+    assert!(
+        first.heard().bells > 0 || first.heard().osc.iter().any(|said| said.contains("target hit")),
+        "a hit is heard"
+    );
+    for size in SIZES {
+        let mut terminal = another(&socket, size);
+        agrees(&mut terminal, "open trades", || {
+            let list = says(&socket, &["trades"]).unwrap();
+            let rows = list["items"].as_array().unwrap().iter();
+            let shown = rows.take(3).filter(|trade| !trade["unrealized_pnl"].is_null());
+            shown
+                .flat_map(|trade| [trade["ticker"].as_str().unwrap().to_owned(), dollars(&trade["unrealized_pnl"])])
+                .collect()
+        });
+        terminal.type_keys("2").unwrap();
+        agrees(&mut terminal, "history", || {
+            let list = get(&socket, "/v1/trades?status=closed&mode=SIM&limit=4");
+            let totals = get(&socket, "/v1/trades/totals?mode=SIM");
+            let rows = list["items"].as_array().unwrap().iter();
+            rows.map(|trade| dollars(&trade["close"]["realized_pnl"])).chain([dollars(&totals["net"])]).collect()
+        });
+        terminal.type_keys("3").unwrap();
+        agrees(&mut terminal, "performance", || {
+            let told = get(&socket, "/v1/performance?mode=SIM&period=30d");
+            let rate: f64 = told["figures"]["win_rate"].as_str().unwrap().parse().unwrap();
+            vec![dollars(&told["figures"]["net"]), format!("{rate:.1} %"), dollars(&told["figures"]["average_loss"])]
+        });
+        terminal.type_keys("\r").unwrap();
+        agrees(&mut terminal, "every figure", || {
+            let spread = get(&socket, "/v1/performance/spread?mode=SIM&period=30d");
+            let figure = |name: &str| dollars(&spread[name]);
+            vec![figure("median"), format!("{} … {}", figure("expectancy_low"), figure("expectancy_high"))]
+        });
+        terminal.type_keys("\u{1b}").unwrap();
+        terminal.wait_until("no list of figures", |screen| !screen.contents().contains("Every figure")).unwrap();
+        terminal.type_keys("q").unwrap();
+        terminal.wait_exit().unwrap();
+    }
+    leave(&stage, first);
+}
+
+#[test]
+fn every_dialog_opens_over_real_trades_at_every_width_and_lets_go() {
+    let stage = Stage::new();
+    let first = stage.screen();
+    let socket = socket(&stage);
+    until(&socket, "a protected position", "121", is_protected);
+    for size in SIZES {
+        let mut terminal = another(&socket, size);
+        terminal.type_keys("g\r").unwrap();
+        terminal.wait_for("Entry ").unwrap();
+        terminal.type_keys("\r").unwrap();
+        terminal.wait_until("a closed row", |screen| !screen.contents().contains("Entry ")).unwrap();
+        visits(&mut terminal, "c", "Close #", &["Sell ", "at MARKET", "[ Keep position ]", "Its bracket"]);
+        visits(&mut terminal, "s", "Replace bracket", &["Stop", "Target", "Entry "]);
+        visits(&mut terminal, "F", "Flatten everything", &["sell ", "cancel the bracket", "[ Keep everything ]"]);
+        visits(&mut terminal, "K", "Stop every entry", &["[ Let them in ]"]);
+        visits(&mut terminal, "w", "The story of #", &["bought at"]);
+        visits(&mut terminal, "x", "Export", &[]);
+        visits(&mut terminal, ",", "Open positions, at most", &[]);
+        visits(&mut terminal, "!", "Messages", &[]);
+        visits(&mut terminal, "?", "Keys", &[]);
+        visits(&mut terminal, ":", "Do", &["close"]);
+        assert!(terminal.text().contains("1 Open"), "{}", terminal.text());
+        terminal.type_keys("q").unwrap();
+        terminal.wait_exit().unwrap();
+    }
+    leave(&stage, first);
+}
+
+#[test]
+fn an_export_has_every_row_that_the_filter_finds() {
+    let stage = Stage::new();
+    let mut terminal = stage.screen();
+    let socket = socket(&stage);
+    terminal.wait_for("2 History 1").unwrap();
+    terminal.type_keys("2").unwrap();
+    terminal.wait_for("[All]").unwrap();
+    terminal.type_keys("f").unwrap();
+    terminal.wait_for("[Wins]").unwrap();
+    terminal.wait_for("60 wins").unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let file = loop {
+        assert!(Instant::now() < deadline, "nothing is exported:\n{}", terminal.text());
+        opens(&mut terminal, "x", "closed trades: Wins");
+        terminal.type_keys("\r").unwrap();
+        terminal.wait_for("xported").unwrap();
+        // Until a client is live it exports nothing, and says so.
+        let entries = std::fs::read_dir(stage.temp.path()).unwrap().flatten().map(|entry| entry.path());
+        let found = entries.into_iter().find(|path| path.extension().is_some_and(|ext| ext == "csv"));
+        if let Some(file) = found {
+            break file;
+        }
+        std::thread::park_timeout(Duration::from_millis(500));
+    };
+    let text = std::fs::read_to_string(&file).unwrap();
+    let rows: Vec<&str> = text.split_terminator("\r\n").skip(1).collect();
+    let totals = get(&socket, "/v1/trades/totals?mode=SIM&outcome=win");
+    assert_eq!(rows.len() as u64, totals["rows"].as_u64().unwrap());
+    let column = text.lines().next().unwrap().split(',').position(|name| name == "pnl").unwrap();
+    let sum: f64 = rows.iter().map(|row| row.split(',').nth(column).unwrap().parse::<f64>().unwrap()).sum();
+    let net: f64 = totals["net"].as_str().unwrap().parse().unwrap();
+    assert!((sum - net).abs() < 0.005, "{sum} is not {net}");
+    std::fs::remove_file(file).unwrap();
+    leave(&stage, terminal);
+}
