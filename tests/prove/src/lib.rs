@@ -29,4 +29,5 @@ pub mod shrink;
 pub mod sim;
 pub mod store;
 pub mod trace;
+pub mod travel;
 pub mod world;

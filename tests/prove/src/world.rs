@@ -136,6 +136,10 @@ pub struct World {
     pub gone_until: Millis,
     /// No sale is taken until then.
     pub unwell_until: Millis,
+    /// The database is being restored until then: no daemon runs.
+    pub down_until: Millis,
+    /// What was asked for in trades that the restored database does not know.
+    pub asked_before: BTreeMap<blotter_shared::domain::TradeId, u32>,
 }
 
 /// One await point and the side on which the process dies.
@@ -205,6 +209,8 @@ impl World {
             seconds: 0,
             gone_until: 0,
             unwell_until: 0,
+            down_until: 0,
+            asked_before: BTreeMap::new(),
         }
     }
 

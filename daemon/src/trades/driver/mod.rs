@@ -7,6 +7,7 @@
 //! Order matters here and is proven in `tests/prove`: the watchdog before any call to the broker,
 //! the lease before the facts, the facts before the cut.
 
+mod lost;
 pub mod read;
 mod record;
 pub mod send;
@@ -20,7 +21,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 use super::alarms;
 use super::facts::absence::since;
 use super::facts::apply::difference;
-use super::facts::fold::{Context, fold};
+use super::facts::fold::Context;
+use super::facts::restore;
 use super::facts::{AlarmChange, Book, Change, Intent, Trade};
 use super::plan::{Scene, account};
 use super::ports::{BrokerPort, Clock, CommitError, Fence, Holder, LeaseAnswer, Rest, Sessions, Store};
@@ -192,9 +194,11 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
             steady: self.is_steady(now),
             history: &snapshot.history,
         };
+        let Ok(lost) = self.lost(&before, snapshot).await else { return Pass::Troubled };
         let mut book = before.clone();
-        let mut views = fold(&mut book, snapshot, &context);
-        let alarms = alarms::judge(&book, &snapshot.session, now, &settings.timing);
+        let mut views = restore::folded(&mut book, snapshot, &lost, &context);
+        let mut alarms = alarms::judge(&book, &snapshot.session, now, &settings.timing);
+        alarms.extend(restore::alarm(&book, now));
         let mut changes = difference(&before, &book);
         changes.extend(alarms.into_iter().map(Change::Alarm));
         if let Err(error) = self.record(lease.epoch, changes, &book, &mut views).await {
@@ -264,6 +268,8 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
             Outlook::Wrote
         } else if book.trades.values().any(|trade| waits_for_price(trade, now) || unclaimed(trade)) {
             // The list of the next day does not show a price any more.
+            Outlook::Flying
+        } else if book.account.reconciling.is_some() {
             Outlook::Flying
         } else if live.peek().is_none() {
             Outlook::Flat

@@ -18,6 +18,8 @@ pub mod derive;
 pub mod evidence;
 pub mod fold;
 pub mod intent;
+mod readopt;
+pub mod restore;
 pub mod standing;
 pub mod trade;
 
