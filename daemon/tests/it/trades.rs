@@ -7,5 +7,6 @@ mod kills;
 mod lifecycle;
 mod limits;
 mod refusals;
+mod restored;
 mod rig;
 mod stored;

@@ -21,6 +21,9 @@ struct Args {
     /// Run one seed and print what happened in it
     #[arg(long, conflicts_with = "mutants")]
     replay: Option<u64>,
+    /// With --replay: the database is brought back from a backup once
+    #[arg(long, requires = "replay")]
+    travel: bool,
     /// Take away one rule at a time and count which mutants a seed notices
     #[arg(long)]
     mutants: bool,
@@ -32,7 +35,7 @@ struct Args {
 fn main() -> ExitCode {
     let args = Args::parse();
     let good = match args.replay {
-        Some(seed) => replay(seed),
+        Some(seed) => replay(&Plan { log: true, travels: args.travel || Plan::of(seed).travels, ..Plan::of(seed) }),
         None if args.mutants => take_rules_away(&args.only),
         None => run(Range { from: args.from, count: args.seeds }),
     };
@@ -60,8 +63,9 @@ fn explain(seed: u64) {
     }
 }
 
-fn replay(seed: u64) -> bool {
-    let report = blotter_prove::seed::run(&Plan { log: true, ..Plan::of(seed) });
+fn replay(plan: &Plan) -> bool {
+    let report = blotter_prove::seed::run(plan);
+    let seed = plan.seed;
     for line in &report.log {
         println!("{line}");
     }

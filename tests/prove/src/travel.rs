@@ -19,6 +19,8 @@ const DOWN: u64 = 60;
 
 /// The backup is taken at some moment and brought back at a later one.
 pub fn schedule(world: &mut World) {
+    // Whose stop was moved while nobody knew its order: no list tells it from a wish.
+    world.streams.set_rate(Class::LegDies, 0);
     for class in [Class::EmptyList, Class::MissingOrder, Class::MissingTag, Class::RequestVeryLate, Class::ClockJump] {
         world.streams.set_rate(class, 0);
     }
@@ -66,10 +68,14 @@ fn has_travelled(world: &World) -> bool {
     world.oracle.excuses.contains(&"travel")
 }
 
-/// An order that came to its end with nothing to show for it, before the backup was brought back.
+/// An order that came to its end before the backup was brought back, with nothing to show for it, or of a
+/// trade whose place is taken by one in quarantine.
 #[must_use]
 pub fn is_forgotten(world: &World, order: &SimOrder) -> bool {
-    has_travelled(world) && order.state.is_final() && order.executed() == 0
+    let symbol = world.broker.contracts.get(order.symbol).map(|contract| contract.symbol.as_str());
+    let mut live = world.store.book.live_trades().filter(|trade| Some(trade.spec.symbol.as_str()) == symbol);
+    let waits = live.any(|trade| trade.marks.quarantine.is_some());
+    has_travelled(world) && order.state.is_final() && (order.executed() == 0 || waits)
 }
 
 /// I19: whenever something is sent, every order of ours that lives has its intent.
@@ -91,7 +97,11 @@ pub fn last(world: &mut World) {
     if let Some(reconciling) = book.account.reconciling.as_ref() {
         broken.push(format!("L5 the account is not reconciled at rest: {reconciling:?}"));
     }
-    for contract in world.broker.contracts.iter().filter(|contract| contract.position > 0) {
+    for (at, contract) in world.broker.contracts.iter().enumerate().filter(|(_, contract)| contract.position > 0) {
+        // What a corporate action made of it, nobody ever bought.
+        if !world.broker.orders.iter().any(|order| order.symbol == at && order.own_tag().is_some()) {
+            continue;
+        }
         let trades = book.trades.values().filter(|trade| trade.spec.symbol.as_str() == contract.symbol);
         let held: i64 = trades.clone().map(|trade| trade.marks.held).sum();
         let called = trades.clone().any(|trade| {

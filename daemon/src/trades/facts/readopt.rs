@@ -191,17 +191,18 @@ fn follow(trade: &mut Trade, joined: &[&Lost<'_>], snapshot: &Snapshot, context:
     }
 }
 
-/// A newer bracket says what is wanted; one of the same version only while it works, and when it
-/// is another one: policy went back to the last good one.
+/// A newer bracket says what is wanted. Of the same version the wish is known; one that works and
+/// is the last good one means that policy went back to it, and any other was moved by somebody else.
 fn like_the_bracket(trade: &mut Trade, bracket: &Lost<'_>, known: i64) {
     let newer = bracket.tag.version > known;
     let shape = bracket.order.shape;
+    let sides = sides(shape);
     let same = trade.wish.shape().is_some_and(|wanted| coarse(wanted) == coarse(shape));
     let works = bracket.tag.version == known && !bracket.shown.state.is_final();
-    if !(newer || (works && !same)) {
+    let reverted = works && !same && trade.marks.good == Some(sides);
+    if !(newer || reverted) {
         return;
     }
-    let sides = sides(shape);
     let kept = bracket.order.quantity.get().clamp(1, trade.spec.quantity.get());
     let wish = &mut trade.wish;
     (wish.stop, wish.target, wish.limit, wish.until) = (sides.stop, sides.target, None, None);

@@ -140,14 +140,19 @@ fn has_its_place(trade: &Trade, views: &BTreeMap<TradeId, View>) -> bool {
         .is_some_and(|view| view.ground.is_clean() && (view.ground.agrees || trade.marks.quarantine.is_some()))
 }
 
-/// Orders of ours that live, or have traded, and still have no intent.
+/// Orders of ours that live, or have traded, and still have no intent. One that is over, of a trade
+/// whose place is taken by one in quarantine, waits for the person who was called for that one.
 fn unmatched(book: &Book, cut: &Cut<'_>) -> bool {
     let intents = book.trades.values().flat_map(|trade| &trade.intents);
     let known: BTreeSet<&str> = intents.filter_map(Intent::order).map(|order| order.tag.as_str()).collect();
     let lost = |order: &&BrokerOrder| {
         order.tag.as_ref().is_some_and(|tag| cut.lost.contains(tag) && !known.contains(tag.as_str()))
     };
-    let matters = |order: &BrokerOrder| !order.state.is_final() || order.executed() > 0;
+    let waits = |order: &BrokerOrder| {
+        let mut live = book.live_trades().filter(|trade| trade.spec.symbol == order.symbol);
+        live.any(|trade| trade.marks.quarantine.is_some())
+    };
+    let matters = |order: &BrokerOrder| !order.state.is_final() || (order.executed() > 0 && !waits(order));
     both(cut.snapshot).filter(lost).any(matters)
 }
 

@@ -97,6 +97,23 @@ fn a_moved_bracket_is_taken_up_and_none_is_put_beside_it() {
     assert_eq!(stage.trade().marks.protection, blotter_shared::domain::Protection::Confirmed);
 }
 
+/// The wish of a version that the backup knows is known: what differs was moved by somebody else.
+#[test]
+fn a_stop_that_somebody_moved_is_not_taken_for_a_wish() {
+    let mut stage = Stage::protected(2);
+    end(stage.newest(), OrderState::Canceled);
+    let id = stage.trade().id();
+    stage.orders.push(lost(50, tag(id, IntentRole::Bracket, (2, 1), 1), oco("0.10", "6.00"), OrderState::Live));
+    finds_out(&mut stage);
+    assert_eq!(stage.trade().wish.stop, Some(price("4.00")));
+    stage.passes(ENOUGH, 2);
+    assert!(
+        matches!(stage.done.first(), Some(Action::Cancel(cancel)) if cancel.order == OrderId(50)),
+        "{:?}",
+        stage.done
+    );
+}
+
 #[test]
 fn a_close_waits_until_everything_is_matched() {
     let mut stage = adjusted();
