@@ -120,13 +120,14 @@ fn bare(world: &mut World, at: usize) {
     let rough =
         [Class::CrashBefore, Class::CrashAfter, Class::Pause, Class::StoreDown, Class::StoreSlow, Class::CommitLost];
     let disturbed = rough.iter().any(|class| world.streams.rate(*class) > 0) || world.crash_at.is_some();
+    let disturbed = disturbed || crate::travel::has_travelled(world);
     let limit = if disturbed { BARE_DISTURBED } else { BARE_CALM };
     // By night a quiet loop looks once a minute.
     let night = world.gaps.iter().any(|gap| (gap.from..gap.to + PASS).contains(&world.second()));
     let limit = if night { limit + NIGHT } else { limit };
     let id = owner.map(Trade::id);
     let now = world.second();
-    if world.store.book.alarms.iter().any(|alarm| alarm.trade == id && tells(alarm.kind)) {
+    if world.store.book.alarms.iter().any(|alarm| (alarm.trade == id || alarm.trade.is_none()) && tells(alarm.kind)) {
         world.oracle.told.insert(at, now);
     }
     // A bracket that the broker shows as live ends an alarm, and the broker may refuse it a moment
@@ -187,6 +188,7 @@ fn quarantines(world: &mut World) {
 
 /// I11, and that a send follows its gate within the deadline.
 pub fn sent(world: &mut World, _daemon: usize, order: &Placement) {
+    crate::travel::matched(world);
     let now = world.now;
     let Some(trade) = world.store.trade_of_tag(&order.tag) else { return };
     let intent = trade.intents.iter().find(|intent| intent.order().is_some_and(|known| known.tag == order.tag));
@@ -216,6 +218,7 @@ pub fn sent(world: &mut World, _daemon: usize, order: &Placement) {
 /// I5 outside the session: what protects a position overnight is left alone. A pass that began
 /// before the close may still send, and a daemon whose clock jumps does not know the hour.
 pub fn cancels(world: &mut World, id: i64) {
+    crate::travel::matched(world);
     let now = world.second();
     if world.streams.rate(Class::ClockJump) > 0 {
         return;

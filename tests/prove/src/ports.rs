@@ -412,7 +412,6 @@ impl BrokerPort for Port {
                 format!("D{daemon} SENDS {} {} x{} {:?}", order.tag, order.symbol, order.quantity, order.shape)
             });
             crate::oracle::sent(world, daemon, &order);
-            crate::travel::matched(world);
             let denies_later = world.streams.chance(Class::Setup, 500);
             let refused_later = world.streams.strikes(Class::AsyncReject).is_some();
             write(world, daemon, call, move |world| arrive(world, &order, denies_later, refused_later));
@@ -423,7 +422,6 @@ impl BrokerPort for Port {
         self.call(move |world, daemon, call| {
             world.note(|| format!("D{daemon} CANCELS {id}"));
             crate::oracle::cancels(world, id.0);
-            crate::travel::matched(world);
             write(world, daemon, call, move |world| cancel(world, id.0));
         })
     }

@@ -64,17 +64,19 @@ fn has_intent(world: &World, order: &SimOrder) -> bool {
     order.tag.as_deref().is_some_and(|tag| world.store.trade_of_tag(tag).is_some())
 }
 
-fn has_travelled(world: &World) -> bool {
+/// The daemons were down, and nobody could tell anybody anything.
+#[must_use]
+pub fn has_travelled(world: &World) -> bool {
     world.oracle.excuses.contains(&"travel")
 }
 
 /// An order that came to its end before the backup was brought back, with nothing to show for it, or of a
-/// trade whose place is taken by one in quarantine.
+/// trade whose symbol another one has by now.
 #[must_use]
 pub fn is_forgotten(world: &World, order: &SimOrder) -> bool {
     let symbol = world.broker.contracts.get(order.symbol).map(|contract| contract.symbol.as_str());
     let mut live = world.store.book.live_trades().filter(|trade| Some(trade.spec.symbol.as_str()) == symbol);
-    let waits = live.any(|trade| trade.marks.quarantine.is_some());
+    let waits = live.next().is_some();
     has_travelled(world) && order.state.is_final() && (order.executed() == 0 || waits)
 }
 

@@ -161,10 +161,11 @@ pub fn apply_alarm(book: &mut Book, change: &AlarmChange) {
 /// another: ends of intents before the marks that rest on them.
 #[must_use]
 pub fn difference(before: &Book, after: &Book) -> Vec<Change> {
-    let mut changes = Vec::new();
+    let (mut changes, mut begins) = (Vec::new(), Vec::new());
     for (id, now) in &after.trades {
         let Some(was) = before.trades.get(id) else {
-            changes.extend(beginning(now));
+            // After the end of the trade that had its symbol.
+            begins.extend(beginning(now));
             continue;
         };
         if was == now {
@@ -187,6 +188,7 @@ pub fn difference(before: &Book, after: &Book) -> Vec<Change> {
             changes.push(Change::Marks { trade: *id, becomes: Box::new(now.marks.clone()) });
         }
     }
+    changes.append(&mut begins);
     if before.account != after.account {
         changes.push(Change::Account(after.account.clone()));
     }

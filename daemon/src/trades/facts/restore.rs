@@ -89,13 +89,14 @@ struct Cut<'a> {
     news: bool,
 }
 
-/// A trade that is taken up while another one still has its symbol waits for that one's end; whether
-/// anything that was taken up stays.
+/// A trade that is taken up while another one still has its symbol waits for that one's end, and of
+/// two that are taken up the older one goes first; whether anything that was taken up stays.
 fn retract(book: &mut Book, views: &mut BTreeMap<TradeId, View>, taken: &TakenUp) -> bool {
     let mut orders = taken.orders;
     for id in &taken.begun {
         let Some(trade) = book.trades.get(id).filter(|trade| !trade.is_ended()) else { continue };
-        let others = book.live_trades().filter(|other| other.id() != *id);
+        let first = |other: &Trade| other.id() < *id || !taken.begun.contains(&other.id());
+        let others = book.live_trades().filter(|other| other.id() != *id && first(other));
         if !others.map(|other| &other.spec.symbol).any(|symbol| *symbol == trade.spec.symbol) {
             continue;
         }
@@ -140,18 +141,15 @@ fn has_its_place(trade: &Trade, views: &BTreeMap<TradeId, View>) -> bool {
         .is_some_and(|view| view.ground.is_clean() && (view.ground.agrees || trade.marks.quarantine.is_some()))
 }
 
-/// Orders of ours that live, or have traded, and still have no intent. One that is over, of a trade
-/// whose place is taken by one in quarantine, waits for the person who was called for that one.
+/// Orders of ours that live, or have traded, and still have no intent. What is over waits where another
+/// trade has the symbol by now: whether it left anything is seen in that trade's position.
 fn unmatched(book: &Book, cut: &Cut<'_>) -> bool {
     let intents = book.trades.values().flat_map(|trade| &trade.intents);
     let known: BTreeSet<&str> = intents.filter_map(Intent::order).map(|order| order.tag.as_str()).collect();
     let lost = |order: &&BrokerOrder| {
         order.tag.as_ref().is_some_and(|tag| cut.lost.contains(tag) && !known.contains(tag.as_str()))
     };
-    let waits = |order: &BrokerOrder| {
-        let mut live = book.live_trades().filter(|trade| trade.spec.symbol == order.symbol);
-        live.any(|trade| trade.marks.quarantine.is_some())
-    };
+    let waits = |order: &BrokerOrder| book.live_trades().any(|trade| trade.spec.symbol == order.symbol);
     let matters = |order: &BrokerOrder| !order.state.is_final() || (order.executed() > 0 && !waits(order));
     both(cut.snapshot).filter(lost).any(matters)
 }

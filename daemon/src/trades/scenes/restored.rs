@@ -204,6 +204,26 @@ fn an_unknown_trade_takes_the_place_of_one_that_ended() {
     assert_eq!(stage.done, []);
 }
 
+/// Two trades of one symbol, one after the other, and the backup knows neither.
+#[test]
+fn unknown_trades_of_one_symbol_begin_one_after_the_other() {
+    const THIRD: TradeId = TradeId(Uuid::from_u128(0xaa));
+    let mut stage = Stage::protected(2);
+    stage.book.trades.clear();
+    stage.orders = vec![
+        lost(60, tag(ANOTHER, IntentRole::Entry, (1, 1), 1), Shape::BuyMarket, OrderState::Filled),
+        lost(65, tag(ANOTHER, IntentRole::Close, (1, 2), 1), Shape::SellMarket, OrderState::Filled),
+        lost(70, tag(THIRD, IntentRole::Entry, (1, 1), 1), Shape::BuyMarket, OrderState::Filled),
+        lost(80, tag(THIRD, IntentRole::Bracket, (1, 1), 1), oco("4.00", "7.00"), OrderState::Live),
+    ];
+    finds_out(&mut stage);
+    stage.passes(2, 2);
+    assert_eq!(stage.book.trades[&ANOTHER].marks.status, TradeStatus::Closed);
+    assert_eq!((stage.book.trades[&THIRD].marks.held, stage.book.trades[&THIRD].wish.stop), (2, Some(price("4.00"))));
+    comes_back(&mut stage);
+    assert_eq!(stage.done, []);
+}
+
 /// Its tag tells neither stop nor target.
 #[test]
 fn an_entry_without_its_bracket_asks_for_a_stop() {
