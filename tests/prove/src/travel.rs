@@ -77,7 +77,9 @@ pub fn is_forgotten(world: &World, order: &SimOrder) -> bool {
     let symbol = world.broker.contracts.get(order.symbol).map(|contract| contract.symbol.as_str());
     let mut live = world.store.book.live_trades().filter(|trade| Some(trade.spec.symbol.as_str()) == symbol);
     let waits = live.next().is_some();
-    has_travelled(world) && order.state.is_final() && (order.executed() == 0 || waits)
+    // A trade that was wiped in between keeps its symbol, in quarantine, until a person has looked.
+    let wiped = world.broker.wiped && waits;
+    has_travelled(world) && (wiped || (order.state.is_final() && (order.executed() == 0 || waits)))
 }
 
 /// I19: whenever something is sent, every order of ours that lives has its intent.
