@@ -5,12 +5,14 @@
 //! the lease's row, so that writers of one account take turns.
 
 mod lease;
+mod restored;
 mod rows;
 mod standing;
 mod trades;
 mod unwatched;
 
 pub use lease::{LeaseRow, lease_release, lease_renew, lease_take};
+pub use restored::{restored_put, tags_known};
 pub use rows::{
     FillRow, IntentRow, OpenAlarm, StoredFill, account_facts, account_facts_put, fill_put, fills_of, intent_put,
     intents_of, open_alarms,

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::tx::new_id;
-use super::{DbError, SystemTx};
+use super::{DbError, SystemTx, UserTx};
 
 /// The identity of this database towards the broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,4 +24,22 @@ pub async fn installation_ensure(tx: &SystemTx) -> Result<Installation, DbError>
     session.execute(insert, &[&new_id(tx.now()), &tx.now()]).await?;
     let row = session.query_one("SELECT id, epoch_base FROM installation", &[]).await?;
     Ok(Installation { id: row.try_get("id")?, epoch_base: row.try_get("epoch_base")? })
+}
+
+/// What lease epochs begin above, now.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn epoch_base(tx: &UserTx) -> Result<i64, DbError> {
+    let row = tx.session().query_opt("SELECT epoch_base FROM installation", &[]).await?;
+    Ok(row.map(|row| row.try_get("epoch_base")).transpose()?.unwrap_or_default())
+}
+
+/// Lease epochs begin above this from the commit on; it never shrinks.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn epochs_begin_above(tx: &UserTx, base: i64) -> Result<(), DbError> {
+    tx.session().query("SELECT epochs_begin_above($1)", &[&base]).await?;
+    Ok(())
 }

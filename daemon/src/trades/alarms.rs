@@ -6,6 +6,7 @@ use blotter_shared::domain::{AlarmKind, IntentState, Severity, TradeId, TradeSta
 use chrono::{DateTime, Utc};
 
 use super::facts::absence::since;
+use super::facts::restore::without_a_stop;
 use super::facts::{AlarmChange, Book, Trade};
 use super::plan::refused_in_a_row;
 use super::ports::Session;
@@ -185,6 +186,7 @@ fn needs_person(book: &Book, trade: &Trade, session: &Session, now: DateTime<Utc
     let sentence = late_fill(book, trade)
         .or_else(|| unclaimed(book, trade, now, timing))
         .or_else(|| below_zero(trade))
+        .or_else(|| without_a_stop(trade))
         .or_else(|| slow_close(trade, session, now, timing));
     Verdict { kind: AlarmKind::NeedsPerson, raise: sentence.map(|sentence| (Severity::Page, sentence)) }
 }

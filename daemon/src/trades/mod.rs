@@ -16,6 +16,7 @@
 //! * one exit of a symbol is alive at a time; nothing is sold that ledger and position do not both
 //!   show;
 //! * FLAT absorbs: once a close is durable nothing protects the position again, it is sold;
+//! * a database that is older than the broker sends nothing before it has taken up what it lost;
 //! * silence, an empty list and an acknowledgement prove nothing.
 //!
 //! Deliberately absent: a second path for recovery, a timer inside a workflow, a queue of orders.

@@ -106,6 +106,10 @@ rules! {
     EndNeedsProof = "end-needs-proof",
     /// The exit that is too large for what is held is replaced.
     ExitFitsPosition = "exit-fits-position",
+    /// An order of ours that the database does not know is taken up by its tag.
+    TakesUpLost = "takes-up-lost",
+    /// While the database is older than the broker nothing is sent.
+    RestoredWaits = "restored-waits",
 }
 
 /// The rules in force.

@@ -138,9 +138,17 @@ fn state(row: StateRow) -> Moment {
             None => format!("{} → {}", word("from"), word("to")),
         },
         "REOPENED" => "it filled after its end: it is open again".to_owned(),
+        "RESTORED" => restored(&row.data),
         _ => "figures that were missing came in".to_owned(),
     };
     Moment { at: row.at, kind: MomentKind::State, device: None, what, detail: row.data }
+}
+
+/// Which orders were taken up by their tags.
+fn restored(data: &Value) -> String {
+    let orders = data.get("orders").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let orders: Vec<String> = orders.iter().map(Value::to_string).collect();
+    format!("a backup was brought back that does not know these orders, taken up by their tags: {}", orders.join(", "))
 }
 
 fn alarm(row: AlarmRow) -> Vec<Moment> {

@@ -8,5 +8,6 @@ mod lifecycle;
 mod limits;
 mod modes;
 mod refusals;
+mod restored;
 mod rig;
 mod stored;

@@ -33,5 +33,6 @@ pub mod shrink;
 pub mod sim;
 pub mod store;
 pub mod trace;
+pub mod travel;
 pub mod workflows;
 pub mod world;

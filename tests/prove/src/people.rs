@@ -18,6 +18,9 @@ use crate::world::World;
 
 /// Gives a command as the daemon's API does: judged and written in one transaction.
 pub fn command(world: &mut World, command: &Command) -> bool {
+    if world.now < world.down_until {
+        return false;
+    }
     let quotes = quotes(world);
     let now = world.second();
     let positions: Vec<Position> = world

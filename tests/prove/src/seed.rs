@@ -132,12 +132,15 @@ pub struct Plan {
     /// When shrinking: the faults that may happen.
     pub only: Option<BTreeSet<Fired>>,
     pub log: bool,
+    /// The database is brought back from a backup once.
+    pub travels: bool,
 }
 
 impl Plan {
     #[must_use]
     pub fn of(seed: u64) -> Self {
-        Self { seed, family: Family::of(seed), rules: Rules::ALL, only: None, log: false }
+        let travels = seed % 50 == 7;
+        Self { seed, family: Family::of(seed), rules: Rules::ALL, only: None, log: false, travels }
     }
 }
 
@@ -159,6 +162,9 @@ pub fn run(plan: &Plan) -> Report {
     streams.only.clone_from(&plan.only);
     let mut world = draw(streams, plan);
     schedule(&mut world, plan.family);
+    if plan.travels {
+        crate::travel::schedule(&mut world);
+    }
     let mut sim = Sim::new(world, 2);
     finish(&mut sim)
 }
@@ -171,6 +177,7 @@ pub fn finish(sim: &mut Sim) -> Report {
     let mut world = sim.world.lock();
     if !world.is_violated() {
         crate::oracle::last(&mut world);
+        crate::travel::last(&mut world);
     }
     report(&mut world)
 }

@@ -95,6 +95,10 @@ impl Sim {
     fn start(&mut self, daemon: usize) {
         let life = {
             let mut world = self.world.lock();
+            if world.now < world.down_until {
+                let left = world.down_until - world.now;
+                return world.push(left, Event::Start { daemon });
+            }
             let Some(process) = world.processes.get_mut(daemon) else { return };
             if process.alive {
                 return;

@@ -24,6 +24,8 @@ pub struct LeaseRow {
 pub struct SimStore {
     pub book: Book,
     pub lease: Option<LeaseRow>,
+    /// Epochs begin above it.
+    pub base: i64,
     pub rules: Rules,
     /// Illegal transitions and broken promises, in words.
     pub violations: Vec<String>,
@@ -41,6 +43,7 @@ impl SimStore {
         Self {
             book,
             lease: None,
+            base: 0,
             rules,
             violations: Vec::new(),
             flat_since: BTreeMap::new(),
@@ -53,20 +56,23 @@ impl SimStore {
     /// Takes or renews the lease, by the database's clock.
     pub fn take_lease(&mut self, holder: Holder, ttl: Millis, now: Millis) -> LeaseAnswer {
         let Some(row) = self.lease else {
-            self.lease = Some(LeaseRow { holder, epoch: Epoch(1), expires: now + ttl, released: false });
-            return LeaseAnswer::Taken(Epoch(1));
+            let epoch = Epoch(self.base + 1);
+            self.lease = Some(LeaseRow { holder, epoch, expires: now + ttl, released: false });
+            return LeaseAnswer::Taken(epoch);
         };
         let fenced = self.rules.has(Rule::LeaseFence);
         if row.holder == holder && (row.expires >= now || !fenced) && !row.released {
-            self.lease = Some(LeaseRow { expires: now + ttl, ..row });
-            return LeaseAnswer::Renewed(row.epoch);
+            // An epoch below the base is given up by its holder, too.
+            let epoch = if row.epoch.0 > self.base { row.epoch } else { Epoch(self.base + 1) };
+            self.lease = Some(LeaseRow { expires: now + ttl, epoch, ..row });
+            return LeaseAnswer::Renewed(epoch);
         }
         // A file lock proves that another process of the same host is dead.
         let dead = row.holder.host == holder.host && row.holder.process != holder.process;
         if !row.released && row.expires >= now && !dead && fenced {
             return LeaseAnswer::Held;
         }
-        let epoch = Epoch(row.epoch.0 + 1);
+        let epoch = Epoch(row.epoch.0.max(self.base) + 1);
         self.lease = Some(LeaseRow { holder, epoch, expires: now + ttl, released: false });
         self.takeovers += 1;
         if row.released { LeaseAnswer::Taken(epoch) } else { LeaseAnswer::TakenOver(epoch) }
@@ -135,7 +141,11 @@ impl SimStore {
                     self.violations.push(format!("I14 a trade goes from {was} to {}", becomes.status));
                 }
             }
-            Change::Begin(_) | Change::Fill(_) | Change::Account(_) | Change::Alarm(_) => {}
+            Change::Account(marks) => {
+                let base = marks.reconciling.as_ref().map_or(0, |reconciling| reconciling.base);
+                self.base = self.base.max(base);
+            }
+            Change::Begin(_) | Change::Fill(_) | Change::Alarm(_) => {}
         }
     }
 

@@ -155,6 +155,10 @@ pub struct World {
     pub panics: bool,
     /// No read is answered before then.
     pub outage_until: Millis,
+    /// The database is being restored until then: no daemon runs.
+    pub down_until: Millis,
+    /// What was asked for in trades that the restored database does not know.
+    pub asked_before: BTreeMap<blotter_shared::domain::TradeId, u32>,
 }
 
 /// One await point and the side on which the process dies.
@@ -229,6 +233,8 @@ impl World {
             size: 1000,
             panics: false,
             outage_until: 0,
+            down_until: 0,
+            asked_before: BTreeMap::new(),
         }
     }
 

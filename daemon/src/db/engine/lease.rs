@@ -61,8 +61,10 @@ pub async fn lease_take(
     let (released, alive): (bool, bool) = (row.try_get("released")?, row.try_get("alive")?);
     let next = epoch.max(base) + 1;
     let (epoch, answer) = match (owner == holder && !released, released, alive) {
-        // Also when it ran out: nobody else took it in between.
-        (true, _, _) => (epoch, LeaseRow::Renewed(epoch)),
+        // Also when it ran out: nobody else took it in between. An epoch below the base is given up
+        // by its holder, too: it may have been given out before, in what a backup does not know.
+        (true, _, _) if epoch > base => (epoch, LeaseRow::Renewed(epoch)),
+        (true, _, _) => (next, LeaseRow::Renewed(next)),
         (false, true, _) => (next, LeaseRow::Taken(next)),
         (false, false, false) => (next, LeaseRow::TakenOver(next)),
         (false, false, true) => return Ok(LeaseRow::Held),

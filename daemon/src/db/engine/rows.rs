@@ -66,8 +66,9 @@ const INTENT_BEFORE: &str = "SELECT state, exec_qty FROM intents WHERE username 
 // It begins as PREPARED; the state that is meant is the next step of the same transaction.
 const INTENT_NEW: &str = "
     INSERT INTO intents (username, intent_id, trade_id, account_id, option_symbol, op, role, attempt, version, tag,
-                         target_intent_id, params, params_hash, valid_until, epoch, created_at, updated_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16)";
+                         target_intent_id, params, params_hash, valid_until, epoch, arrived_late, created_at,
+                         updated_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $17)";
 
 const INTENT_STEP: &str = "
     UPDATE intents SET state = $3, sent_at = $4, send_by = $5, epoch = $6, broker_order_id = $7, exec_qty = $8,
@@ -117,6 +118,7 @@ pub async fn intent_put(tx: &UserTx, account: &AccountKey, row: &IntentRow) -> R
                 &row.params_hash,
                 &row.valid_until,
                 &row.epoch,
+                &row.late,
                 &tx.now(),
             ];
             session.execute(INTENT_NEW, params).await?;

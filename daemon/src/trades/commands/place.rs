@@ -27,6 +27,10 @@ pub struct NewTrade {
 
 pub(super) fn judge(wanted: &NewTrade, desk: &Desk<'_>) -> Result<Accepted, Refused> {
     let symbol = free_symbol(wanted, desk)?;
+    if desk.book.account.reconciling.is_some() {
+        let sentence = "a backup was brought back: nothing is sent before every order at the broker is matched";
+        return Err(Refused::new(RefusalCode::Halted, sentence));
+    }
     if let Some(reason) = &desk.book.account.halted {
         return Err(Refused::new(RefusalCode::Halted, format!("sending has stopped: {reason}")));
     }

@@ -7,6 +7,7 @@
 //! Order matters here and is proven in `tests/prove`: the watchdog before any call to the broker,
 //! the lease before the facts, the facts before the cut.
 
+mod lost;
 mod pulse;
 pub mod read;
 mod record;
@@ -24,7 +25,8 @@ use self::sight::Sight;
 use super::alarms;
 use super::facts::absence::since;
 use super::facts::apply::difference;
-use super::facts::fold::{Context, fold};
+use super::facts::fold::Context;
+use super::facts::restore;
 use super::facts::{AlarmChange, Book, Change, Intent, Trade};
 use super::plan::{Scene, account};
 use super::ports::{BrokerPort, Clock, CommitError, Fence, Holder, LeaseAnswer, Rest, Sessions, Store};
@@ -188,10 +190,12 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
             steady: pulse.is_steady(settings.timing.delivery + settings.timing.settle),
             history: &snapshot.history,
         };
+        let Ok(lost) = self.lost(&before, snapshot).await else { return Pass::Troubled };
         let mut book = before.clone();
-        let mut views = fold(&mut book, snapshot, &context);
+        let mut views = restore::folded(&mut book, snapshot, &lost, &context);
         let loud_at = pulse.latest();
-        let alarms = alarms::judge(&book, &self.ports.sessions.at(loud_at), loud_at, &settings.timing);
+        let mut alarms = alarms::judge(&book, &self.ports.sessions.at(loud_at), loud_at, &settings.timing);
+        alarms.extend(restore::alarm(&book, now));
         let mut changes = difference(&before, &book);
         changes.extend(alarms.into_iter().map(Change::Alarm));
         if let Err(error) = self.record(lease.epoch, changes, &book, &mut views).await {
@@ -258,6 +262,8 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
             Outlook::Wrote
         } else if book.trades.values().any(|trade| waits_for_price(trade, now) || unclaimed(trade)) {
             // The list of the next day does not show a price any more.
+            Outlook::Flying
+        } else if book.account.reconciling.is_some() {
             Outlook::Flying
         } else if live.peek().is_none() {
             if book.trades.values().any(|trade| just_ended(trade, now, &self.settings.timing)) {

@@ -36,7 +36,9 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
                 }
                 (Err(CommitError::Illegal(why) | CommitError::Overtaken(why)), Some(id)) => {
                     views.remove(&id);
-                    self.commit(epoch, &[Change::Alarm(self.cannot_record(book, id, &why))]).await?;
+                    let known = !part.iter().any(|change| matches!(change, Change::Begin(_)));
+                    let alarm = self.cannot_record(book, id, &why).about(known.then_some(id));
+                    self.commit(epoch, &[Change::Alarm(alarm)]).await?;
                 }
                 (Err(error), _) => return Err(error),
             }

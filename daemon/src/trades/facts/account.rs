@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::change::AlarmState;
+use super::restore::Reconciling;
 use super::trade::Trade;
 
 /// What belongs to no single trade.
@@ -19,6 +20,9 @@ pub struct AccountMarks {
     pub wiped_at: Option<DateTime<Utc>>,
     /// Sends stop until a person has looked; reading goes on.
     pub halted: Option<String>,
+    /// The database is older than the broker: nothing is sent until both say the same.
+    #[serde(default)]
+    pub reconciling: Option<Reconciling>,
     /// The kill switch: no entries; exits are left alone.
     pub entries_stopped: bool,
     /// When a pass last read everything.

@@ -8,6 +8,7 @@ use super::super::rules::{Rule, Rules};
 use super::account::Book;
 use super::change::{AlarmChange, AlarmState, Change, WishStamp};
 use super::intent::Intent;
+use super::restore::{beginning, walk};
 use super::trade::Trade;
 
 /// Why a change cannot be made.
@@ -160,10 +161,11 @@ pub fn apply_alarm(book: &mut Book, change: &AlarmChange) {
 /// another: ends of intents before the marks that rest on them.
 #[must_use]
 pub fn difference(before: &Book, after: &Book) -> Vec<Change> {
-    let mut changes = Vec::new();
+    let (mut changes, mut begins) = (Vec::new(), Vec::new());
     for (id, now) in &after.trades {
         let Some(was) = before.trades.get(id) else {
-            changes.push(Change::Begin(Box::new(now.clone())));
+            // After the end of the trade that had its symbol.
+            begins.extend(beginning(now));
             continue;
         };
         if was == now {
@@ -172,7 +174,10 @@ pub fn difference(before: &Book, after: &Book) -> Vec<Change> {
         let mut moved: Vec<&Intent> =
             now.intents.iter().filter(|intent| was.intent(intent.id) != Some(*intent)).collect();
         moved.sort_by_key(|intent| intent.is_live());
-        changes.extend(moved.into_iter().map(|intent| Change::Intent(Box::new(intent.clone()))));
+        let fresh = |intent: &Intent| was.intent(intent.id).is_none();
+        changes.extend(moved.into_iter().flat_map(|intent| {
+            if fresh(intent) { walk(intent) } else { vec![Change::Intent(Box::new(intent.clone()))] }
+        }));
         let fresh = now.fills.iter().filter(|fill| !was.fills.contains(fill));
         changes.extend(fresh.map(|fill| Change::Fill(fill.clone())));
         if was.wish != now.wish {
@@ -183,6 +188,7 @@ pub fn difference(before: &Book, after: &Book) -> Vec<Change> {
             changes.push(Change::Marks { trade: *id, becomes: Box::new(now.marks.clone()) });
         }
     }
+    changes.append(&mut begins);
     if before.account != after.account {
         changes.push(Change::Account(after.account.clone()));
     }

@@ -101,6 +101,16 @@ pub enum AlarmChange {
     },
 }
 
+impl AlarmChange {
+    /// The same about this trade, or about the account.
+    #[must_use]
+    pub fn about(mut self, subject: Option<TradeId>) -> Self {
+        let (Self::Raise { trade, .. } | Self::Clear { trade, .. } | Self::Ack { trade, .. }) = &mut self;
+        *trade = subject;
+        self
+    }
+}
+
 /// For the log of a commit: which intent a change is about.
 #[must_use]
 pub fn intent_of(change: &Change) -> Option<IntentId> {

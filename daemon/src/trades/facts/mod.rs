@@ -8,6 +8,7 @@
 //! Invariants:
 //! * what was executed never shrinks, and an intent that came to an end stays there;
 //! * folding the same snapshot twice changes nothing the second time;
+//! * an order of ours that no intent knows was lost with the database: it is taken up, never sent beside;
 //! * a fill's identity is (leg, cumulative quantity), so that a replay writes the same rows.
 
 pub mod absence;
@@ -18,6 +19,8 @@ pub mod derive;
 pub mod evidence;
 pub mod fold;
 pub mod intent;
+mod readopt;
+pub mod restore;
 pub mod standing;
 pub mod trade;
 

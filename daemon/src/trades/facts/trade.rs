@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::ports::Symbol;
 use super::intent::{Fill, Intent, Shape};
+use super::restore::Restored;
 
 /// What never changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,6 +154,9 @@ pub struct Marks {
     pub foreign: i64,
     /// Passes in a row in which the stop was breached with nothing working.
     pub breaches: u32,
+    /// Orders of it were taken up by their tags after a backup was brought back.
+    #[serde(default)]
+    pub restored: Option<Restored>,
 }
 
 impl Marks {
@@ -178,6 +182,7 @@ impl Marks {
             mismatch: None,
             foreign: 0,
             breaches: 0,
+            restored: None,
         }
     }
 }

@@ -7,6 +7,7 @@ use blotter_shared::domain::TradeId;
 
 use super::super::facts::Book;
 use super::super::facts::fold::View;
+use super::super::rules::Rule;
 use super::{Action, Priority, Scene};
 
 /// Writes that entries leave alone, so that an exit never waits behind one.
@@ -15,7 +16,8 @@ const RESERVED_FOR_EXITS: u32 = 10;
 /// The actions of one pass, most urgent first.
 #[must_use]
 pub fn pass(book: &Book, views: &BTreeMap<TradeId, View>, scene: &Scene, writes: u32) -> Vec<(TradeId, Action)> {
-    let scene = Scene { halted: scene.halted || book.account.halted.is_some(), ..*scene };
+    let waits = book.account.reconciling.is_some() && scene.rules.has(Rule::RestoredWaits);
+    let scene = Scene { halted: scene.halted || waits || book.account.halted.is_some(), ..*scene };
     let scene = Scene { entries_wait: scene.entries_wait || book.account.entries_stopped, ..scene };
     let mut actions: Vec<(TradeId, Action)> = book
         .trades

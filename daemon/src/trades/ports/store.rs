@@ -1,6 +1,7 @@
 //! What lasts. Each call is one transaction of one user; a commit is conditional on the lease, on
 //! the transition tables, on the unique live exit and, where the change says so, on the wish.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::time::Duration;
 
@@ -74,6 +75,12 @@ pub trait Store: Send + Sync {
 
     /// Live trades, and ended ones whose orders are still to be watched.
     fn load(&self) -> impl Future<Output = Result<Book, StoreError>> + Send;
+
+    /// Which of these tags were never written down, by nobody of this installation. A store that
+    /// keeps every trade in its book knows no more than the book.
+    fn lost(&self, tags: BTreeSet<String>) -> impl Future<Output = Result<BTreeSet<String>, StoreError>> + Send {
+        async move { Ok(tags) }
+    }
 
     /// All of the changes or none of them.
     fn commit(&self, fence: &Fence, changes: &[Change]) -> impl Future<Output = Result<(), CommitError>> + Send;

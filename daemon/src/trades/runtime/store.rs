@@ -23,9 +23,10 @@ use crate::db::alarms::{Subject, alarm_clear, alarm_raise};
 use crate::db::changes::{Changed, change_append};
 use crate::db::engine::{
     AccountKey, LeaseRow, StoredTrade, account_facts, account_facts_put, fill_put, fills_of, intent_put, intents_of,
-    lease_release, lease_renew, lease_take, marks_put, open_alarms, step_put, trade_facts, trade_put, trades_watched,
-    wish_is, wish_put,
+    lease_release, lease_renew, lease_take, marks_put, open_alarms, restored_put, step_put, tags_known, trade_facts,
+    trade_put, trades_watched, wish_is, wish_put,
 };
+use crate::db::installation::{epoch_base, epochs_begin_above};
 use crate::db::settings::entries_stopped;
 use crate::db::{Db, DbError, UserTx};
 use crate::events::Hub;
@@ -65,7 +66,8 @@ impl From<DbError> for Stop {
 impl Store for Ledger {
     async fn lease(&self, holder: Holder, ttl: Duration) -> Result<LeaseAnswer, StoreError> {
         let tx = self.db.engine_tx(&self.user).await.map_err(unanswered)?;
-        let row = lease_take(&tx, &self.account, holder.process, ttl, self.epoch_base).await.map_err(unanswered)?;
+        let base = epoch_base(&tx).await.map_err(unanswered)?.max(self.epoch_base);
+        let row = lease_take(&tx, &self.account, holder.process, ttl, base).await.map_err(unanswered)?;
         tx.commit().await.map_err(unanswered)?;
         Ok(match row {
             LeaseRow::Renewed(epoch) => LeaseAnswer::Renewed(Epoch(epoch)),
@@ -86,6 +88,13 @@ impl Store for Ledger {
         let book = self.book(&tx).await.map_err(unanswered)?;
         tx.commit().await.map_err(unanswered)?;
         Ok(book)
+    }
+
+    async fn lost(&self, tags: BTreeSet<String>) -> Result<BTreeSet<String>, StoreError> {
+        let tx = self.db.system_tx().await.map_err(unanswered)?;
+        let known = tags_known(&tx, &tags).await.map_err(unanswered)?;
+        tx.commit().await.map_err(unanswered)?;
+        Ok(&tags - &known)
     }
 
     async fn commit(&self, fence: &Fence, changes: &[Change]) -> Result<(), CommitError> {
@@ -201,13 +210,22 @@ impl Ledger {
             }
             Change::Marks { trade, becomes } => {
                 let mut whole = self.trade(tx, *trade).await?;
+                let taken_up = becomes.restored.as_ref().filter(|now| whole.marks.restored.as_ref() != Some(*now));
+                if let Some(restored) = taken_up {
+                    restored_put(tx, trade.0, &json(restored)?).await?;
+                }
                 whole.marks = (**becomes).clone();
                 Ok(marks_put(tx, &rows::marks(&whole)?).await?)
             }
             Change::Intent(intent) => self.intent(tx, intent).await,
             Change::Gate { intent, expect } => self.gate(tx, intent, *expect).await,
             Change::Fill(fill) => Ok(fill_put(tx, &rows::fill(fill)?).await?),
-            Change::Account(marks) => Ok(account_facts_put(tx, &self.account, &json(marks)?).await?),
+            Change::Account(marks) => {
+                if let Some(reconciling) = &marks.reconciling {
+                    epochs_begin_above(tx, reconciling.base).await?;
+                }
+                Ok(account_facts_put(tx, &self.account, &json(marks)?).await?)
+            }
             Change::Alarm(alarm) => Ok(self.alarm_change(tx, alarm).await?),
         }
     }

@@ -9,6 +9,7 @@ mod late;
 mod night;
 mod quarantine;
 mod refused;
+mod restored;
 
 use std::collections::BTreeMap;
 
@@ -19,9 +20,9 @@ use uuid::Uuid;
 
 use super::alarms;
 use super::commands::{self, Command, Desk, RefusalCode};
-use super::facts::apply::{apply, apply_alarm};
-use super::facts::fold::{Context, View, fold};
-use super::facts::{AlarmState, Book, Op, Shape, Trade};
+use super::facts::apply::{apply, apply_alarm, difference};
+use super::facts::fold::{Context, View};
+use super::facts::{AlarmState, Book, Op, Shape, Trade, restore};
 use super::plan::{Action, Cancel, Place, Scene, account};
 use super::ports::{
     BrokerLeg, BrokerOrder, LegKind, OrderId, OrderState, Position, Quote, RefusalKind, Session, Side, Symbol,
@@ -48,6 +49,7 @@ pub(super) struct Stage {
     pub(super) refuses: Option<RefusalKind>,
     /// Everything that was decided, in order.
     pub(super) done: Vec<Action>,
+    pub(super) epoch: Epoch,
 }
 
 impl Stage {
@@ -67,6 +69,7 @@ impl Stage {
             shows: OrderState::Live,
             refuses: None,
             done: Vec::new(),
+            epoch: Epoch(1),
         }
     }
 
@@ -144,7 +147,7 @@ impl Stage {
             now: self.now,
             session: self.session,
             sessions: &sessions,
-            epoch: Epoch(1),
+            epoch: self.epoch,
             installation: Installation::new(Uuid::from_u128(7)),
             rules: Rules::ALL,
             timing: Timing::PRODUCTION,
@@ -152,7 +155,17 @@ impl Stage {
             history: &history,
         };
         let snapshot = self.snapshot();
-        let views = fold(&mut self.book, &snapshot, &context);
+        let before = self.book.clone();
+        let lost = restore::strangers(&before, &snapshot, context.installation);
+        let views = restore::folded(&mut self.book, &snapshot, &lost, &context);
+        self.check_difference(before);
+        if let Some(reconciling) = &self.book.account.reconciling {
+            // The lease is taken anew above the base.
+            self.epoch = Epoch(reconciling.base + 1);
+        }
+        if let Some(change) = restore::alarm(&self.book, self.now) {
+            apply_alarm(&mut self.book, &change);
+        }
         for change in alarms::judge(&self.book, &self.session, self.now, &Timing::PRODUCTION) {
             apply_alarm(&mut self.book, &change);
         }
@@ -169,6 +182,21 @@ impl Stage {
             self.done.push(action);
         }
         views
+    }
+
+    /// What the pass would write leads from the book before to the book after.
+    fn check_difference(&self, mut before: Book) {
+        for change in difference(&before.clone(), &self.book) {
+            apply(&mut before, &change, Rules::ALL).unwrap_or_else(|illegal| panic!("{illegal}: {change:?}"));
+        }
+        before.alarms.clone_from(&self.book.alarms);
+        for (id, trade) in &mut before.trades {
+            trade.intents.sort_by_key(|intent| intent.id);
+            let mut wanted = self.book.trades.get(id).unwrap().clone();
+            wanted.intents.sort_by_key(|intent| intent.id);
+            assert_eq!(*trade, wanted);
+        }
+        assert_eq!(before.account, self.book.account);
     }
 
     fn snapshot(&self) -> Snapshot {

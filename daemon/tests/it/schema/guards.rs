@@ -248,6 +248,28 @@ async fn a_lease_epoch_never_returns() {
     raw.batch_execute("UPDATE leases SET epoch = 6, holder = '01940000-0000-7000-8000-000000000002'").await.unwrap();
 }
 
+/// The daemon raises the base of all epochs, and can do nothing else to the installation.
+#[tokio::test]
+async fn the_base_of_epochs_only_grows() {
+    let db = TestDb::start().await;
+    let admin = db.admin().await;
+    admin.batch_execute("UPDATE installation SET epoch_base = 7").await.unwrap();
+    for columns in ["epoch_base = 6", "id = gen_random_uuid()"] {
+        admin.batch_execute("BEGIN").await.unwrap();
+        assert_eq!(
+            admin.refused(&format!("UPDATE installation SET {columns}")).await.0,
+            "installation_guard",
+            "{columns}"
+        );
+        admin.rollback().await;
+    }
+    let raw = db.admin().await;
+    raw.begin("blotter_app", "alice").await;
+    assert_eq!(raw.refused("UPDATE installation SET epoch_base = 9").await.0, "42501");
+    assert_eq!(raw.count("SELECT epochs_begin_above(1000007)").await, 1_000_007);
+    assert_eq!(raw.count("SELECT epochs_begin_above(8)").await, 1_000_007, "it never shrinks");
+}
+
 #[tokio::test]
 async fn records_are_only_ever_appended() {
     let db = TestDb::start().await;

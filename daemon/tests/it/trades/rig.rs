@@ -1,6 +1,8 @@
 //! One account: the engine's own code over a real database and a simulated broker, with a person
 //! who gives commands, a market that is pinned by hand, and a process that can die at a write.
 
+mod backup;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};

@@ -61,6 +61,8 @@ impl Oracle {
 
 /// Market seconds that a position may be bare before somebody must have been told (I4).
 const BARE: u64 = 60;
+/// The same where a backup was brought back: what was told then is in no database.
+const BARE_RESTORED: u64 = 240;
 /// The longest pass, and a little.
 const PASS: u64 = 25;
 /// After a sale by somebody else nobody can exclude a race for so long.
@@ -132,13 +134,16 @@ fn bare(world: &mut World, at: usize) {
     let owner = wanted.max_by_key(|trade| trade.spec.asked_at);
     let by_choice = owner.is_none_or(|trade| trade.wish.stop.is_none() && !trade.wish.is_flat());
     let id = owner.map(Trade::id);
-    let told = world.store.book.alarms.iter().any(|alarm| alarm.trade == id && tells(alarm.kind));
+    // An alarm about the account is about all that it holds.
+    let about = |trade: Option<TradeId>| trade == id || trade.is_none();
+    let told = world.store.book.alarms.iter().any(|alarm| about(alarm.trade) && tells(alarm.kind));
     // What comes of an order that was proven absent can be known once a read answers again.
     let reads = world.processes.iter().any(|process| process.read_at + PASS > world.second());
     let watched = live::is_watched(world) && (reads || owner.is_none_or(|trade| !trade.is_ended()));
+    let limit = if crate::travel::has_travelled(world) { BARE_RESTORED } else { BARE };
     let seconds = world.oracle.bare.entry(at).or_insert(0);
     *seconds = if exposed && !by_choice && !told { *seconds + u64::from(watched) } else { 0 };
-    if *seconds > BARE {
+    if *seconds > limit {
         let seconds = *seconds;
         world.oracle.fail(format!("I4 bare for {seconds} s and nobody was told"));
     }
@@ -185,7 +190,8 @@ fn entries(world: &mut World) {
         }
     }
     for (id, bought) in bought {
-        let asked = world.store.book.trades.get(&id).map_or(0, |trade| trade.spec.quantity.get());
+        let before = || world.asked_before.get(&id).copied().unwrap_or_default();
+        let asked = world.store.book.trades.get(&id).map_or_else(before, |trade| trade.spec.quantity.get());
         if bought > asked {
             world.oracle.fail(format!("I2 bought {bought}, asked for {asked}"));
         }
@@ -202,6 +208,7 @@ fn quarantines(world: &mut World) {
 
 /// I11, and that a send follows its gate within the deadline.
 pub fn sent(world: &mut World, _daemon: usize, order: &Placement) {
+    crate::travel::matched(world);
     let now = world.now;
     let Some(trade) = world.store.trade_of_tag(&order.tag) else { return };
     let intent = trade.intents.iter().find(|intent| intent.order().is_some_and(|known| known.tag == order.tag));
@@ -231,6 +238,7 @@ pub fn sent(world: &mut World, _daemon: usize, order: &Placement) {
 /// I5 outside the session: what protects a position overnight is left alone. A pass that began
 /// before the close may still send, and a daemon whose clock jumps does not know the hour.
 pub fn cancels(world: &mut World, id: i64) {
+    crate::travel::matched(world);
     let Some(order) = world.broker.order(id).filter(|order| !order.buys && !order.state.is_final()).cloned() else {
         return;
     };

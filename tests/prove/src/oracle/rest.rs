@@ -222,7 +222,8 @@ fn money(world: &mut World, trade: &Trade) {
 
 /// I6: every own order at the broker has exactly one intent.
 fn owned(world: &mut World) {
-    let tags: Vec<String> = world.broker.orders.iter().filter_map(|order| order.tag.clone()).collect();
+    let orders = world.broker.orders.iter().filter(|order| !crate::travel::is_forgotten(world, order));
+    let tags: Vec<String> = orders.filter_map(|order| order.tag.clone()).collect();
     for tag in tags {
         let intents = world.store.book.trades.values().flat_map(|trade| &trade.intents);
         let count = intents.filter(|intent| intent.order().is_some_and(|order| order.tag == tag)).count();

@@ -1,0 +1,34 @@
+//! The database is brought back from a backup, at any moment of any world.
+
+use blotter_daemon::trades::rules::Rules;
+use blotter_prove::seed::{Plan, run};
+use blotter_prove::travel;
+
+fn plan(seed: u64, rules: Rules) -> Plan {
+    Plan { travels: true, rules, ..Plan::of(seed) }
+}
+
+#[test]
+fn a_backup_that_is_brought_back_breaks_no_invariant() {
+    let reports: Vec<_> = (0..300).map(|seed| (seed, run(&plan(seed, Rules::ALL)))).collect();
+    let broken: Vec<String> = reports
+        .iter()
+        .filter(|(_, report)| !report.violations.is_empty())
+        .map(|(seed, report)| format!("{seed}: {}", report.violations.join("; ")))
+        .collect();
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+    let reached = |mark: &str| reports.iter().filter(|(_, report)| report.marks.contains_key(mark)).count();
+    assert!(reached("travel") > 290, "{}", reached("travel"));
+    assert!(reached("travel-lost-orders") > 30, "{}", reached("travel-lost-orders"));
+}
+
+#[test]
+fn each_rule_of_it_is_missed() {
+    for rule in travel::MUTANTS {
+        let rules = Rules::ALL.without(*rule);
+        let kills = |seed: &u64| {
+            !run(&plan(*seed, rules)).violations.is_empty() && run(&plan(*seed, Rules::ALL)).violations.is_empty()
+        };
+        assert!((0..200).any(|seed| kills(&seed)), "nothing notices that {} is gone", rule.as_str());
+    }
+}
