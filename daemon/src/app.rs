@@ -158,8 +158,7 @@ impl Parts {
         });
         let (accounts, holder) = (accounts(&config, &db, &clock)?, runtime::holder(&clock));
         let ground = Ground {
-            market_config: &config.market,
-            broker_config: &config.broker,
+            config: &config,
             db: &db,
             clock: &clock,
             accounts: &accounts,
@@ -171,13 +170,10 @@ impl Parts {
             force,
             holder,
             backup: backup_plan(&config.backup, private.as_ref()),
-            alarm_command: config.alarms.command.as_deref(),
         };
-        let limiters = accounts.limiters();
-        health.show_rates(move || accounts::rates(&limiters));
-        let (policy, bells) = (policy(&config), Bells::default());
+        show_rates(&health, &accounts);
+        let (policy, bells, pulse) = (policy(&config), Bells::default(), Pulse::default());
         let counter = ground.counter(&bells);
-        let pulse = Pulse::default();
         let (upkeep, engines) = (ground.start(&stop), ground.engines((bells, pulse.clone()), &stop));
         let admission = Admission::new(Uid::effective().as_raw(), config.auth, SystemDirectory, clock.clone());
         let api = Api {
@@ -271,6 +267,12 @@ fn backup_plan(config: &BackupConfig, private: Option<&Private>) -> Option<Plan>
         connection: config.connection.clone().or_else(|| private.map(ours)),
         oldest: TimeDelta::hours(config.oldest_h.into()),
     })
+}
+
+/// How full the broker's rate limits are belongs to how the daemon is.
+fn show_rates(health: &HealthBoard, accounts: &Accounts) {
+    let limiters = accounts.limiters();
+    health.show_rates(move || accounts::rates(&limiters));
 }
 
 fn policy(config: &Config) -> Policy {

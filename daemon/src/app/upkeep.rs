@@ -1,6 +1,5 @@
 //! What happens by itself, put together: the scheduler with its tasks, and the trade engine's loops.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
@@ -12,7 +11,7 @@ use crate::accounts::Accounts;
 use crate::backup::{Backup, Plan};
 use crate::calendar::{Calendar, Force, MarketClock};
 use crate::clock::Clock;
-use crate::config::{BrokerConfig, MarketConfig};
+use crate::config::{Config, MarketConfig};
 use crate::context::Collector;
 use crate::db::Db;
 use crate::events::Hub;
@@ -36,8 +35,7 @@ use crate::trades::runtime::{self, Engines};
 
 /// What it stands on.
 pub(super) struct Ground<'a> {
-    pub(super) market_config: &'a MarketConfig,
-    pub(super) broker_config: &'a BrokerConfig,
+    pub(super) config: &'a Config,
     pub(super) db: &'a Db,
     pub(super) clock: &'a Clock,
     pub(super) accounts: &'a Accounts,
@@ -50,8 +48,6 @@ pub(super) struct Ground<'a> {
     /// This run of this program.
     pub(super) holder: Holder,
     pub(super) backup: Option<Plan>,
-    /// Run for each alarm.
-    pub(super) alarm_command: Option<&'a Path>,
 }
 
 /// What others use of it.
@@ -80,7 +76,7 @@ impl Ground<'_> {
     /// Starts the scheduler and everything beside it.
     pub(super) fn start(&self, stop: &CancellationToken) -> Upkeep {
         let recorder = self.recorder();
-        let timetable = timetable(self.market_config, Arc::clone(self.calendar));
+        let timetable = timetable(&self.config.market, Arc::clone(self.calendar));
         let board = TaskBoard::new(timetable.clone());
         let parts = schedule::Parts {
             db: self.db.clone(),
@@ -91,7 +87,7 @@ impl Ground<'_> {
             jobs: Arc::new(self.chores(&recorder)),
             holder: self.holder.process,
         };
-        let every = self.market_config.live_every_s;
+        let every = self.config.market.live_every_s;
         let live = Live { recorder: recorder.clone(), market: self.market.clone(), every };
         let mut tasks = JoinSet::new();
         tasks.spawn(Scheduler::new(parts, board.clone()).run(stop.clone()));
@@ -99,8 +95,8 @@ impl Ground<'_> {
         let collector = Collector::new(recorder.clone());
         tasks.spawn(collector.clone().run(stop.clone()));
         tasks.spawn(self.accounts.clone().watch(self.health.clone(), stop.clone()));
-        if let Some(command) = self.alarm_command {
-            tasks.spawn(Herald { db: self.db.clone(), command: command.to_owned() }.run(stop.clone()));
+        if let Some(command) = &self.config.alarms.command {
+            tasks.spawn(Herald { db: self.db.clone(), command: command.clone() }.run(stop.clone()));
         }
         Upkeep { recorder, collector, board, tasks }
     }
@@ -113,7 +109,7 @@ impl Ground<'_> {
             clock: self.clock.clone(),
             calendar: Arc::clone(self.calendar),
             force: self.force,
-            kill_file: self.broker_config.kill_file.clone(),
+            kill_file: self.config.broker.kill_file.clone(),
             bells: bells.clone(),
         }
     }
@@ -127,11 +123,11 @@ impl Ground<'_> {
             clock: self.clock.clone(),
             calendar: Arc::clone(self.calendar),
             force: self.force,
-            kill_file: self.broker_config.kill_file.clone(),
+            kill_file: self.config.broker.kill_file.clone(),
             health: self.health.clone(),
             bells,
             holder: self.holder,
-            time_scale: self.broker_config.time_scale,
+            time_scale: self.config.broker.time_scale,
             pulse,
         };
         let mut engines = JoinSet::new();
@@ -140,7 +136,7 @@ impl Ground<'_> {
     }
 
     fn recorder(&self) -> Recorder {
-        let address = self.broker_config.orats_url.clone();
+        let address = self.config.broker.orats_url.clone();
         Recorder {
             db: self.db.clone(),
             accounts: self.accounts.clone(),
@@ -161,9 +157,9 @@ impl Ground<'_> {
                 accounts: Some(self.accounts.clone()),
                 clock: self.clock.clone(),
                 calendar: Arc::clone(self.calendar),
-                interval: timetable(self.market_config, Arc::clone(self.calendar)).snapshot_every,
+                interval: timetable(&self.config.market, Arc::clone(self.calendar)).snapshot_every,
             },
-            retention: Retention { db: self.db.clone(), clock: self.clock.clone(), keep: keep(self.market_config) },
+            retention: Retention { db: self.db.clone(), clock: self.clock.clone(), keep: keep(&self.config.market) },
             calendar: CalendarCheck {
                 db: self.db.clone(),
                 accounts: self.accounts.clone(),

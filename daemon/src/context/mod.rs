@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::Username;
 use crate::broker::factory::Account;
+use crate::broker::rate_limit::BucketKind;
 use crate::broker::{Priority, Ticker};
 use crate::db::DbError;
 use crate::db::context::{ContextRow, Entered, context_put, entered};
@@ -39,6 +40,10 @@ const LOOK: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(45);
 /// Later than this after an entry the market is another one.
 const LATE: TimeDelta = TimeDelta::minutes(10);
+/// A context takes about a dozen calls, which the engine and the screens may need more.
+const ROOM: u32 = 26;
+/// So long it waits for them.
+const WAITS: TimeDelta = TimeDelta::minutes(3);
 
 /// Gathers contexts.
 #[derive(Clone, Debug)]
@@ -91,7 +96,7 @@ impl Collector {
             let trades = entered(&tx).await?;
             tx.commit().await?;
             for trade in &trades {
-                let row = self.gather(user, trade).await;
+                let Some(row) = self.gather(user, trade).await else { continue };
                 let tx = self.recorder.db.user_tx(user).await?;
                 stored += usize::from(context_put(&tx, &row).await?);
                 tx.commit().await?;
@@ -100,18 +105,24 @@ impl Collector {
         Ok(stored)
     }
 
-    async fn gather(&self, who: &Username, trade: &Entered) -> ContextRow {
-        if self.recorder.clock.now() - trade.at > LATE {
-            return nothing(trade, "the daemon was not there within ten minutes of the entry");
+    /// Nothing while the broker's rate is wanted by others: the next look tries again.
+    async fn gather(&self, who: &Username, trade: &Entered) -> Option<ContextRow> {
+        let age = self.recorder.clock.now() - trade.at;
+        if age > LATE {
+            return Some(nothing(trade, "the daemon was not there within ten minutes of the entry"));
         }
         let account = match self.recorder.accounts.open(who, trade.mode).await {
             Ok(account) => account,
-            Err(error) => return nothing(trade, &error.to_string()),
+            Err(error) => return Some(nothing(trade, &error.to_string())),
         };
+        let room = account.tradier.limiter().left(BucketKind::MarketData, Priority::Read);
+        if room < ROOM && age < WAITS {
+            return None;
+        }
         let moment = self.recorder.moment(trade.mode, &account).await;
         let desk = Desk { account: &account, moment };
         let gathered = tokio::time::timeout(PATIENCE, desk.gather(trade)).await;
-        gathered.unwrap_or_else(|_| nothing(trade, "the broker took too long"))
+        Some(gathered.unwrap_or_else(|_| nothing(trade, "the broker took too long")))
     }
 }
 

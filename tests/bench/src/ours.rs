@@ -40,8 +40,7 @@ impl Ours {
         let (clock, stop, kill, tasks) =
             (Clock::system(), CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
         let mut config = Config::defaults();
-        config.limits.connections_per_user = 5_000;
-        config.limits.connections = 5_000;
+        (config.limits.connections_per_user, config.limits.connections) = (5_000, 5_000);
         config.daemon.data_dir = None;
         let cluster = Cluster::start()?;
         let db = Db::connect(DatabaseConfig::external(&cluster.url())?, &clock);

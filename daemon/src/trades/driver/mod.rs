@@ -150,7 +150,9 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
             Ok(None) => return Pass::Standby,
             Err(Unanswered) => return Pass::Troubled,
         };
-        self.ports.broker.hurry(book.live_trades().any(flies));
+        // An entry that is not sent within seconds is never sent.
+        let enters = |trade: &Trade| trade.marks.held <= 0;
+        self.ports.broker.hurry(book.live_trades().any(|trade| flies(trade) || enters(trade)));
         // Half a cut is worth nothing and uses up what a whole one needs.
         if self.ports.broker.allowance().reads < self.cut_cost.min(LARGEST_CUT) {
             return Pass::Troubled;

@@ -131,8 +131,9 @@ impl BrokerAccount {
         self
     }
 
+    /// Never that of those who only look: their reads must not use up the engine's.
     fn haste(&self) -> Priority {
-        if self.hurried.load(Ordering::Relaxed) { Priority::Close } else { Priority::Read }
+        if self.hurried.load(Ordering::Relaxed) { Priority::Close } else { Priority::Bracket }
     }
 
     fn send(&self, priority: Priority) -> Send {
