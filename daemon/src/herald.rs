@@ -1,7 +1,8 @@
 //! The alarm command: what the operator wants to be run for each alarm, to send a mail or to ring a phone.
 //!
 //! Invariants:
-//! * Told at least once: a claim that grows old is taken up by whoever comes, and a failure is tried again.
+//! * Told at least once, if the command works: a claim that grows old is taken up by whoever comes, and a
+//!   failure is tried again, five times in all.
 //! * Told by one daemon at a time, however many look at the database.
 //! * Nothing waits for it: it has a task of its own, and a bound on its time.
 //! * It is given words and no secret: one JSON object on its standard input.
@@ -14,14 +15,14 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::Username;
-use crate::db::alarms::{alarm_told, alarms_claim};
+use crate::db::alarms::{alarm_claim, alarm_told};
 use crate::db::secrets::secret_users;
 use crate::db::{Db, DbError};
 use crate::program;
 
 /// Between two looks at what is new.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
-/// Longest that the command may take for one alarm.
+/// Longest that the command may take for one alarm; a claim lasts twice as long.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Tells alarms.
@@ -55,14 +56,18 @@ impl Herald {
         let users = secret_users(&tx).await?;
         tx.commit().await?;
         for user in users {
-            let tx = self.db.user_tx(&user).await?;
-            let alarms = alarms_claim(&tx).await?;
-            tx.commit().await?;
-            for alarm in alarms {
+            while let Some(alarm) = self.claim(&user).await? {
                 self.tell(&user, &alarm).await?;
             }
         }
         Ok(())
+    }
+
+    async fn claim(&self, user: &Username) -> Result<Option<Alarm>, DbError> {
+        let tx = self.db.user_tx(user).await?;
+        let alarm = alarm_claim(&tx).await?;
+        tx.commit().await?;
+        Ok(alarm)
     }
 
     async fn tell(&self, user: &Username, alarm: &Alarm) -> Result<(), DbError> {

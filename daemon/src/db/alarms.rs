@@ -38,11 +38,15 @@ const CLEAR: &str = "
 const ACK: &str = "
     UPDATE alarms SET acked_at = $3, acked_by = $4 WHERE username = $1 AND alarm_id = $2 AND acked_at IS NULL";
 
-// As often as this, and not twice at a time; what has been seen or is over is news to nobody.
+// One at a time: a claim must not grow old while the one before is told. As often as this; what has been
+// seen or is over is news to nobody.
 const CLAIM: &str = "
     UPDATE alarms SET tell_claimed_at = $2::timestamptz, tell_tries = tell_tries + 1
-     WHERE username = $1 AND told_at IS NULL AND cleared_at IS NULL AND acked_at IS NULL AND tell_tries < 5
-       AND (tell_claimed_at IS NULL OR tell_claimed_at < $2::timestamptz - interval '1 minute')
+     WHERE username = $1 AND alarm_id = (
+           SELECT alarm_id FROM alarms
+            WHERE username = $1 AND told_at IS NULL AND cleared_at IS NULL AND acked_at IS NULL AND tell_tries < 5
+              AND (tell_claimed_at IS NULL OR tell_claimed_at < $2::timestamptz - interval '1 minute')
+            ORDER BY raised_at, alarm_id LIMIT 1 FOR UPDATE SKIP LOCKED)
     RETURNING alarm_id";
 
 const TOLD: &str = "UPDATE alarms SET told_at = $3 WHERE username = $1 AND alarm_id = $2 AND told_at IS NULL";
@@ -107,14 +111,13 @@ pub async fn alarm_clear(tx: &UserTx, kind: AlarmKind, about: &Subject) -> Resul
     Ok(Some(id))
 }
 
-/// Alarms that are open and were told to nobody outside: whoever gets them tells them now.
+/// The oldest alarm that is open and was told to nobody outside: whoever gets it tells it now.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn alarms_claim(tx: &UserTx) -> Result<Vec<Alarm>, DbError> {
-    let rows = tx.session().query(CLAIM, &[&tx.user(), &tx.now()]).await?;
-    let ids = rows.iter().map(|row| row.try_get("alarm_id")).collect::<Result<Vec<Uuid>, _>>()?;
-    alarms_by_id(tx, &ids).await
+pub async fn alarm_claim(tx: &UserTx) -> Result<Option<Alarm>, DbError> {
+    let Some(row) = tx.session().query_opt(CLAIM, &[&tx.user(), &tx.now()]).await? else { return Ok(None) };
+    Ok(alarms_by_id(tx, &[row.try_get("alarm_id")?]).await?.into_iter().next())
 }
 
 /// It was told.

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use blotter_daemon::db::alarms::{Subject, alarm_ack, alarm_raise, alarm_told, alarms_claim};
+use blotter_daemon::db::alarms::{Subject, alarm_ack, alarm_claim, alarm_raise, alarm_told};
 use blotter_daemon::db::settings::settings_get;
 use blotter_shared::domain::AlarmKind;
 use serde_json::Value;
@@ -52,7 +52,7 @@ async fn each_alarm_is_told_to_the_operators_command() {
     assert_eq!(words, ["ann", "BACKUP_FAILED", "no room \u{1b}[2J"]);
     daemon.stop().await.unwrap();
     let tx = db.db.user_tx(&ann).await.unwrap();
-    assert_eq!(alarms_claim(&tx).await.unwrap(), [], "it was told");
+    assert_eq!(alarm_claim(&tx).await.unwrap(), None, "it was told");
     let environment = std::fs::read_to_string(format!("{shown}.env")).unwrap();
     assert!(!environment.contains("ENCRYPTION_KEY="), "{environment}");
 }
@@ -66,9 +66,9 @@ async fn a_claim_is_one_daemons_until_it_grows_old() {
     tx.commit().await.unwrap();
     let claimed = async || {
         let tx = db.db.user_tx(&ann).await.unwrap();
-        let alarms = alarms_claim(&tx).await.unwrap();
+        let alarm = alarm_claim(&tx).await.unwrap();
         tx.commit().await.unwrap();
-        alarms.len()
+        usize::from(alarm.is_some())
     };
     assert_eq!((claimed().await, claimed().await), (1, 0), "somebody is telling it");
     let admin = db.admin().await;
@@ -84,6 +84,13 @@ async fn a_claim_is_one_daemons_until_it_grows_old() {
     alarm_ack(&tx, id, "laptop").await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(claimed().await, 0, "who has seen it need not be told");
+    let tx = db.db.user_tx(&ann).await.unwrap();
+    for subject in ["one", "other"] {
+        let about = Subject::Account(subject.to_owned());
+        alarm_raise(&tx, AlarmKind::AccountBlind, &about, subject).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    assert_eq!((claimed().await, claimed().await, claimed().await), (1, 1, 0), "one at a time");
     let tx = db.db.user_tx(&ann).await.unwrap();
     let next = alarm_raise(&tx, AlarmKind::Unverified, &Subject::General, "nobody looked").await.unwrap().unwrap();
     alarm_told(&tx, next).await.unwrap();
