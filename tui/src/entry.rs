@@ -6,7 +6,7 @@ use blotter_shared::protocol::settings::Settings;
 use blotter_shared::protocol::trades::Trade;
 use rust_decimal::Decimal;
 
-use crate::figures::heat_pct;
+use crate::figures::{Counts, heat_pct};
 use crate::format;
 use crate::theme::Role;
 use crate::widgets::facts::Fact;
@@ -114,7 +114,7 @@ fn trade_risk(draft: &Draft, settings: &Settings) -> Option<Fact> {
 fn heat(draft: &Draft, book: &Book<'_>) -> Option<Fact> {
     let mode = book.settings.broker_mode;
     let open: Vec<Trade> = book.open.iter().filter(|trade| trade.broker_mode == mode).cloned().collect();
-    let now = heat_pct(&open, book.settings)?;
+    let now = heat_pct(&Counts::of(&open), book.settings)?;
     let after = now.checked_add(percent_of(draft.risk()?, book.settings.account_balance.0)?)?;
     let limit = book.settings.heat_limit_pct;
     let words = format!("{:.1} of {} %", after.round_dp(1), format::plain(limit, 2));

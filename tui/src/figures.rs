@@ -1,7 +1,7 @@
 //! What the header counts, computed from what the client holds. A figure that cannot be known from
 //! that is `None` and shown as such, never guessed.
 
-use blotter_shared::domain::{Cash, Protection, TradeStatus};
+use blotter_shared::domain::{Cash, Desired, Protection, Step, TradeStatus};
 use blotter_shared::protocol::settings::Settings;
 use blotter_shared::protocol::trades::Trade;
 use chrono::{DateTime, Utc};
@@ -35,38 +35,71 @@ pub fn cover(trade: &Trade) -> Cover {
     }
 }
 
-/// Held positions without a stop that is known to work.
-#[must_use]
-pub fn unprotected(open: &[Trade]) -> usize {
-    open.iter()
-        .filter(|trade| match cover(trade) {
-            Cover::NoStop | Cover::Unverified => true,
-            Cover::Nothing | Cover::Stop => false,
-        })
-        .count()
+/// What is counted over all open trades.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    /// Held positions without a stop that is known to work.
+    pub unprotected: usize,
+    /// Trades that wait for a person.
+    pub needs_person: usize,
+    /// Something is on its way that does not rest for hours.
+    pub is_leaving: bool,
+    /// Down to the stop where one is known to work, the whole premium where none is.
+    risk: Option<Decimal>,
+    /// The first and the last entry of what is held.
+    entered: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    unrealized: Option<Cash>,
 }
 
-/// Trades that wait for a person.
-#[must_use]
-pub fn needs_person(open: &[Trade]) -> usize {
-    open.iter().filter(|trade| trade.needs_person.is_some()).count()
-}
-
-/// Risk of all open positions in percent of the balance: down to the stop where one is known to
-/// work, the whole premium where none is.
-#[must_use]
-pub fn heat_pct(open: &[Trade], settings: &Settings) -> Option<Decimal> {
-    let mut risk = Decimal::ZERO;
-    for trade in open.iter().filter(|trade| trade.held_qty > 0) {
-        let entry = trade.entry_price?.value();
-        let floor = match cover(trade) {
-            Cover::Stop => trade.sl_price?.value().min(entry),
-            Cover::Nothing | Cover::NoStop | Cover::Unverified => Decimal::ZERO,
-        };
-        let units = Decimal::from(trade.held_qty) * Decimal::from(trade.multiplier.get());
-        risk = risk.checked_add((entry - floor).checked_mul(units)?)?;
+impl Counts {
+    #[must_use]
+    pub fn of(open: &[Trade]) -> Self {
+        let held = || open.iter().filter(|trade| trade.held_qty > 0);
+        let entries = || held().map(|trade| trade.entry_date);
+        Self {
+            unprotected: open.iter().filter(|trade| is_bare(trade)).count(),
+            needs_person: open.iter().filter(|trade| trade.needs_person.is_some()).count(),
+            is_leaving: open.iter().any(is_leaving),
+            risk: held().try_fold(Decimal::ZERO, |sum, trade| sum.checked_add(risk(trade)?)),
+            entered: entries().min().zip(entries().max()),
+            unrealized: held().try_fold(Cash::ZERO, |sum, trade| Some(sum + trade.unrealized_pnl?)),
+        }
     }
-    let balance = settings.account_balance.0;
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self::of(&[])
+    }
+}
+
+fn is_bare(trade: &Trade) -> bool {
+    match cover(trade) {
+        Cover::NoStop | Cover::Unverified => true,
+        Cover::Nothing | Cover::Stop => false,
+    }
+}
+
+fn is_leaving(trade: &Trade) -> bool {
+    // What rests may do so for hours.
+    let rests = matches!(trade.step, Some(Step::EntryWorks | Step::CloseAtOpen));
+    let leaves = trade.status == TradeStatus::Closing || trade.desired == Desired::Flat || trade.step.is_some();
+    leaves && !rests
+}
+
+fn risk(trade: &Trade) -> Option<Decimal> {
+    let entry = trade.entry_price?.value();
+    let floor = match cover(trade) {
+        Cover::Stop => trade.sl_price?.value().min(entry),
+        Cover::Nothing | Cover::NoStop | Cover::Unverified => Decimal::ZERO,
+    };
+    (entry - floor).checked_mul(Decimal::from(trade.held_qty) * Decimal::from(trade.multiplier.get()))
+}
+
+/// Risk of all open positions in percent of the balance.
+#[must_use]
+pub fn heat_pct(open: &Counts, settings: &Settings) -> Option<Decimal> {
+    let (risk, balance) = (open.risk?, settings.account_balance.0);
     if risk.is_zero() {
         return Some(Decimal::ZERO);
     }
@@ -76,21 +109,20 @@ pub fn heat_pct(open: &[Trade], settings: &Settings) -> Option<Decimal> {
 /// Profit and loss of this trading session. It is only known here while every trade that counts was
 /// entered in this session; for one held overnight it needs the daemon's bookend of the evening before.
 #[must_use]
-pub fn day_pnl(open: &[Trade], recent: &Recent, now: DateTime<Utc>) -> Option<Cash> {
+pub fn day_pnl(open: &Counts, recent: &Recent, now: DateTime<Utc>) -> Option<Cash> {
     let today = trading_date(now);
     let ended_today = |trade: &&Trade| trade.close.as_ref().is_some_and(|close| trading_date(close.at) == today);
     let closed = &recent.trades;
     if recent.has_more && closed.iter().all(|trade| ended_today(&trade)) {
         return None;
     }
-    let entered_today = |trade: &Trade| trading_date(trade.entry_date) == today;
-    let mut sum = Cash::ZERO;
-    for trade in open.iter().filter(|trade| trade.held_qty > 0) {
-        sum = sum + trade.unrealized_pnl.filter(|_| entered_today(trade))?;
+    if open.entered.is_some_and(|(first, last)| trading_date(first) != today || trading_date(last) != today) {
+        return None;
     }
+    let mut sum = open.unrealized?;
     for trade in closed.iter().filter(|trade| trade.status == TradeStatus::Closed) {
         let Some(close) = trade.close.as_ref().filter(|close| trading_date(close.at) == today) else { continue };
-        sum = sum + close.realized_pnl.filter(|_| entered_today(trade))?;
+        sum = sum + close.realized_pnl.filter(|_| trading_date(trade.entry_date) == today)?;
     }
     Some(sum)
 }

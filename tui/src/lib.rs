@@ -31,6 +31,7 @@ pub mod format;
 pub mod input;
 pub mod model;
 pub mod msg;
+pub mod open_book;
 pub mod overlays;
 pub mod panes;
 pub mod picture;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use blotter_shared::domain::{Desired, Step, TradeId, TradeStatus};
+use blotter_shared::domain::TradeId;
 use blotter_shared::protocol::accounts::AccountReport;
 use blotter_shared::protocol::alarms::Alarm;
 use blotter_shared::protocol::context::TradeContext;
@@ -19,7 +19,9 @@ use chrono::{DateTime, Utc};
 use crate::client::calls::HistoryQuery;
 use crate::client::session::{Link, Session, TimedRefresh, split_mix};
 use crate::clock::Now;
+use crate::figures::Counts;
 use crate::input::keymap::Keymap;
+use crate::open_book::OpenBook;
 use crate::overlays::Overlay;
 use crate::overlays::notices::Notices;
 use crate::panes::Pane;
@@ -67,7 +69,7 @@ pub struct Data {
     pub health: Option<Heard<Health>>,
     pub market: Option<Heard<Market>>,
     pub settings: Option<Settings>,
-    pub open: Option<Vec<Trade>>,
+    pub open: Option<OpenBook>,
     pub recent: Recent,
     pub alarms: Vec<Alarm>,
     /// The accounts that a token is stored for.
@@ -243,16 +245,16 @@ impl Model {
         self.data.open.as_deref().unwrap_or_default()
     }
 
+    /// What is counted over them.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.data.open.as_ref().map(|open| *open.counts()).unwrap_or_default()
+    }
+
     /// Whether something on the screen turns while it waits.
     #[must_use]
     pub fn is_spinning(&self) -> bool {
-        let is_leaving = |trade: &Trade| {
-            trade.status == TradeStatus::Closing || trade.desired == Desired::Flat || trade.step.is_some()
-        };
-        // What rests may do so for hours.
-        let rests = |trade: &Trade| matches!(trade.step, Some(Step::EntryWorks | Step::CloseAtOpen));
-        let is_leaving = |trade: &Trade| is_leaving(trade) && !rests(trade);
-        let waits = self.in_flight > 0 || (!self.is_cut_off() && self.open_trades().iter().any(is_leaving));
+        let waits = self.in_flight > 0 || (!self.is_cut_off() && self.counts().is_leaving);
         waits && self.surroundings.motion == Motion::Full
     }
 

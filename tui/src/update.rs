@@ -220,10 +220,11 @@ fn settle(model: &mut Model) {
     let viewport = layout::list_lines(model);
     match model.pane {
         Pane::Open => {
-            let trades = open::model::visible(&model.open, model.open_trades());
-            let rows: Vec<_> = trades.iter().map(|trade| trade.id).collect();
+            model.open.arrange(model.data.open.as_ref());
             let mut list = model.open.list.clone();
-            list.settle(&rows, viewport, |row| trades.get(row).map_or(1, |trade| open::view::height(model, trade)));
+            let trade = |row: usize| model.open.trade(model.open_trades(), row);
+            let height = |row: usize| trade(row).map_or(1, |trade| open::view::height(model, trade));
+            list.settle(model.open.rows(), viewport, height);
             model.open.list = list;
         }
         Pane::History => {

@@ -17,6 +17,7 @@ use crate::client::events::StreamItem;
 use crate::client::session::{Input, TimedRefresh};
 use crate::effect::Effect;
 use crate::model::{Heard, Model};
+use crate::open_book::OpenBook;
 use crate::overlays::Overlay;
 use crate::overlays::notices::Level;
 
@@ -45,7 +46,7 @@ fn take(model: &mut Model, call: &Call, answer: Answer) -> Vec<Effect> {
         Answer::Settings(settings) => return settings_came(model, *settings),
         Answer::OpenTrades(list) => {
             note_seq(model, list.as_of);
-            model.data.open = Some(list.items);
+            *model.data.open.get_or_insert_default().change() = list.items;
             looks::freshen_all(model);
         }
         Answer::History(list) => {
@@ -172,7 +173,7 @@ fn settings_came(model: &mut Model, settings: Settings) -> Vec<Effect> {
 pub(super) fn trade_came(model: &mut Model, trade: &Trade) -> Vec<Effect> {
     let was = model.open_trades().iter().find(|row| row.id == trade.id).cloned();
     let heard = attention::trade_changed(model, was.as_ref(), trade);
-    if let Some(open) = &mut model.data.open {
+    if let Some(open) = model.data.open.as_mut().map(OpenBook::change) {
         match open.iter().position(|row| row.id == trade.id) {
             Some(index) if trade.status.is_terminal() => {
                 open.remove(index);

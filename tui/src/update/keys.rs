@@ -339,8 +339,7 @@ fn text_lines(model: &Model) -> usize {
 fn scroll_list(model: &mut Model, step: Step) -> Vec<Effect> {
     match model.pane {
         Pane::Open => {
-            let rows = crate::panes::open::model::rows(&model.open, model.open_trades());
-            model.open.list.step(&rows, step);
+            model.open.step(step);
             vec![]
         }
         Pane::History => {

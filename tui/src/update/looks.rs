@@ -12,6 +12,7 @@ use crate::client::orders::OrderCall;
 use crate::client::session::{Link, TimedRefresh};
 use crate::effect::Effect;
 use crate::model::{Looked, Model};
+use crate::open_book::OpenBook;
 use crate::overlays::Overlay;
 use crate::panes::{Pane, details};
 use crate::quotes::{PricesSaid, freshen};
@@ -94,7 +95,10 @@ pub(super) fn changed(model: &Model, id: TradeId) -> Vec<Effect> {
 /// Prices are for the rows that are there.
 pub(super) fn prices_came(model: &mut Model, generation: u64, said: PricesSaid) {
     let news: HashSet<TradeId> = model.quotes.take(model.now, generation, said).into_iter().collect();
-    let Some(open) = &mut model.data.open else { return };
+    if news.is_empty() {
+        return;
+    }
+    let Some(open) = model.data.open.as_mut().map(OpenBook::change) else { return };
     for trade in open.iter_mut().filter(|trade| news.contains(&trade.id)) {
         if let Some(price) = model.quotes.of(trade.id) {
             freshen(trade, price);
@@ -104,7 +108,7 @@ pub(super) fn prices_came(model: &mut Model, generation: u64, said: PricesSaid) 
 
 /// Rows came anew, with the prices that are stored: the live ones are newer.
 pub(super) fn freshen_all(model: &mut Model) {
-    let Some(open) = &mut model.data.open else { return };
+    let Some(open) = model.data.open.as_mut().map(OpenBook::change) else { return };
     for trade in open.iter_mut() {
         if let Some(price) = model.quotes.of(trade.id) {
             freshen(trade, price);
@@ -117,8 +121,8 @@ pub(super) fn freshen_all(model: &mut Model) {
 /// The same for one row.
 pub(super) fn freshen_one(model: &mut Model, id: TradeId) {
     let Some(price) = model.quotes.of(id) else { return };
-    let row = model.data.open.as_mut().and_then(|open| open.iter_mut().find(|trade| trade.id == id));
-    if let Some(trade) = row {
+    let rows = model.data.open.as_mut().map(OpenBook::change);
+    if let Some(trade) = rows.and_then(|rows| rows.iter_mut().find(|trade| trade.id == id)) {
         freshen(trade, price);
     }
 }

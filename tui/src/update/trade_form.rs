@@ -155,7 +155,7 @@ fn fill_anew(model: &mut Model) -> Vec<Effect> {
 
 /// Forms know when the trade below them has become another.
 pub(super) fn note_stale(model: &mut Model) {
-    let versions = |id| model.data.open.iter().flatten().find(|trade| trade.id == id).map(|trade| trade.version);
+    let versions = |id| model.data.open.as_deref()?.iter().find(|trade| trade.id == id).map(|trade| trade.version);
     for overlay in &mut model.overlays {
         let Overlay::Form(form) = overlay else { continue };
         let now = match form.purpose {

@@ -102,12 +102,11 @@ fn market(model: &Model) -> Option<Piece> {
 /// What must never be overlooked: unprotected positions and what waits for a person.
 fn counts(model: &Model) -> Vec<Piece> {
     let mut pieces = Vec::new();
-    let unprotected = figures::unprotected(model.open_trades());
+    let figures::Counts { unprotected, needs_person: waiting, .. } = model.counts();
     if unprotected > 0 {
         let wordings = vec![(87, format!(" {unprotected} NO STOP ")), (99, format!(" {unprotected}! "))];
         pieces.push(Piece::right(Role::Alarm, wordings));
     }
-    let waiting = figures::needs_person(model.open_trades());
     if waiting > 0 {
         let verb = if waiting == 1 { "needs" } else { "need" };
         pieces
@@ -120,14 +119,14 @@ fn risk(model: &Model) -> Vec<Piece> {
     let (Some(open), Some(settings)) = (&model.data.open, &model.data.settings) else { return vec![] };
     let mut pieces = Vec::new();
     let recent = &model.data.recent;
-    let day = figures::day_pnl(open, recent, model.trading_now()).map(|cash| cash.0);
+    let day = figures::day_pnl(open.counts(), recent, model.trading_now()).map(|cash| cash.0);
     pieces.push(match day.map(format::trend) {
         Some(words) => {
             Piece::right(day.map_or(Role::Muted, sign_role), vec![(65, format!("Day {words}")), (75, words)])
         }
         None => Piece::right(Role::Muted, vec![(30, format!("Day {}", format::UNKNOWN))]),
     });
-    let heat = figures::heat_pct(open, settings);
+    let heat = figures::heat_pct(open.counts(), settings);
     let limit = settings.heat_limit_pct;
     let words = heat.map_or_else(|| format::UNKNOWN.to_owned(), |heat| format::plain(heat, 1));
     let role = if heat.is_none_or(|heat| heat > limit && limit > Decimal::ZERO) { Role::Warn } else { Role::Text };

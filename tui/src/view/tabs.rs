@@ -7,7 +7,6 @@ use crate::input::keymap::Action;
 use crate::model::Model;
 use crate::panes::Pane;
 use crate::panes::list::ListState;
-use crate::panes::open;
 use crate::theme::Role;
 use crate::widgets::canvas::{Canvas, Target};
 use crate::widgets::text;
@@ -88,7 +87,7 @@ fn draw_search(canvas: &mut Canvas<'_>, row: Rect, model: &Model, from: u16) {
 fn searched(model: &Model) -> Option<(&ListState, String)> {
     match model.pane {
         Pane::Open => {
-            let found = open::model::visible(&model.open, model.open_trades()).len();
+            let found = model.open.rows().len();
             Some((&model.open.list, format!("{found} of {}", model.open_trades().len())))
         }
         Pane::History => Some((&model.history.list, format!("{} found", found(model)))),

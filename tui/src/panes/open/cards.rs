@@ -40,7 +40,7 @@ fn has_rail_line(trade: &Trade) -> bool {
 
 pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model, trades: &[&Trade]) {
     let mut rest = area;
-    for trade in trades.iter().skip(model.open.list.top) {
+    for trade in trades {
         if rest.height == 0 {
             return;
         }

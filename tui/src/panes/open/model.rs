@@ -6,13 +6,15 @@ use blotter_shared::domain::TradeId;
 use blotter_shared::protocol::trades::Trade;
 
 use crate::figures::pnl_pct;
-use crate::panes::list::ListState;
+use crate::open_book::OpenBook;
+use crate::panes::list::{ListState, Step};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OpenPane {
     pub list: ListState,
     pub sort: OpenSort,
     pub is_reversed: bool,
+    arranged: Arranged,
 }
 
 /// What open trades are sorted by; the number, which is the order of entry, decides between equals.
@@ -85,30 +87,68 @@ impl OpenSort {
     }
 }
 
-/// The open trades that the search finds, in the order of the screen.
-#[must_use]
-pub fn visible<'a>(pane: &OpenPane, trades: &'a [Trade]) -> Vec<&'a Trade> {
-    let term = pane.list.search.text().to_lowercase();
-    let mut found: Vec<&Trade> = trades.iter().filter(|trade| term.is_empty() || matches(trade, &term)).collect();
-    if pane.sort != OpenSort::Number {
-        found.sort_by(|a, b| pane.sort.compare(a, b));
+impl OpenPane {
+    /// Finds and sorts anew, if anything is different from the last time.
+    pub fn arrange(&mut self, book: Option<&OpenBook>) {
+        let Some(book) = book else { return };
+        let asked = Asked {
+            changes: book.changes(),
+            sort: self.sort,
+            is_reversed: self.is_reversed,
+            term: self.list.search.text().to_owned(),
+        };
+        if self.arranged.asked.as_ref() == Some(&asked) {
+            return;
+        }
+        let mut found: Vec<(usize, &Trade)> =
+            book.found(&asked.term).into_iter().filter_map(|place| Some((place, book.get(place)?))).collect();
+        if self.sort != OpenSort::Number {
+            found.sort_by(|(_, a), (_, b)| self.sort.compare(a, b));
+        }
+        if self.is_reversed {
+            found.reverse();
+        }
+        let (places, rows) = found.into_iter().map(|(place, trade)| (place, trade.id)).unzip();
+        self.arranged = Arranged { asked: Some(asked), places, rows };
     }
-    if pane.is_reversed {
-        found.reverse();
+
+    /// The trades that the search finds, in the order of the screen.
+    #[must_use]
+    pub fn rows(&self) -> &[TradeId] {
+        &self.arranged.rows
     }
-    found
+
+    /// The trade of a row.
+    #[must_use]
+    pub fn trade<'a>(&self, trades: &'a [Trade], row: usize) -> Option<&'a Trade> {
+        trades.get(*self.arranged.places.get(row)?)
+    }
+
+    /// As many as a screen of some lines can show, from the first one on it.
+    #[must_use]
+    pub fn shown<'a>(&self, trades: &'a [Trade], lines: u16) -> Vec<&'a Trade> {
+        let rows = self.list.top..self.list.top.saturating_add(usize::from(lines));
+        rows.map_while(|row| self.trade(trades, row)).collect()
+    }
+
+    pub fn step(&mut self, step: Step) {
+        self.list.step(&self.arranged.rows, step);
+    }
 }
 
-/// Their ids, in the order of the screen.
-#[must_use]
-pub fn rows(pane: &OpenPane, trades: &[Trade]) -> Vec<TradeId> {
-    visible(pane, trades).into_iter().map(|trade| trade.id).collect()
+/// The rows as they were last put in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Arranged {
+    asked: Option<Asked>,
+    places: Vec<usize>,
+    rows: Vec<TradeId>,
 }
 
-fn matches(trade: &Trade, term: &str) -> bool {
-    let contains = |text: &str| text.to_lowercase().contains(term);
-    contains(&trade.ticker)
-        || trade.strategy.as_deref().is_some_and(contains)
-        || contains(&trade.number.to_string())
-        || contains(trade.status.as_str())
+/// What the order depends on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Asked {
+    changes: u64,
+    sort: OpenSort,
+    is_reversed: bool,
+    term: String,
 }

@@ -4,8 +4,8 @@ use blotter_shared::domain::{Desired, Step, TradeStatus};
 use blotter_shared::protocol::trades::Trade;
 use ratatui::layout::Rect;
 
+use super::cards;
 use super::marks::{mark_words, role_of};
-use super::{cards, model};
 use crate::figures::{Cover, cover, pnl_pct};
 use crate::format;
 use crate::model::Model;
@@ -23,7 +23,7 @@ pub const MARGIN: u16 = 3;
 
 /// Draws the pane.
 pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
-    let trades = model::visible(&model.open, model.open_trades());
+    let trades = model.open.shown(model.open_trades(), area.height);
     if trades.is_empty() {
         return empty::open(canvas, area, model);
     }
@@ -54,11 +54,10 @@ pub fn heading_lines(model: &Model) -> u16 {
 }
 
 fn draw_table(canvas: &mut Canvas<'_>, area: Rect, model: &Model, trades: &[&Trade]) {
-    let rows: Vec<&Trade> = trades.iter().skip(model.open.list.top).take(usize::from(area.height)).copied().collect();
-    let table = Table::new(model, &rows, area.width.saturating_sub(MARGIN + 1));
+    let table = Table::new(model, trades, area.width.saturating_sub(MARGIN + 1));
     table.draw_heading(canvas, line(area, 0));
     let mut rest = below(area, 1);
-    for trade in rows {
+    for trade in trades {
         if rest.height == 0 {
             return;
         }
