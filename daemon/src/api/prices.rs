@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use blotter_shared::domain::TradeId;
-use blotter_shared::protocol::prices::{Series, SeriesPoint, SeriesQuery};
+use blotter_shared::protocol::prices::{Series, SeriesQuery};
 use chrono::TimeDelta;
 use futures_util::StreamExt;
 use http::header;
@@ -17,7 +17,7 @@ use super::acting::Answered;
 use super::extract::{Id, Params, Peer, Who};
 use super::problem::ApiError;
 use crate::db::trades::trade_get;
-use crate::prices::retention::history;
+use crate::prices::retention::marks;
 use crate::prices::series::decimate;
 
 /// Points when the query does not say, and the most it may ask for.
@@ -47,11 +47,8 @@ pub(super) async fn series(
     if from >= to {
         return Err(ApiError::field("from", Some(from.to_rfc3339()), "before `to`"));
     }
-    let rows = history(&tx, id, (from, to)).await?;
-    let shown = rows.iter().filter(|row| row.quality.is_shown());
-    let points: Vec<SeriesPoint> =
-        shown.filter_map(|row| row.mark.map(|mark| SeriesPoint { at: row.ts, mark, quality: row.quality })).collect();
-    let recorded = u64::try_from(points.len()).unwrap_or(u64::MAX);
-    let points = decimate(&points, usize::try_from(width).unwrap_or(usize::MAX));
+    let marks = marks(&tx, id, (from, to)).await?;
+    let recorded = u64::try_from(marks.len()).unwrap_or(u64::MAX);
+    let points = decimate(&marks, usize::try_from(width).unwrap_or(usize::MAX));
     Ok(Json(Series { trade_id: id, from, to, recorded, points }))
 }

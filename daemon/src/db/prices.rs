@@ -46,6 +46,15 @@ pub struct PriceRow {
     pub bookend: Option<Bookend>,
 }
 
+/// What a chart needs of a recorded price: a year has tens of thousands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    pub at: DateTime<Utc>,
+    /// In 1/10000.
+    pub price_e4: i64,
+    pub quality: QuoteQuality,
+}
+
 /// A packed day.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DayRow {
@@ -88,10 +97,16 @@ const VALUE: &str = "
      WHERE t.username = $1 AND t.id = m.id AND t.held_qty > 0 AND NOT t.is_locked
        AND (t.last_updated IS NULL OR t.last_updated < m.ts)";
 
+// A look into the index for each trade, whatever the statistics of a day that has just begun say.
 const ROWS: &str = "
-    SELECT trade_id, ts, quoted_at, session_date, mark_price, mark_kind, bid, ask, delta, gamma, theta, vega, iv, underlying,
-           source, quality, bookend
-      FROM price_snapshots WHERE username = $1 AND trade_id = ANY($2) AND ts >= $3 AND ts < $4 ORDER BY trade_id, ts";
+    SELECT r.* FROM unnest($2::uuid[]) AS t (id) CROSS JOIN LATERAL (
+        SELECT trade_id, ts, quoted_at, session_date, mark_price, mark_kind, bid, ask, delta, gamma, theta, vega, iv, underlying,
+               source, quality, bookend
+          FROM price_snapshots WHERE username = $1 AND trade_id = t.id AND ts >= $3 AND ts < $4 ORDER BY ts OFFSET 0) AS r";
+
+const MARKS: &str = "
+    SELECT session_date, ts, (mark_price * 10000)::bigint AS mark, quality FROM price_snapshots
+     WHERE username = $1 AND trade_id = $2 AND ts >= $3 AND ts < $4 AND mark_price IS NOT NULL ORDER BY ts";
 
 const DAYS: &str = "
     SELECT trade_id, session_date, first_ts, last_ts, points, thinned, packed FROM price_days
@@ -192,6 +207,19 @@ pub async fn price_rows(
 ) -> Result<Vec<PriceRow>, DbError> {
     let rows = tx.session().query(ROWS, &[&tx.user(), &trades, &from, &to]).await?;
     rows.iter().map(price_of).collect()
+}
+
+/// The marks of a trade that are not packed, with their sessions, in the order of time.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn price_marks(
+    tx: &UserTx,
+    trade: TradeId,
+    (from, to): (DateTime<Utc>, DateTime<Utc>),
+) -> Result<Vec<(NaiveDate, Mark)>, DbError> {
+    let rows = tx.session().query(MARKS, &[&tx.user(), &trade.0, &from, &to]).await?;
+    rows.iter().map(mark_of).collect()
 }
 
 /// The packed days of trades that touch a span of time.
@@ -323,6 +351,13 @@ fn price_of(row: &Row) -> Result<PriceRow, DbError> {
         quality: cells.parsed("quality", "a quality")?,
         bookend: cells.parsed_opt("bookend", "a bookend")?,
     })
+}
+
+fn mark_of(row: &Row) -> Result<(NaiveDate, Mark), DbError> {
+    let mut cells = Cells::of(row);
+    let session = cells.next("session_date")?;
+    let (at, price_e4) = (cells.next("ts")?, cells.next("mark")?);
+    Ok((session, Mark { at, price_e4, quality: cells.parsed("quality", "a quality")? }))
 }
 
 fn day_of(row: &Row) -> Result<DayRow, DbError> {

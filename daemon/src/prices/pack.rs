@@ -13,7 +13,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use rust_decimal::Decimal;
 use thiserror::Error;
 
-use crate::db::prices::PriceRow;
+use crate::db::prices::{Mark, PriceRow};
 
 const VERSION: u8 = 1;
 /// Digits after the point.
@@ -55,26 +55,54 @@ pub fn pack(rows: &[PriceRow]) -> Vec<u8> {
 /// # Errors
 /// When the bytes are of a later version, or are not what [`pack`] makes.
 pub fn unpack(trade: TradeId, session_date: NaiveDate, bytes: &[u8]) -> Result<Vec<PriceRow>, Unpackable> {
+    let mut rows = Vec::new();
+    each_row(bytes, |fields| {
+        rows.push(row_of(trade, session_date, fields)?);
+        Some(())
+    })?;
+    Ok(rows)
+}
+
+/// Reads no more than a chart needs, of the marks that are fit to be shown.
+///
+/// # Errors
+/// As [`unpack`].
+pub fn unpack_marks(bytes: &[u8]) -> Result<Vec<Mark>, Unpackable> {
+    let mut marks = Vec::new();
+    each_row(bytes, |[ts, _, words, mark, bid, ask, ..]| {
+        let (kind, _, quality, _) = words_from(words?)?;
+        let price = if kind == MarkKind::Mid { Some(middle_e4(bid?, ask?)?) } else { mark };
+        if let Some(price_e4) = price.filter(|_| quality.is_shown()) {
+            marks.push(Mark { at: instant(ts?)?, price_e4, quality });
+        }
+        Some(())
+    })?;
+    Ok(marks)
+}
+
+/// Hands out the fields of each row; stops at a row that cannot be.
+fn each_row(bytes: &[u8], mut take_row: impl FnMut([Option<i64>; FIELDS]) -> Option<()>) -> Result<(), Unpackable> {
     let mut rest = bytes;
     match take_byte(&mut rest)? {
         VERSION => {}
         other => return Err(Unpackable::Version(other)),
     }
-    let count = usize::try_from(take(&mut rest)?).map_err(|_| Unpackable::Broken)?;
-    let mut rows = Vec::with_capacity(count.min(rest.len()));
+    let count = take(&mut rest)?;
     let mut fields = [Some(0_i64); FIELDS];
     for _ in 0..count {
-        let bits = take(&mut rest)?;
-        for (index, field) in fields.iter_mut().enumerate().filter(|(index, _)| bits & (1 << index) != 0) {
-            let _ = index;
+        let mut bits = take(&mut rest)?;
+        while bits != 0 {
+            let index = usize::try_from(bits.trailing_zeros()).map_err(|_| Unpackable::Broken)?;
+            let field = fields.get_mut(index).ok_or(Unpackable::Broken)?;
             *field = match take(&mut rest)? {
                 0 => None,
                 more => Some(field.unwrap_or(0).wrapping_add(unzigzag(more - 1))),
             };
+            bits &= bits - 1;
         }
-        rows.push(row_of(trade, session_date, fields).ok_or(Unpackable::Broken)?);
+        take_row(fields).ok_or(Unpackable::Broken)?;
     }
-    if rest.is_empty() { Ok(rows) } else { Err(Unpackable::Broken) }
+    if rest.is_empty() { Ok(()) } else { Err(Unpackable::Broken) }
 }
 
 fn fields_of(row: &PriceRow) -> [Option<i64>; FIELDS] {
@@ -134,6 +162,13 @@ fn instant(milliseconds: i64) -> Option<DateTime<Utc>> {
 #[must_use]
 pub fn middle(bid: Decimal, ask: Decimal) -> Decimal {
     ((bid + ask) / Decimal::TWO).round_dp(PRICE)
+}
+
+/// As [`middle`], in the whole numbers that are stored: a half goes to the even neighbour.
+fn middle_e4(bid: i64, ask: i64) -> Option<i64> {
+    let sum = bid.checked_add(ask)?;
+    let below = sum.div_euclid(2);
+    Some(if sum.rem_euclid(2) == 1 && below.rem_euclid(2) == 1 { below + 1 } else { below })
 }
 
 /// The four words in one number: their places in their lists.
@@ -277,6 +312,15 @@ pub(crate) mod tests {
         }
 
         #[test]
+        fn a_chart_reads_the_same_marks(rows in prop::collection::vec(any_row(), 0..50)) {
+            let shown = rows.iter().filter(|row| row.quality.is_shown());
+            let marks: Vec<_> = shown.filter_map(|row| Some((row.ts, row.mark?, row.quality))).collect();
+            let read = unpack_marks(&pack(&rows)).unwrap();
+            let read: Vec<_> = read.iter().map(|mark| (mark.at, Decimal::new(mark.price_e4, 4), mark.quality)).collect();
+            prop_assert_eq!(read, marks);
+        }
+
+        #[test]
         fn bytes_that_are_cut_or_changed_are_refused_or_read_and_never_panic(
             rows in prop::collection::vec(any_row(), 1..10), cut: prop::sample::Index, flip: prop::sample::Index, bit in 0_u8..8,
         ) {
@@ -284,7 +328,7 @@ pub(crate) mod tests {
             prop_assert!(unpack(trade(), day(), &packed[..cut.index(packed.len())]).is_err());
             let mut changed = packed.clone();
             changed[flip.index(packed.len())] ^= 1 << bit;
-            let _ = unpack(trade(), day(), &changed);
+            let (_, _) = (unpack(trade(), day(), &changed), unpack_marks(&changed));
         }
     }
 

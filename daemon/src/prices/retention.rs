@@ -9,11 +9,12 @@ use chrono_tz::America::New_York;
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
-use super::pack::{Unpackable, pack, unpack};
+use super::pack::{Unpackable, pack, unpack, unpack_marks};
 use crate::auth::Username;
 use crate::clock::Clock;
 use crate::db::prices::{
-    DAY_SPAN, DayRow, PriceRow, day_put, days_to_thin, days_unpacked, months_drop, price_days, price_rows,
+    DAY_SPAN, DayRow, Mark, PriceRow, day_put, days_to_thin, days_unpacked, months_drop, price_days, price_marks,
+    price_rows,
 };
 use crate::db::secrets::secret_users;
 use crate::db::{Db, DbError, UserTx};
@@ -198,6 +199,26 @@ pub async fn histories(
         }
     }
     all.values_mut().for_each(|rows| rows.sort_by_key(|row| row.ts));
+    Ok(all)
+}
+
+/// The marks of a trade that are fit to be shown, however they are stored, in the order of time.
+///
+/// # Errors
+/// As [`history`].
+pub async fn marks(tx: &UserTx, trade: TradeId, span: (DateTime<Utc>, DateTime<Utc>)) -> Result<Vec<Mark>, DbError> {
+    let mut all = Vec::new();
+    let mut packed = HashSet::new();
+    for day in price_days(tx, &[trade.0], span).await? {
+        packed.insert(day.session_date);
+        let marks = unpack_marks(&day.packed).map_err(unreadable)?;
+        all.extend(marks.into_iter().filter(|mark| mark.at >= span.0 && mark.at < span.1));
+    }
+    let whole = price_marks(tx, trade, span).await?.into_iter();
+    all.extend(
+        whole.filter(|(session, mark)| !packed.contains(session) && mark.quality.is_shown()).map(|(_, mark)| mark),
+    );
+    all.sort_by_key(|mark| mark.at);
     Ok(all)
 }
 

@@ -7,6 +7,8 @@
 use blotter_shared::protocol::prices::SeriesPoint;
 use rust_decimal::Decimal;
 
+use crate::db::prices::Mark;
+
 /// A point in whole numbers.
 #[derive(Clone, Copy, Debug)]
 struct Whole {
@@ -14,9 +16,17 @@ struct Whole {
     y: i128,
 }
 
-/// At most `width` of the points, in their order.
+/// At most `width` of the marks, in their order.
 #[must_use]
-pub fn decimate(points: &[SeriesPoint], width: usize) -> Vec<SeriesPoint> {
+pub fn decimate(marks: &[Mark], width: usize) -> Vec<SeriesPoint> {
+    chosen(marks, width).into_iter().map(point).collect()
+}
+
+fn point(mark: Mark) -> SeriesPoint {
+    SeriesPoint { at: mark.at, mark: Decimal::new(mark.price_e4, 4), quality: mark.quality }
+}
+
+fn chosen(points: &[Mark], width: usize) -> Vec<Mark> {
     let width = width.max(2);
     let (Some(first), Some(last)) = (points.first(), points.last()) else { return Vec::new() };
     if points.len() <= width {
@@ -41,10 +51,8 @@ pub fn decimate(points: &[SeriesPoint], width: usize) -> Vec<SeriesPoint> {
     chosen
 }
 
-fn whole(point: &SeriesPoint) -> Whole {
-    let mut price: Decimal = point.mark.round_dp(4);
-    price.rescale(4);
-    Whole { x: point.at.timestamp_millis().into(), y: price.mantissa() }
+fn whole(mark: &Mark) -> Whole {
+    Whole { x: mark.at.timestamp_millis().into(), y: mark.price_e4.into() }
 }
 
 fn whole_at(points: &[Whole], index: usize) -> Whole {
@@ -75,13 +83,13 @@ mod tests {
 
     use super::*;
 
-    fn line(marks: &[i64]) -> Vec<SeriesPoint> {
-        let point = |(index, cents): (usize, &i64)| SeriesPoint {
+    fn line(cents: &[i64]) -> Vec<Mark> {
+        let mark = |(index, cents): (usize, &i64)| Mark {
             at: DateTime::from_timestamp(1_789_050_000 + 40 * i64::try_from(index).unwrap(), 0).unwrap(),
-            mark: Decimal::new(*cents, 2),
+            price_e4: cents * 100,
             quality: QuoteQuality::Good,
         };
-        marks.iter().enumerate().map(point).collect()
+        cents.iter().enumerate().map(mark).collect()
     }
 
     #[test]
@@ -100,6 +108,7 @@ mod tests {
         ) {
             let points = line(&marks);
             let chart = decimate(&points, width);
+            let points: Vec<SeriesPoint> = points.into_iter().map(point).collect();
             prop_assert_eq!(chart.len(), points.len().min(width.max(2)));
             prop_assert!(chart.windows(2).all(|pair| pair[0].at < pair[1].at));
             prop_assert!(chart.iter().all(|point| points.contains(point)));

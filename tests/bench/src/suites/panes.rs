@@ -10,6 +10,7 @@ use blotter_testkit::terminal::{Setup, Size, Terminal};
 use blotter_testkit::{book, programs};
 use tokio::runtime::Runtime;
 
+use super::history::added_up;
 use super::screen::{milliseconds, pause, settle, to_f64};
 use crate::report::Report;
 use crate::stats::Sample;
@@ -22,7 +23,9 @@ const WIDE: Size = Size { columns: 120, rows: 40 };
 pub(crate) fn run(runtime: &Runtime, small: &Daemon, report: &mut Report) -> Result<()> {
     runtime.block_on(async {
         let admin = book::connect_admin(&small.postgres_socket_dir()).await?;
-        book::write_closed_trades(&admin, &small.username().await?, "SIM", (100, CLOSED)).await
+        // Of the mode that a client shows which was never set up.
+        book::write_closed_trades(&admin, &small.username().await?, "SANDBOX", (100, CLOSED)).await?;
+        added_up(small, "SANDBOX").await
     })?;
     redraws(small, report)?;
     ticking(runtime, small, report)?;
