@@ -4,14 +4,18 @@
 //! contract that ran out worthless is `EXPIRED`, one that turned into shares is `EXERCISED`, and
 //! where no proof can be had the reason says so.
 
-use blotter_shared::domain::{BrokerMode, CloseReason, OptionType};
+use std::sync::LazyLock;
+
+use blotter_shared::domain::{BrokerMode, CloseReason, OptionContract, OptionType};
 use chrono::{DateTime, Duration, NaiveDate, Utc};
 use rust_decimal::Decimal;
 
+use super::commands::{RefusalCode, Refused};
 use super::facts::Trade;
 use super::facts::derive::held;
 use super::ports::Session;
 use super::snapshot::Snapshot;
+use crate::calendar::Calendar;
 
 /// Before the close of the last session: after this nothing new protects a position.
 const CUT_OFF: Duration = Duration::minutes(30);
@@ -27,13 +31,14 @@ pub enum Stage {
 }
 
 #[must_use]
-pub fn stage(expiry: NaiveDate, session: &Session, now: DateTime<Utc>) -> Stage {
-    match session.date.cmp(&expiry) {
+pub fn stage(contract: &OptionContract, session: &Session, now: DateTime<Utc>) -> Stage {
+    let last = last_day(contract);
+    match session.date.cmp(&last) {
         std::cmp::Ordering::Less => Stage::Running,
         std::cmp::Ordering::Greater => Stage::AwaitsSettlement,
         std::cmp::Ordering::Equal if session.open && now + CUT_OFF >= session.closes => Stage::LastMinutes,
         // The session of the last day is over once the next one opens on a later day.
-        std::cmp::Ordering::Equal if !session.open && session.opens.date_naive() > expiry => Stage::AwaitsSettlement,
+        std::cmp::Ordering::Equal if !session.open && session.opens.date_naive() > last => Stage::AwaitsSettlement,
         std::cmp::Ordering::Equal => Stage::Running,
     }
 }
@@ -41,8 +46,27 @@ pub fn stage(expiry: NaiveDate, session: &Session, now: DateTime<Utc>) -> Stage 
 /// Whether the contract has had its last session.
 #[must_use]
 pub fn is_over(trade: &Trade, snapshot: &Snapshot) -> bool {
-    let (expiry, today) = (trade.spec.contract.expiry, snapshot.session.date);
-    today > expiry || (today == expiry && !snapshot.session.open && snapshot.session.opens.date_naive() > expiry)
+    let (last, today) = (last_day(&trade.spec.contract), snapshot.session.date);
+    today > last || (today == last && !snapshot.session.open && snapshot.session.opens.date_naive() > last)
+}
+
+/// Nobody changes or buys what is only waiting for its settlement.
+///
+/// # Errors
+/// When the last session of the contract is over.
+pub fn check(contract: &OptionContract, session: &Session) -> Result<(), Refused> {
+    let last = last_day(contract);
+    if session.date <= last {
+        return Ok(());
+    }
+    Err(Refused::new(RefusalCode::Expired, format!("the contract has expired: it traded last on {last}")))
+}
+
+/// The day of the last session: the session before the expiry where the opening prices settle, or where the
+/// exchange is closed on the day of expiry.
+fn last_day(contract: &OptionContract) -> NaiveDate {
+    static CALENDAR: LazyLock<Calendar> = LazyLock::new(Calendar::new);
+    CALENDAR.last_trading_day(&contract.root, contract.expiry).unwrap_or(contract.expiry)
 }
 
 /// Whether what became of it can be told: shares come by the next session, not the same evening.
@@ -116,18 +140,30 @@ mod tests {
 
     #[test]
     fn the_last_half_hour_and_the_days_after_are_stages_of_their_own() {
-        let expiry: NaiveDate = "2027-01-15".parse().unwrap();
+        let expiry: OptionContract = "ABC270115C00100000".parse().unwrap();
         let last = session(true, "2027-01-15", "2027-01-15T14:30:00Z", "2027-01-15T21:00:00Z");
-        assert_eq!(stage(expiry, &last, time("2027-01-15T20:29:59Z")), Stage::Running);
-        assert_eq!(stage(expiry, &last, time("2027-01-15T20:30:00Z")), Stage::LastMinutes);
+        assert_eq!(stage(&expiry, &last, time("2027-01-15T20:29:59Z")), Stage::Running);
+        assert_eq!(stage(&expiry, &last, time("2027-01-15T20:30:00Z")), Stage::LastMinutes);
         let half_day = Session { closes: time("2027-01-15T18:00:00Z"), ..last };
-        assert_eq!(stage(expiry, &half_day, time("2027-01-15T17:30:00Z")), Stage::LastMinutes);
+        assert_eq!(stage(&expiry, &half_day, time("2027-01-15T17:30:00Z")), Stage::LastMinutes);
         let evening = session(false, "2027-01-15", "2027-01-19T14:30:00Z", "2027-01-19T21:00:00Z");
-        assert_eq!(stage(expiry, &evening, time("2027-01-15T21:00:01Z")), Stage::AwaitsSettlement);
+        assert_eq!(stage(&expiry, &evening, time("2027-01-15T21:00:01Z")), Stage::AwaitsSettlement);
         let morning = session(false, "2027-01-15", "2027-01-15T14:30:00Z", "2027-01-15T21:00:00Z");
-        assert_eq!(stage(expiry, &morning, time("2027-01-15T13:00:00Z")), Stage::Running);
+        assert_eq!(stage(&expiry, &morning, time("2027-01-15T13:00:00Z")), Stage::Running);
         let saturday = session(false, "2027-01-16", "2027-01-19T14:30:00Z", "2027-01-19T21:00:00Z");
-        assert_eq!(stage(expiry, &saturday, time("2027-01-16T12:00:00Z")), Stage::AwaitsSettlement);
+        assert_eq!(stage(&expiry, &saturday, time("2027-01-16T12:00:00Z")), Stage::AwaitsSettlement);
+    }
+
+    #[test]
+    fn what_the_opening_settles_has_its_last_minutes_the_day_before() {
+        let thursday = session(true, "2027-01-14", "2027-01-14T14:30:00Z", "2027-01-14T21:15:00Z");
+        let friday = session(true, "2027-01-15", "2027-01-15T14:30:00Z", "2027-01-15T21:15:00Z");
+        let monthly: OptionContract = "SPX270115C06000000".parse().unwrap();
+        assert_eq!(stage(&monthly, &thursday, time("2027-01-14T20:44:59Z")), Stage::Running);
+        assert_eq!(stage(&monthly, &thursday, time("2027-01-14T20:45:00Z")), Stage::LastMinutes);
+        assert_eq!(stage(&monthly, &friday, time("2027-01-15T14:31:00Z")), Stage::AwaitsSettlement);
+        let weekly: OptionContract = "SPXW270115C06000000".parse().unwrap();
+        assert_eq!(stage(&weekly, &friday, time("2027-01-15T14:31:00Z")), Stage::Running);
     }
 
     fn after_expiry(mode: BrokerMode, shares: Option<i64>) -> Snapshot {

@@ -36,8 +36,14 @@ pub fn command(world: &mut World, command: &Command) -> bool {
     let book = world.store.book.clone();
     let session = crate::ports::session(world, world.wall());
     let wall = world.wall();
-    let desk =
-        Desk { book: &book, now: wall, session, timing: Timing::PRODUCTION, quotes: &quotes, positions: &positions };
+    let desk = Desk {
+        book: &book,
+        now: wall,
+        sessions: &session,
+        timing: Timing::PRODUCTION,
+        quotes: &quotes,
+        positions: &positions,
+    };
     let answer = commands::judge(command, &desk);
     let done = match &answer {
         Ok(accepted) => world.store.write(&accepted.changes, world.now).is_ok(),

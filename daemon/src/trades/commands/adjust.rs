@@ -4,7 +4,9 @@
 use blotter_shared::domain::Price;
 use chrono::{DateTime, Duration, Utc};
 
+use super::super::expiry;
 use super::super::facts::{Trade, Wish};
+use super::super::ports::Session;
 use super::super::pricing::{self, BadBracket, Sides, TickGrid};
 use super::{Accepted, Desk, RefusalCode, Refused, current, wished};
 
@@ -43,20 +45,24 @@ pub(super) fn judge(trade: &Trade, adjust: &Adjust, desk: &Desk<'_>) -> Result<A
         let sentence = format!("already closing, {}", super::close::step(trade));
         return Err(Refused::new(RefusalCode::AlreadyClosing, sentence));
     }
-    if desk.session.date > trade.spec.contract.expiry {
-        return Err(Refused::new(RefusalCode::Expired, "the contract has expired"));
-    }
+    let session = desk.session(&trade.spec.contract);
+    expiry::check(&trade.spec.contract, &session)?;
     let sides = Sides { stop: adjust.stop.over(trade.wish.stop), target: adjust.target.over(trade.wish.target) };
     let same = sides == Sides { stop: trade.wish.stop, target: trade.wish.target } && trade.wish.limit.is_none();
     if same {
         return Err(Refused::new(RefusalCode::NothingToChange, "these are its stop and target already"));
     }
     pricing::check_grid(sides, TickGrid::of_root(&trade.spec.contract.root)).map_err(|bad| refused(&bad))?;
-    if desk.session.open {
+    if session.open {
         pricing::check_market(sides, bid(trade, desk)?).map_err(|bad| refused(&bad))?;
     }
-    let wish =
-        Wish { stop: sides.stop, target: sides.target, limit: None, until: deadline(desk), ..trade.wish.clone() };
+    let wish = Wish {
+        stop: sides.stop,
+        target: sides.target,
+        limit: None,
+        until: deadline(&session, desk),
+        ..trade.wish.clone()
+    };
     Ok(wished(trade, wish, desk.now))
 }
 
@@ -71,8 +77,8 @@ pub fn break_even(trade: &Trade) -> Option<Price> {
 }
 
 /// When a change that could not be begun is dropped: soon, or soon after the open.
-pub(super) fn deadline(desk: &Desk<'_>) -> Option<DateTime<Utc>> {
-    let from = if desk.session.open { desk.now } else { desk.session.opens.max(desk.now) };
+pub(super) fn deadline(session: &Session, desk: &Desk<'_>) -> Option<DateTime<Utc>> {
+    let from = if session.open { desk.now } else { session.opens.max(desk.now) };
     Duration::from_std(desk.timing.adjust_valid).ok().map(|span| from + span)
 }
 

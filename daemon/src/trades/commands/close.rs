@@ -26,8 +26,9 @@ pub(super) fn judge(trade: &Trade, close: &Close, desk: &Desk<'_>) -> Result<Acc
         let sentence = format!("already closing, {}", step(trade));
         return Err(Refused::new(RefusalCode::AlreadyClosing, sentence));
     }
-    if !desk.session.open && !close.at_open {
-        let opens = desk.session.opens;
+    let session = desk.session(&trade.spec.contract);
+    if !session.open && !close.at_open {
+        let opens = session.opens;
         return Err(Refused::new(RefusalCode::MarketClosed, format!("the market opens at {opens}; ask for the open")));
     }
     match (close.quantity, close.limit) {
@@ -51,7 +52,7 @@ fn at_limit(trade: &Trade, limit: Price, desk: &Desk<'_>) -> Result<Accepted, Re
     held(trade)?;
     let sides = Sides { stop: trade.wish.stop, target: Some(limit) };
     pricing::check_grid(sides, TickGrid::of_root(&trade.spec.contract.root)).map_err(|bad| adjust::refused(&bad))?;
-    let until = adjust::deadline(desk);
+    let until = adjust::deadline(&desk.session(&trade.spec.contract), desk);
     Ok(wished(trade, Wish { limit: Some(limit), until, ..trade.wish.clone() }, desk.now))
 }
 

@@ -22,7 +22,7 @@ fn standing<'a>(desk: &Desk<'a>) -> impl Iterator<Item = &'a Trade> {
 
 pub(super) fn judge(desk: &Desk<'_>) -> Accepted {
     let changes = standing(desk).flat_map(|trade| {
-        let at_open = !desk.session.open;
+        let at_open = !desk.session(&trade.spec.contract).open;
         let flat = Some(FlatCause::User);
         wished(trade, Wish { keep: 0, flat, limit: None, until: None, at_open, ..trade.wish.clone() }, desk.now).changes
     });
@@ -58,4 +58,56 @@ pub fn drill(desk: &Desk<'_>) -> Vec<Drill> {
 
 fn is_bracket(intent: &Intent) -> bool {
     intent.role == blotter_shared::domain::IntentRole::Bracket
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use blotter_shared::domain::{BrokerMode, Cash};
+    use chrono::{DateTime, Duration, Utc};
+    use uuid::Uuid;
+
+    use super::super::super::facts::{Book, Change};
+    use super::super::super::ports::{Session, Sessions};
+    use super::super::super::specimen::{at, bought};
+    use super::super::super::timing::Timing;
+    use super::*;
+
+    /// A few minutes past the close.
+    #[derive(Debug)]
+    struct QuarterPast;
+
+    impl Sessions for QuarterPast {
+        fn at(&self, now: DateTime<Utc>) -> Session {
+            Session { open: false, date: now.date_naive(), opens: now + Duration::hours(17), closes: now }
+        }
+
+        fn of(&self, root: &str, now: DateTime<Utc>) -> Session {
+            Session { open: root == "SPXW", ..self.at(now) }
+        }
+    }
+
+    #[test]
+    fn what_trades_longer_goes_now_and_the_rest_at_the_open() {
+        let mut book = Book::new(BrokerMode::Sim, Cash::ZERO);
+        for (number, symbol) in [(1, "SPXW270115C06000000"), (2, "NVDA270115C00150000")] {
+            let mut trade = bought(2, "5.00");
+            trade.spec.id = TradeId(Uuid::from_u128(number));
+            trade.spec.symbol = Symbol::new(symbol);
+            trade.spec.contract = symbol.parse().unwrap();
+            book.trades.insert(trade.id(), trade);
+        }
+        let quotes = BTreeMap::new();
+        let (sessions, timing) = (&QuarterPast, Timing::PRODUCTION);
+        let accepted = judge(&Desk { book: &book, now: at(60), sessions, timing, quotes: &quotes, positions: &[] });
+        let wishes: Vec<(TradeId, bool)> = accepted
+            .changes
+            .iter()
+            .filter_map(|change| {
+                if let Change::Wish { trade, becomes: wish, .. } = change { Some((*trade, wish.at_open)) } else { None }
+            })
+            .collect();
+        assert_eq!(wishes, [(TradeId(Uuid::from_u128(1)), false), (TradeId(Uuid::from_u128(2)), true)]);
+    }
 }

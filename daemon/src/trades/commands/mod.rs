@@ -12,11 +12,11 @@ pub mod place;
 
 use std::collections::BTreeMap;
 
-use blotter_shared::domain::{AlarmKind, TradeId};
+use blotter_shared::domain::{AlarmKind, OptionContract, TradeId};
 use chrono::{DateTime, Utc};
 
 use super::facts::{Book, Change, Trade, Wish, WishStamp};
-use super::ports::{Position, Quote, Session, Symbol};
+use super::ports::{Position, Quote, Session, Sessions, Symbol};
 use super::risk::Breach;
 use super::timing::Timing;
 pub use adjust::Adjust;
@@ -54,11 +54,18 @@ pub struct Versioned {
 pub struct Desk<'a> {
     pub book: &'a Book,
     pub now: DateTime<Utc>,
-    pub session: Session,
+    pub sessions: &'a dyn Sessions,
     pub timing: Timing,
     pub quotes: &'a BTreeMap<Symbol, Quote>,
     /// As last read; only an adopted position is judged by it.
     pub positions: &'a [Position],
+}
+
+impl Desk<'_> {
+    /// The session that a contract is traded in now: some contracts trade longer than others.
+    fn session(&self, contract: &OptionContract) -> Session {
+        self.sessions.of(&contract.root, self.now)
+    }
 }
 
 /// An accepted command.

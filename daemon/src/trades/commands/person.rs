@@ -43,7 +43,8 @@ pub(super) fn adopt(wanted: &NewTrade, desk: &Desk<'_>) -> Result<Accepted, Refu
     }
     let sides = Sides { stop: wanted.stop, target: wanted.target };
     pricing::check_grid(sides, TickGrid::of_root(&wanted.contract.root)).map_err(|bad| adjust::refused(&bad))?;
-    if let Some(bid) = desk.quotes.get(&symbol).and_then(|quote| quote.bid).filter(|_| desk.session.open) {
+    let is_open = desk.session(&wanted.contract).open;
+    if let Some(bid) = desk.quotes.get(&symbol).and_then(|quote| quote.bid).filter(|_| is_open) {
         pricing::check_market(sides, bid).map_err(|bad| adjust::refused(&bad))?;
     }
     let mut accepted = begin(wanted, symbol, position.quantity, desk);

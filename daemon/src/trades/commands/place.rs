@@ -3,6 +3,7 @@
 
 use blotter_shared::domain::{Multiplier, OptionContract, Price, Quantity, TradeId};
 
+use super::super::expiry;
 use super::super::facts::{Change, Marks, Spec, Trade, Wish};
 use super::super::ports::Symbol;
 use super::super::pricing::{self, Sides, TickGrid};
@@ -37,11 +38,10 @@ pub(super) fn judge(wanted: &NewTrade, desk: &Desk<'_>) -> Result<Accepted, Refu
     if desk.book.account.entries_stopped {
         return Err(Refused::new(RefusalCode::EntriesStopped, "the kill switch is set: no entries"));
     }
-    if desk.session.date > wanted.contract.expiry {
-        return Err(Refused::new(RefusalCode::Expired, "the contract has expired"));
-    }
-    if !desk.session.open {
-        let opens = desk.session.opens;
+    let session = desk.session(&wanted.contract);
+    expiry::check(&wanted.contract, &session)?;
+    if !session.open {
+        let opens = session.opens;
         return Err(Refused::new(RefusalCode::MarketClosed, format!("the market opens at {opens}")));
     }
     let quote = desk.quotes.get(&symbol).copied();

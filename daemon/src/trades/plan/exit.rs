@@ -135,7 +135,7 @@ fn thin_out(trade: &Trade, live: &[&Intent], view: &View, scene: &Scene) -> Opti
 
 /// Nothing is alive: sell what is to go, then protect what is kept.
 fn place(trade: &Trade, view: &View, scene: &Scene) -> Option<Action> {
-    let stage = expiry::stage(trade.spec.contract.expiry, &scene.session, scene.now);
+    let stage = expiry::stage(&trade.spec.contract, &scene.session, scene.now);
     if stage == Stage::AwaitsSettlement || !may_sell(trade, view, scene) || pauses(trade, scene) {
         return None;
     }

@@ -154,32 +154,6 @@ impl Counter {
         contract.map_or_else(|_| self.session(), |contract| self.exchange().of(&contract.root, self.clock.now()))
     }
 
-    /// The session that a command falls into, by the contract that it is about.
-    fn session_for(&self, book: &Book, command: &Command) -> super::super::ports::Session {
-        let root_of = |id: &TradeId| book.trades.get(id).map(|trade| trade.spec.contract.root.as_str());
-        let root = match command {
-            Command::Place(wanted) | Command::Adopt(wanted) => Some(wanted.contract.root.as_str()),
-            Command::Close(id, _) | Command::Adjust(id, _) => root_of(id),
-            Command::Withdraw(id, _) | Command::Protect(id, _) | Command::Cancel(id, _) => root_of(id),
-            Command::Flatten | Command::Ack(..) => None,
-        };
-        root.map_or_else(|| self.session(), |root| self.exchange().of(root, self.clock.now()))
-    }
-
-    /// Nobody buys what is only waiting for its settlement.
-    fn still_trades(&self, command: &Command, session: &super::super::ports::Session) -> Result<(), Refused> {
-        let Command::Place(wanted) = command else { return Ok(()) };
-        let contract = &wanted.contract;
-        let last = self.calendar.last_trading_day(&contract.root, contract.expiry);
-        match last.ok().filter(|last| session.date > *last) {
-            None => Ok(()),
-            Some(last) => {
-                let sentence = format!("the contract has expired: it traded last on {last}");
-                Err(Refused::new(RefusalCode::Expired, sentence))
-            }
-        }
-    }
-
     fn exchange(&self) -> Exchange {
         Exchange { calendar: Arc::clone(&self.calendar), force: self.force }
     }
@@ -223,12 +197,11 @@ impl Counter {
         (book, seen): (&Book, &Seen),
         command: &Command,
     ) -> Result<Accepted, DeskError> {
-        let session = self.session_for(book, command);
-        self.still_trades(command, &session)?;
+        let exchange = self.exchange();
         let desk = Desk {
             book,
             now: self.clock.now(),
-            session,
+            sessions: &exchange,
             timing: Timing::PRODUCTION,
             quotes: &seen.quotes,
             positions: &seen.positions,
@@ -258,11 +231,11 @@ impl Counter {
     /// What the drill of a flatten says, for one account.
     #[must_use]
     pub fn drill(&self, book: &Book) -> Vec<super::super::commands::Drill> {
-        let (quotes, positions) = (BTreeMap::new(), Vec::new());
+        let (exchange, quotes, positions) = (self.exchange(), BTreeMap::new(), Vec::new());
         let desk = Desk {
             book,
             now: self.clock.now(),
-            session: self.session(),
+            sessions: &exchange,
             timing: Timing::PRODUCTION,
             quotes: &quotes,
             positions: &positions,

@@ -113,7 +113,7 @@ impl Stage {
         let positions = self.snapshot().positions;
         let book = self.book.clone();
         let (now, session, timing) = (self.now, self.session, Timing::PRODUCTION);
-        let desk = Desk { book: &book, now, session, timing, quotes: &quotes, positions: &positions };
+        let desk = Desk { book: &book, now, sessions: &session, timing, quotes: &quotes, positions: &positions };
         let accepted = commands::judge(command, &desk).map_err(|refused| refused.code)?;
         for change in &accepted.changes {
             apply(&mut self.book, change, Rules::ALL).unwrap();

@@ -20,7 +20,7 @@ use blotter_daemon::trades::driver::{Engine, Ports, Settings};
 use blotter_daemon::trades::facts::{Book, Trade};
 use blotter_daemon::trades::ports::{
     Allowance, BrokerOrder, BrokerPort, Holder, Lookup, OrderId, OrderPage, Placement, Position, Quote, ReadFailure,
-    Sessions, Symbol, WriteOutcome,
+    Symbol, WriteOutcome,
 };
 use blotter_daemon::trades::risk::{Limits, Standing};
 use blotter_daemon::trades::rules::Rules;
@@ -276,8 +276,8 @@ impl Rig {
         let tx = self.ledger.db.user_tx(&self.ledger.user).await.unwrap();
         let book = self.ledger.book(&tx).await.unwrap();
         let now = self.now();
-        let (session, timing) = (self.exchange.at(now), timing());
-        let desk = Desk { book: &book, now, session, timing, quotes: &quotes, positions: &positions };
+        let timing = timing();
+        let desk = Desk { book: &book, now, sessions: &self.exchange, timing, quotes: &quotes, positions: &positions };
         let accepted = judge(&command, &desk)?;
         self.ledger.write(&tx, &accepted.changes).await.unwrap();
         tx.commit().await.unwrap();

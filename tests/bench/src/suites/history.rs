@@ -40,11 +40,11 @@ pub(crate) async fn run(report: &mut Report) -> Result<()> {
     let user = daemon.username().await?;
     book::write_closed_trades(&admin, &user, "SIM", (0, MANY)).await?;
     book::write_closed_trades(&admin, &user, "LIVE", (MANY, FEW)).await?;
-    backfill(&daemon, report).await?;
-    cold(&mut daemon, (&admin, &user), report).await?;
-    warm(&daemon, (&admin, &user), report).await?;
-    pages(&daemon, report).await?;
-    export(&daemon, &admin, report).await
+    backfill(&daemon, report).await.context("backfill")?;
+    cold(&mut daemon, (&admin, &user), report).await.context("cold")?;
+    warm(&daemon, (&admin, &user), report).await.context("warm")?;
+    pages(&daemon, report).await.context("pages")?;
+    export(&daemon, &admin, report).await.context("export")
 }
 
 /// The first look of all, which adds up everything once.
@@ -103,11 +103,12 @@ async fn cold(daemon: &mut Daemon, (admin, user): (&Client, &str), report: &mut 
 /// After one more close each time, with many trades and with few.
 async fn warm(daemon: &Daemon, (admin, user): (&Client, &str), report: &mut Report) -> Result<()> {
     const CLOSES: usize = 60;
-    let mut connection = Connection::open(&daemon.socket()).await?;
     let (mut many, mut few) = (Vec::new(), Vec::new());
     for n in 0..CLOSES {
         for (mode, times) in [("SIM", &mut many), ("LIVE", &mut few)] {
             close_one(admin, user, mode, n).await?;
+            // A new one each time: the daemon ends a connection that asks nothing while a close takes long.
+            let mut connection = Connection::open(&daemon.socket()).await?;
             let began = Instant::now();
             let answer = connection.get(&performance(mode)).await?;
             times.push(began.elapsed().as_secs_f64() * 1e3);
