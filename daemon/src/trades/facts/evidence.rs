@@ -188,7 +188,8 @@ pub(super) fn give_back(trade: &mut Trade) {
 /// A person has accepted what this cut shows: the difference is booked, the quarantine ends. The
 /// person has seen one read; the broker must have shown it as often as any position that differs. A
 /// close accepts nothing that is missing: a position that comes back is sold. What is left when the
-/// ledger has sold all that it knew is somebody else's.
+/// ledger has sold all that it knew is somebody else's. Nothing of it holds while the position may be
+/// behind a sale of ours: it agrees with the ledger, or differs from it, by chance.
 fn release(trade: &mut Trade, snapshot: &Snapshot, position: i64, context: &Context<'_>) {
     let Some(quarantine) = trade.marks.quarantine.as_ref() else { return };
     let held = derive::held(trade);
@@ -196,7 +197,7 @@ fn release(trade: &mut Trade, snapshot: &Snapshot, position: i64, context: &Cont
     let sure = position == held || known.is_some_and(|known| is_believed(&known, context));
     let sold_out = trade.wish.flat == Some(FlatCause::User) && held == 0 && position > 0 && !trade.has_doubt();
     let accepted = quarantine.at < trade.wish.since && trade.wish.accepts == Some(position);
-    if !sure || !(accepted || sold_out) {
+    if !sure || !(accepted || sold_out) || may_lag(trade, context) {
         return;
     }
     // A short position is not this trade's: it has nothing left, and that is all that it can have lost.
