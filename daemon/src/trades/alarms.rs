@@ -211,10 +211,16 @@ fn unclaimed(book: &Book, trade: &Trade, now: DateTime<Utc>, timing: &Timing) ->
     let newest = of_symbol().max_by_key(|other| (other.spec.asked_at, other.id()))?;
     let believed = there.reads >= timing.mismatch_reads && since(there.since, now) >= timing.mismatch.as_secs_f64();
     let alone = newest.id() == trade.id() && of_symbol().all(Trade::is_ended);
+    let (held, symbol) = (there.position, &trade.spec.symbol);
     (believed && alone).then(|| {
+        if held < 0 {
+            let short = held.unsigned_abs();
+            return format!(
+                "the account is short of {short} of {symbol} and no trade looks after it: buy back at the broker"
+            );
+        }
         format!(
-            "the account holds {} of {} and no trade looks after them: adopt them, or close them at the broker",
-            there.position, trade.spec.symbol
+            "the account holds {held} of {symbol} and no trade looks after them: adopt them, or close them at the broker"
         )
     })
 }

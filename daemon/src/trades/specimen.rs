@@ -5,7 +5,7 @@ use chrono::{DateTime, Duration, Utc};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
-use super::facts::{Absence, Fill, Intent, Marks, Op, Order, Shape, Spec, Trade, Wish};
+use super::facts::{Fill, Intent, Marks, Op, Order, Origin, Shape, Spec, Trade, Wish};
 use super::ports::{OrderId, Symbol};
 use super::tag::Epoch;
 
@@ -61,28 +61,15 @@ pub(crate) fn trade(contracts: u32) -> Trade {
 /// An order of the trade, in some state.
 pub(crate) fn with_order(mut trade: Trade, role: IntentRole, state: IntentState, shape: Shape) -> Trade {
     let number = u128::try_from(trade.intents.len()).unwrap() + 1;
+    let id = IntentId(Uuid::from_u128(number));
+    let origin = Origin { id, trade_id: trade.id(), role, attempt: 1, version: 1, epoch: Epoch(1) };
+    let order = Order { tag: format!("tag-{number}"), quantity: trade.spec.quantity, shape };
     trade.intents.push(Intent {
-        id: IntentId(Uuid::from_u128(number)),
-        trade_id: trade.id(),
-        role,
-        op: Op::Place(Order { tag: format!("tag-{number}"), quantity: trade.spec.quantity, shape }),
-        attempt: 1,
-        version: 1,
-        epoch: Epoch(1),
         state,
-        valid_until: None,
         sent_at: Some(at(0)),
         sent_on: Some(at(0).date_naive()),
         broker_id: Some(OrderId(i64::try_from(number).unwrap() * 10)),
-        legs: Vec::new(),
-        executed: 0,
-        first_executed_at: None,
-        sound_at: None,
-        refusal: None,
-        refused: None,
-        absence: Absence::default(),
-        missing_reads: 0,
-        late: false,
+        ..Intent::new(origin, Op::Place(order))
     });
     trade
 }

@@ -1,11 +1,15 @@
 //! What the market was like at an entry: gathered once, beside the engine, with a reason for whatever is
 //! missing.
 
+use blotter_daemon::broker::Priority;
+use blotter_daemon::broker::rate_limit::BucketKind;
 use blotter_daemon::context::Collector;
+use blotter_shared::domain::BrokerMode;
 use chrono::{Days, NaiveDate, NaiveDateTime, TimeDelta};
 use serde_json::{Value, json};
 
 use crate::prices::rig::{CALL, Rig, Says};
+use crate::support::user;
 
 const NOON: &str = "2026-11-20T17:00:00Z";
 
@@ -168,4 +172,42 @@ async fn a_quote_that_cannot_be_trusted_and_an_entry_long_past_have_no_numbers()
         (&Value::Null, &json!("the daemon was not there within ten minutes of the entry"))
     );
     assert_eq!(rig.asked("quotes").len(), 0, "nothing is asked for what is past");
+}
+
+/// Others use up the reads of a minute that are for those who only look.
+async fn crowd(rig: &Rig) {
+    let account = rig.recorder.accounts.open(&user("ann"), BrokerMode::Sim).await.unwrap();
+    while account.tradier.limiter().left(BucketKind::MarketData, Priority::Read) > 20 {
+        account.market.quotes(&[CALL.to_owned()], Priority::Read).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_context_waits_while_others_need_the_minutes_reads() {
+    let rig = Rig::start(NOON).await;
+    rig.say(CALL, Says::new(4.50, 4.60));
+    place(&rig, "2026-11-20 16:59:55+00").await;
+    let collector = Collector::new(rig.recorder.clone());
+    crowd(&rig).await;
+    let asked = rig.asked("markets").len();
+    assert_eq!(collector.look().await.unwrap(), 0, "it waits for room");
+    assert_eq!(rig.asked("markets").len(), asked, "and asks for nothing meanwhile");
+
+    rig.set("2026-11-20T17:01:30Z");
+    assert_eq!(collector.look().await.unwrap(), 1, "another minute has room");
+    assert!(!rig.asked("timesales").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_context_does_not_wait_for_ever() {
+    let rig = Rig::start(NOON).await;
+    rig.say(CALL, Says::new(4.50, 4.60));
+    place(&rig, "2026-11-20 16:59:55+00").await;
+    let collector = Collector::new(rig.recorder.clone());
+    rig.set("2026-11-20T17:02:50Z");
+    crowd(&rig).await;
+    assert_eq!(collector.look().await.unwrap(), 0, "not three minutes old");
+    rig.set("2026-11-20T17:03:00Z");
+    crowd(&rig).await;
+    assert_eq!(collector.look().await.unwrap(), 1, "with what is left");
 }

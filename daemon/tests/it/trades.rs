@@ -6,6 +6,7 @@ mod floor;
 mod kills;
 mod lifecycle;
 mod limits;
+mod minute;
 mod modes;
 mod refusals;
 mod restored;

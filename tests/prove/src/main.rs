@@ -26,8 +26,8 @@ struct Args {
     /// Run one seed and print what happened in it
     #[arg(long, conflicts_with = "mutants")]
     replay: Option<u64>,
-    /// With --replay: the database is brought back from a backup once
-    #[arg(long, requires = "replay")]
+    /// In each seed the database is brought back from a backup once
+    #[arg(long, conflicts_with = "mutants")]
     travel: bool,
     /// Take away one rule at a time and count which mutants a seed notices; with --family in the
     /// worlds that are asked for, else in those that each mutant is listed with
@@ -46,12 +46,9 @@ struct Args {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let range = Range { from: args.from, count: args.seeds, family: args.family };
+    let range = Range { from: args.from, count: args.seeds, family: args.family, travels: args.travel };
     let good = match args.replay {
-        Some(seed) => {
-            let plan = range.plan(seed);
-            replay(&Plan { travels: args.travel || plan.travels, ..plan })
-        }
+        Some(seed) => replay(&range.plan(seed)),
         None if args.crowd.is_some() => lose_brackets(args.crowd.unwrap_or_default()),
         None if args.deaths => die_everywhere(),
         None if args.mutants => take_rules_away(&args.only, args.family.map(|_| range)),

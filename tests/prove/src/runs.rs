@@ -15,18 +15,21 @@ pub struct Range {
     pub count: u64,
     /// Every seed in worlds of this family; without it each is of its own.
     pub family: Option<Family>,
+    /// In each of them the database is brought back from a backup; without it in those that say so.
+    pub travels: bool,
 }
 
 impl Range {
     #[must_use]
     pub fn new(from: u64, count: u64) -> Self {
-        Self { from, count, family: None }
+        Self { from, count, family: None, travels: false }
     }
 
     /// How a seed of this range is run.
     #[must_use]
     pub fn plan(&self, seed: u64) -> Plan {
-        Plan { family: self.family.unwrap_or(Family::of(seed)), ..Plan::of(seed) }
+        let plan = Plan::of(seed);
+        Plan { family: self.family.unwrap_or(plan.family), travels: self.travels || plan.travels, ..plan }
     }
 }
 

@@ -14,7 +14,8 @@ use super::{Accepted, Desk, RefusalCode, Refused, Versioned, adjust, current, wi
 /// left; contracts that are too many belong to somebody else. The next cut that agrees releases it.
 pub(super) fn protect(trade: &Trade, seen: Versioned, desk: &Desk<'_>) -> Result<Accepted, Refused> {
     current(trade, seen.version)?;
-    if trade.marks.held <= 0 {
+    // Nothing is left of the trade, and the position still differs: that is somebody else's, if a person says so.
+    if trade.marks.held <= 0 && trade.marks.quarantine.is_none() {
         return Err(Refused::new(RefusalCode::NothingHeld, "nothing is held of this trade"));
     }
     let shown = trade.marks.mismatch.map_or(trade.marks.held, |mismatch| mismatch.position);

@@ -17,7 +17,7 @@ mod sight;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use blotter_shared::domain::IntentId;
+use blotter_shared::domain::{CloseReason, IntentId};
 use chrono::{DateTime, NaiveDate, Utc};
 
 use self::pulse::Pulse;
@@ -252,17 +252,21 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
         let writes = self.wrote_at.is_some_and(|at| at >= begun);
         let recently = Duration::from_secs(3);
         let wrote = self.wrote_at.is_some_and(|at| self.ports.clock.boot().saturating_sub(at) < recently);
+        let now = self.ports.clock.now();
         let mut live = book.live_trades().peekable();
         let enough = self.settings.timing.mismatch_reads;
         // Contracts under a trade that has ended: is it so, or does a list flap?
         let unclaimed = |trade: &Trade| trade.is_ended() && trade.marks.mismatch.is_some_and(|m| m.reads < enough);
+        // A person has taken an empty list for the truth; if it was not, the contracts are bare.
+        let unexplained = Some(CloseReason::ExternalUnexplained);
+        let doubted =
+            |trade: &Trade| trade.marks.close_reason == unexplained && just_ended(trade, now, &self.settings.timing);
         // An entry may fill at any moment, and is bare until that is seen.
         let stirs = |trade: &Trade| flies(trade) || trade.entries().any(Intent::is_live);
-        let now = self.ports.clock.now();
         // What is settled needs no second look, however young it is.
         if writes || (wrote && book.live_trades().any(stirs)) {
             Outlook::Wrote
-        } else if book.trades.values().any(|trade| waits_for_price(trade, now) || unclaimed(trade)) {
+        } else if book.trades.values().any(|trade| waits_for_price(trade, now) || unclaimed(trade) || doubted(trade)) {
             // The list of the next day does not show a price any more.
             Outlook::Flying
         } else if book.account.reconciling.is_some() {

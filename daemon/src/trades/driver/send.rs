@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use blotter_shared::domain::{IntentId, IntentRole, IntentState};
 
-use super::super::facts::{Absence, Change, FlatCause, Intent, Op, Order, Trade, Wish, WishStamp};
+use super::super::facts::{Change, FlatCause, Intent, Op, Order, Origin, Trade, Wish, WishStamp};
 use super::super::plan::{Action, Cancel, Place};
 use super::super::ports::{
     BrokerPort, Clock, CommitError, OrderId, Placement, RefusalKind, Sessions, Store, WriteOutcome,
@@ -124,11 +124,15 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
         let attempt = u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1);
         let tag = Tag { installation, trade: trade.id(), role, attempt, version: trade.wish.version, epoch };
         let valid = chrono::Duration::from_std(timing.entry_valid).unwrap_or_default();
-        Intent {
-            op: Op::Place(Order { tag: tag.to_string(), quantity: place.quantity, shape: place.shape }),
-            valid_until: (role == IntentRole::Entry).then_some(trade.spec.asked_at + valid),
-            ..blank(self.new_intent_id(), trade, role, attempt, epoch)
-        }
+        let op = Op::Place(Order { tag: tag.to_string(), quantity: place.quantity, shape: place.shape });
+        let valid_until = (role == IntentRole::Entry).then_some(trade.spec.asked_at + valid);
+        Intent { valid_until, ..Intent::new(self.origin(trade, role, attempt, epoch), op) }
+    }
+
+    /// A new intent of a trade, for its wish as it is.
+    fn origin(&self, trade: &Trade, role: IntentRole, attempt: u32, epoch: Epoch) -> Origin {
+        let (id, version) = (self.new_intent_id(), trade.wish.version);
+        Origin { id, trade_id: trade.id(), role, attempt, version, epoch }
     }
 
     /// What the answer proves. Nothing that it leaves open is made up.
@@ -202,9 +206,8 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
         let before = trade.intents.iter().filter(|intent| intent.order().is_none()).count();
         let attempt = u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1);
         let running = trade.cancel_of(cancel.target).cloned();
-        let mut intent = running.unwrap_or_else(|| Intent {
-            op: Op::Cancel { target: cancel.target },
-            ..blank(self.new_intent_id(), trade, role, attempt, epoch)
+        let mut intent = running.unwrap_or_else(|| {
+            Intent::new(self.origin(trade, role, attempt, epoch), Op::Cancel { target: cancel.target })
         });
         intent.state = IntentState::Sending;
         intent.sent_at = Some(now);
@@ -220,33 +223,6 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
             let _outcome = self.ports.broker.cancel(order).await;
         }
         Ok(())
-    }
-}
-
-/// An intent of nothing yet.
-fn blank(id: IntentId, trade: &Trade, role: IntentRole, attempt: u32, epoch: Epoch) -> Intent {
-    Intent {
-        id,
-        trade_id: trade.id(),
-        role,
-        op: Op::Cancel { target: id },
-        attempt,
-        version: trade.wish.version,
-        epoch,
-        state: IntentState::Prepared,
-        valid_until: None,
-        sent_at: None,
-        sent_on: None,
-        broker_id: None,
-        legs: Vec::new(),
-        executed: 0,
-        first_executed_at: None,
-        sound_at: None,
-        refusal: None,
-        refused: None,
-        absence: Absence::default(),
-        missing_reads: 0,
-        late: false,
     }
 }
 

@@ -98,7 +98,7 @@ pub(super) fn position(trade: &mut Trade, snapshot: &Snapshot, shown: Shown, con
     let Shown { position, ground, taken } = shown;
     let position = own_part(trade, position, ground);
     if ground.stable {
-        release(trade, position, context);
+        release(trade, snapshot, position, context);
     }
     let position = own_part(trade, shown.position, ground);
     let held = derive::held(trade);
@@ -169,54 +169,59 @@ fn misses_a_live_order(trade: &Trade) -> bool {
     trade.intents.iter().any(|intent| intent.order().is_some() && intent.is_live() && intent.missing_reads > 0)
 }
 
-/// A fill of ours that shows up after its contracts were booked as gone without a reason takes that
-/// booking back: the same contracts never leave twice.
+/// A fill of ours that shows up after its contracts were booked as gone takes that booking back: the
+/// same contracts never leave twice. What somebody else sold was then nothing of this trade, and
+/// whether the account is short of it is seen in its position.
 pub(super) fn give_back(trade: &mut Trade) {
     let twice = -derive::held(trade);
-    let inferred = trade.marks.outside_reason == Some(CloseReason::ExternalUnexplained);
-    if twice <= 0 || !inferred || trade.marks.outside <= 0 {
+    if twice <= 0 || trade.marks.outside <= 0 {
         return;
     }
     trade.marks.outside -= twice.min(trade.marks.outside);
+    // Of several contracts that left, nobody knows which one came back, nor what it had brought.
+    trade.marks.outside_value = None;
     if trade.marks.outside == 0 {
         trade.marks.outside_reason = None;
-        trade.marks.outside_value = None;
     }
 }
 
 /// A person has accepted what this cut shows: the difference is booked, the quarantine ends. The
 /// person has seen one read; the broker must have shown it as often as any position that differs. A
 /// close accepts nothing that is missing: a position that comes back is sold. What is left when the
-/// ledger has sold all that it knew is somebody else's.
-fn release(trade: &mut Trade, position: i64, context: &Context<'_>) {
+/// ledger has sold all that it knew is somebody else's. Nothing of it holds while the position may be
+/// behind a sale of ours: it agrees with the ledger, or differs from it, by chance.
+fn release(trade: &mut Trade, snapshot: &Snapshot, position: i64, context: &Context<'_>) {
     let Some(quarantine) = trade.marks.quarantine.as_ref() else { return };
     let held = derive::held(trade);
     let known = trade.marks.mismatch.filter(|mismatch| mismatch.position == position);
     let sure = position == held || known.is_some_and(|known| is_believed(&known, context));
     let sold_out = trade.wish.flat == Some(FlatCause::User) && held == 0 && position > 0 && !trade.has_doubt();
     let accepted = quarantine.at < trade.wish.since && trade.wish.accepts == Some(position);
-    if !sure || !(accepted || sold_out) {
+    if !sure || !(accepted || sold_out) || may_lag(trade, context) {
         return;
     }
-    let missing = held - position;
+    // A short position is not this trade's: it has nothing left, and that is all that it can have lost.
+    let missing = (held - position).clamp(0, held.max(0));
     if missing > 0 {
         trade.marks.outside += missing;
         trade.marks.outside_value = None;
         trade.marks.outside_reason = Some(CloseReason::ExternalUnexplained);
-    } else {
-        trade.marks.foreign += -missing;
+        count_sales(trade, snapshot, context);
     }
+    trade.marks.foreign += position - (held - missing);
     trade.marks.quarantine = None;
 }
 
 /// What of a position is this trade's, when a person has said that so many contracts of the symbol
-/// are somebody else's: those leave first, because nobody can tell them apart.
+/// are somebody else's: those leave first, because nobody can tell them apart. Below zero, somebody else
+/// has sold so many that are not there.
 fn own_part(trade: &mut Trade, position: i64, ground: Ground) -> i64 {
     if trade.is_ended() {
         return position;
     }
     let held = derive::held(trade);
-    let foreign = (position - held).clamp(0, trade.marks.foreign);
+    let said = trade.marks.foreign;
+    let foreign = (position - held).clamp(said.min(0), said.max(0));
     if ground.stable && position - foreign == held {
         trade.marks.foreign = foreign;
     }
@@ -244,6 +249,7 @@ fn judge(trade: &mut Trade, snapshot: &Snapshot, gone: i64, context: &Context<'_
         && let Some((reason, value)) = explanation(trade, snapshot, gone, context)
     {
         leave(trade, gone, reason, value);
+        count_sales(trade, snapshot, context);
         trade.marks.quarantine = None;
         return;
     }
@@ -280,9 +286,11 @@ fn explanation(
 }
 
 fn leave(trade: &mut Trade, contracts: i64, reason: CloseReason, value: Option<Decimal>) {
+    // What left before at an unknown price makes the sum unknown, too.
+    let before = if trade.marks.outside == 0 { Some(Decimal::ZERO) } else { trade.marks.outside_value };
     trade.marks.outside += contracts;
     trade.marks.outside_reason = Some(reason);
-    trade.marks.outside_value = value.map(|value| value + trade.marks.outside_value.unwrap_or_default());
+    trade.marks.outside_value = before.zip(value).map(|(before, value)| before + value);
     trade.marks.mismatch = None;
 }
 
@@ -291,18 +299,38 @@ fn quarantine(trade: &mut Trade, snapshot: &Snapshot, reason: String, context: &
     trade.marks.quarantine = Some(Quarantine { reason, at: context.now, position, agreed: None });
 }
 
-/// What sales by somebody else brought, when they explain the whole difference.
+/// What sales by somebody else brought, when they explain the whole difference. A sale explains once:
+/// else the next list of positions that is empty by mistake would be put down to it, and what is
+/// left would be given up.
 fn sold_by_others(trade: &Trade, snapshot: &Snapshot, gone: i64, context: &Context<'_>) -> Option<Decimal> {
-    let foreign: Vec<&BrokerOrder> = snapshot
-        .orders
-        .iter()
-        .filter(|order| order.symbol == trade.spec.symbol && order.side == Side::Sell && order.state.is_final())
-        .filter(|order| order.created_at >= trade.spec.asked_at && !is_ours(trade, order, context.installation))
-        .collect();
-    let legs = || foreign.iter().flat_map(|order| &order.legs).filter(|leg| leg.executed > 0);
+    let foreign = || {
+        let ended = foreign_sales(trade, snapshot, context).filter(|order| order.state.is_final());
+        ended.filter(|order| !trade.marks.outside_sales.contains(&order.id))
+    };
+    let legs = || foreign().flat_map(|order| &order.legs).filter(|leg| leg.executed > 0);
     let sold: i64 = legs().map(|leg| i64::from(leg.executed)).sum();
     let value = legs().try_fold(Decimal::ZERO, |sum, leg| Some(sum + leg.average? * Decimal::from(leg.executed)));
     value.filter(|_| sold == gone)
+}
+
+/// Orders of somebody else that have sold, or may sell, what this trade has bought.
+fn foreign_sales<'a>(
+    trade: &Trade,
+    snapshot: &'a Snapshot,
+    context: &Context<'_>,
+) -> impl Iterator<Item = &'a BrokerOrder> {
+    snapshot
+        .orders
+        .iter()
+        .filter(|order| order.symbol == trade.spec.symbol && order.side == Side::Sell)
+        .filter(|order| order.created_at >= trade.spec.asked_at && !is_ours(trade, order, context.installation))
+}
+
+/// What others have sold by now is booked.
+fn count_sales(trade: &mut Trade, snapshot: &Snapshot, context: &Context<'_>) {
+    let sold = foreign_sales(trade, snapshot, context).filter(|order| order.executed() > 0);
+    let fresh: Vec<_> = sold.map(|order| order.id).filter(|id| !trade.marks.outside_sales.contains(id)).collect();
+    trade.marks.outside_sales.extend(fresh);
 }
 
 /// A position of the same underlying, expiry and right that nobody asked for: what a split, a

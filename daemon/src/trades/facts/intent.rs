@@ -132,7 +132,62 @@ pub struct Intent {
     pub late: bool,
 }
 
+/// What of an intent is fixed when it is decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    pub id: IntentId,
+    pub trade_id: TradeId,
+    pub role: IntentRole,
+    pub attempt: u32,
+    pub version: i64,
+    pub epoch: Epoch,
+}
+
 impl Intent {
+    /// As it is decided: prepared, and nothing came of it yet.
+    #[must_use]
+    pub fn new(origin: Origin, op: Op) -> Self {
+        let Origin { id, trade_id, role, attempt, version, epoch } = origin;
+        Self {
+            id,
+            trade_id,
+            role,
+            op,
+            attempt,
+            version,
+            epoch,
+            state: IntentState::Prepared,
+            valid_until: None,
+            sent_at: None,
+            sent_on: None,
+            broker_id: None,
+            legs: Vec::new(),
+            executed: 0,
+            first_executed_at: None,
+            sound_at: None,
+            refusal: None,
+            refused: None,
+            absence: Absence::default(),
+            missing_reads: 0,
+            late: false,
+        }
+    }
+
+    /// The same as it went through the send gate, before anything came of it.
+    #[must_use]
+    pub fn at_the_gate(&self) -> Self {
+        let Self { id, trade_id, role, attempt, version, epoch, .. } = *self;
+        let origin = Origin { id, trade_id, role, attempt, version, epoch };
+        Self {
+            state: IntentState::Sending,
+            valid_until: self.valid_until,
+            sent_at: self.sent_at,
+            sent_on: self.sent_on,
+            late: self.late,
+            ..Self::new(origin, self.op.clone())
+        }
+    }
+
     #[must_use]
     pub fn order(&self) -> Option<&Order> {
         match &self.op {

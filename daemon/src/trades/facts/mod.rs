@@ -27,6 +27,6 @@ pub mod trade;
 pub use account::{AccountMarks, Book};
 pub use apply::{Illegal, apply};
 pub use change::{AlarmChange, AlarmState, Change, WishStamp};
-pub use intent::{Absence, Fill, Intent, LegSeen, Op, Order, Shape};
+pub use intent::{Absence, Fill, Intent, LegSeen, Op, Order, Origin, Shape};
 pub use standing::Standing;
 pub use trade::{Agreement, Bracket, FlatCause, Marks, Mismatch, Quarantine, Spec, Trade, Wish};

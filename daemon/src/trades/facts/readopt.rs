@@ -20,7 +20,7 @@ use super::super::pricing::coarse;
 use super::super::snapshot::Snapshot;
 use super::super::tag::Tag;
 use super::fold::{Context, own_tag};
-use super::intent::{Absence, Intent, Op, Order, Shape};
+use super::intent::{Intent, Op, Order, Origin, Shape};
 use super::restore::Restored;
 use super::trade::{Bracket, FlatCause, Marks, Spec, Trade, Wish};
 use super::{Book, derive};
@@ -137,28 +137,13 @@ fn executed(intent: &Intent, snapshot: &Snapshot) -> i64 {
 
 /// An intent that was sent and whose answer is not known: the fold finds the rest.
 fn intent(lost: &Lost<'_>, context: &Context<'_>) -> Intent {
+    let Tag { trade: trade_id, role, attempt, version, epoch, .. } = lost.tag;
+    let origin = Origin { id: id_of(lost), trade_id, role, attempt, version, epoch };
     Intent {
-        id: id_of(lost),
-        trade_id: lost.tag.trade,
-        role: lost.tag.role,
-        op: Op::Place(lost.order.clone()),
-        attempt: lost.tag.attempt,
-        version: lost.tag.version,
-        epoch: lost.tag.epoch,
         state: IntentState::Sending,
-        valid_until: None,
         sent_at: Some(lost.shown.created_at),
         sent_on: Some(context.session.date),
-        broker_id: None,
-        legs: Vec::new(),
-        executed: 0,
-        first_executed_at: None,
-        sound_at: None,
-        refusal: None,
-        refused: None,
-        absence: Absence::default(),
-        missing_reads: 0,
-        late: false,
+        ..Intent::new(origin, Op::Place(lost.order.clone()))
     }
 }
 

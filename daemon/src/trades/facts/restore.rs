@@ -217,16 +217,5 @@ pub fn walk(intent: &Intent) -> Vec<Change> {
     if intent.state == IntentState::Sending || !was_sent(intent.state) {
         return vec![last];
     }
-    let sent = Intent {
-        state: IntentState::Sending,
-        broker_id: None,
-        legs: Vec::new(),
-        executed: 0,
-        first_executed_at: None,
-        sound_at: None,
-        refusal: None,
-        refused: None,
-        ..intent.clone()
-    };
-    vec![Change::Intent(Box::new(sent)), last]
+    vec![Change::Intent(Box::new(intent.at_the_gate())), last]
 }

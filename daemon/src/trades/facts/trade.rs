@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::super::ports::Symbol;
+use super::super::ports::{OrderId, Symbol};
 use super::intent::{Fill, Intent, Shape};
 use super::restore::Restored;
 
@@ -145,6 +145,9 @@ pub struct Marks {
     pub outside: i64,
     pub outside_value: Option<Decimal>,
     pub outside_reason: Option<CloseReason>,
+    /// Sales by others that were in the list when contracts were booked as gone: they explain no more.
+    #[serde(default)]
+    pub outside_sales: Vec<OrderId>,
     /// Shares of the underlying that the account held while the contract still ran.
     #[serde(default)]
     pub shares: Option<i64>,
@@ -178,6 +181,7 @@ impl Marks {
             outside: 0,
             outside_value: None,
             outside_reason: None,
+            outside_sales: Vec::new(),
             shares: None,
             mismatch: None,
             foreign: 0,

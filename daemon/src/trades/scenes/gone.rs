@@ -1,11 +1,34 @@
 //! A position that the broker does not show.
 
-use blotter_shared::domain::{AlarmKind, CloseReason, TradeStatus};
+use blotter_shared::domain::{AlarmKind, Cash, CloseReason, TradeStatus};
 
+use super::super::commands::{Command, Versioned};
 use super::super::plan::Action;
+use super::super::pnl;
 use super::super::ports::{BrokerLeg, BrokerOrder, LegKind, OrderId, OrderState, Side, Symbol};
 use super::super::specimen::{SYMBOL, decimal};
 use super::Stage;
+
+/// Somebody sells so many in the broker's own screen, at 4.50.
+fn sold_by_hand(stage: &mut Stage, number: i64, contracts: u32) {
+    let id = OrderId(number);
+    let average = Some(decimal("4.50"));
+    let leg = BrokerLeg { id, kind: LegKind::Market, state: OrderState::Filled, executed: contracts, average };
+    let sale = BrokerOrder {
+        id,
+        tag: None,
+        symbol: Symbol::new(SYMBOL),
+        side: Side::Sell,
+        quantity: contracts,
+        state: OrderState::Filled,
+        head: OrderState::Filled,
+        legs: vec![leg],
+        created_at: stage.now,
+        reason: None,
+    };
+    // The newest order stays ours.
+    stage.orders.insert(0, sale);
+}
 
 #[test]
 fn an_empty_list_of_positions_takes_no_bracket_away() {
@@ -61,26 +84,78 @@ fn a_sale_that_comes_to_light_ends_the_quarantine_and_the_trade() {
     stage.holds(0);
     stage.passes(15, 2);
     assert!(stage.trade().marks.quarantine.is_some());
-    let id = OrderId(77);
-    let leg =
-        BrokerLeg { id, kind: LegKind::Market, state: OrderState::Filled, executed: 2, average: Some(decimal("4.50")) };
-    stage.orders.push(BrokerOrder {
-        id,
-        tag: None,
-        symbol: Symbol::new(SYMBOL),
-        side: Side::Sell,
-        quantity: 2,
-        state: OrderState::Filled,
-        head: OrderState::Filled,
-        legs: vec![leg],
-        created_at: stage.now,
-        reason: None,
-    });
+    sold_by_hand(&mut stage, 77, 2);
     stage.passes(10, 2);
     assert_eq!(stage.trade().marks.close_reason, Some(CloseReason::External));
     assert_eq!(stage.trade().marks.outside_value, Some(decimal("9.00")));
     assert!(stage.trade().marks.quarantine.is_none());
     assert_eq!(stage.book.alarms, []);
+}
+
+#[test]
+fn a_sale_explains_what_is_gone_once() {
+    let mut stage = Stage::protected(2);
+    sold_by_hand(&mut stage, 77, 1);
+    stage.holds(1);
+    stage.passes(15, 2);
+    assert!(stage.trade().marks.quarantine.is_some());
+    let (id, version) = (stage.trade().id(), stage.trade().wish.version);
+    stage.command(&Command::Protect(id, Versioned { version })).unwrap();
+    stage.shows = OrderState::Live;
+    stage.passes(30, 3);
+    assert_eq!((stage.trade().marks.held, stage.trade().marks.outside), (1, 1));
+    stage.done.clear();
+
+    stage.holds(0);
+    stage.passes(30, 2);
+    assert_eq!(stage.trade().marks.status, TradeStatus::Filled, "that sale was of the other one");
+    assert!(stage.trade().marks.quarantine.is_some() && stage.is_paged(), "{:?}", stage.book.alarms);
+    assert_eq!(stage.done, [], "the bracket stays");
+
+    sold_by_hand(&mut stage, 78, 1);
+    stage.passes(10, 2);
+    assert_eq!(stage.trade().marks.close_reason, Some(CloseReason::External), "another one explains it");
+    assert_eq!(stage.trade().marks.outside_value, None, "nobody knows what the first one brought");
+}
+
+/// Somebody sells what is held, and our target fills before its cancel arrives: the account is short.
+fn sold_twice() -> Stage {
+    let mut stage = Stage::protected(1);
+    sold_by_hand(&mut stage, 77, 1);
+    stage.holds(0);
+    stage.passes(11, 2);
+    assert!(matches!(stage.done.as_slice(), [Action::Cancel(_)]), "{:?}", stage.done);
+    assert_eq!(stage.trade().marks.outside_reason, Some(CloseReason::External));
+    stage.sold("6", -1);
+    stage.passes(50, 2);
+    assert_eq!((stage.trade().marks.held, stage.trade().marks.outside), (0, 0), "ours left once, by our order");
+    assert!(stage.trade().marks.quarantine.is_some() && stage.is_paged(), "{:?}", stage.book.alarms);
+    assert!(!stage.trade().is_ended());
+    stage
+}
+
+#[test]
+fn a_sale_of_ours_is_not_booked_beside_one_by_somebody_else() {
+    let mut stage = sold_twice();
+    stage.holds(0);
+    stage.passes(15, 2);
+    assert_eq!(stage.trade().marks.close_reason, Some(CloseReason::TargetHit), "{:?}", stage.trade().marks);
+    let realized = pnl::realized(stage.trade(), Cash::ZERO).expect("every price is known");
+    assert_eq!(realized.close_price, decimal("6"));
+    assert_eq!(stage.book.alarms, []);
+}
+
+#[test]
+fn a_short_position_is_no_trades_when_a_person_says_so() {
+    let mut stage = sold_twice();
+    let (id, version) = (stage.trade().id(), stage.trade().wish.version);
+    stage.command(&Command::Protect(id, Versioned { version })).unwrap();
+    stage.passes(15, 2);
+    assert_eq!(stage.trade().marks.close_reason, Some(CloseReason::TargetHit));
+    assert_eq!((stage.trade().marks.held, stage.trade().marks.foreign), (0, -1));
+    stage.passes(15, 2);
+    let alarm = stage.alarm(AlarmKind::NeedsPerson).expect("it is short all the same");
+    assert!(alarm.message.contains("short of 1"), "{}", alarm.message);
 }
 
 #[test]

@@ -55,12 +55,27 @@ fn a_close_sells_what_is_there_of_a_smaller_position() {
     close(&mut stage).unwrap();
     sells(&mut stage, 1);
     stage.sold("5", 0);
-    stage.passes(15, 2);
+    stage.passes(35, 2);
     assert_eq!((stage.trade().marks.held, stage.done.len()), (1, 2), "where the other one is, nobody knows");
     protect(&mut stage);
     stage.passes(2, 2);
     assert_eq!(stage.trade().marks.status, TradeStatus::Closed);
     assert_eq!(super::super::pnl::realized(stage.trade(), blotter_shared::domain::Cash::ZERO), None);
+}
+
+#[test]
+fn nobody_accepts_a_position_that_may_be_behind_a_sale_of_ours() {
+    let mut stage = differing(1);
+    close(&mut stage).unwrap();
+    sells(&mut stage, 1);
+    protect(&mut stage);
+    // The position of before the sale is what the ledger has after it.
+    stage.sold("5", 1);
+    stage.passes(10, 2);
+    stage.holds(0);
+    stage.passes(35, 2);
+    assert!(stage.trade().marks.quarantine.is_some(), "where the other one is, nobody knows");
+    assert_eq!(stage.done.len(), 2, "one sale: {:?}", stage.done);
 }
 
 #[test]

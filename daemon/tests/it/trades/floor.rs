@@ -62,7 +62,7 @@ impl Floor {
             Clock::system().now() + offset + TimeDelta::milliseconds(by_hand.load(Ordering::Relaxed))
         });
         let url = format!("http://{sim}/v1");
-        let account = rig::account(&url, &clock).await;
+        let account = rig::account(&url, &clock, rig::LIFTED).await;
         let [contract, _] = rig::contracts(&account).await;
         let db = TestDb::start().await;
         let daemon = Daemon::start_at(&db.cluster.url(), clock, |config| {

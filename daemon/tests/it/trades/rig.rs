@@ -2,6 +2,7 @@
 //! who gives commands, a market that is pinned by hand, and a process that can die at a write.
 
 mod backup;
+mod minute;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -47,6 +48,9 @@ use crate::support::{DEADLINE, Raw, config, looks, reach, user};
 
 /// Of the simulator's live world, whose quotes are not fifteen minutes old.
 const NUMBER: &str = "6YA00001";
+
+/// Calls in a minute: as many as a test likes.
+pub(super) const LIFTED: u32 = 100_000;
 
 /// Writes at which a process can die: parts of tags, and what stands for a cancel.
 pub(super) const ENTRY: &str = "-EN";
@@ -172,7 +176,7 @@ impl Rig {
         let cluster = Cluster::start().unwrap();
         let db = Db::connect(config(&cluster.url()), &clock);
         reach(&db, DbState::Ready).await;
-        let account = account(&format!("http://{sim}/v1"), &clock).await;
+        let account = account(&format!("http://{sim}/v1"), &clock, LIFTED).await;
         let [contract, other] = contracts(&account).await;
         let ledger = Ledger {
             db,
@@ -387,9 +391,9 @@ fn engine(ledger: &Ledger, broker: &Mortal, clock: &LoopClock, exchange: &Exchan
     Engine::new(Ports { store, broker, clock: clock.clone(), sessions: exchange.clone() }, settings)
 }
 
-pub(super) async fn account(base: &str, clock: &Clock) -> Account {
+pub(super) async fn account(base: &str, clock: &Clock, ceiling: u32) -> Account {
     let here = Some(base.to_owned());
-    let rates = Rates { ceiling: 100_000 };
+    let rates = Rates { ceiling };
     let limiters = Arc::new(Limiters::new(rates, Arc::new(MemoryStore::default()), clock.clone()));
     let addresses = Addresses { sim: here.clone(), sandbox: here.clone(), live: here };
     let factory = BrokerFactory::new(LiveLock::Locked, addresses, limiters, clock.clone());

@@ -123,15 +123,11 @@ fn bare(world: &mut World, at: usize) {
     let Some(contract) = world.broker.contracts.get(at) else { return };
     let symbol = contract.symbol.as_str();
     let live = world.broker.orders.iter().filter(|order| order.symbol == at && !order.buys && !order.doomed);
-    let with_stop = {
-        let trades = world.store.book.trades.values().filter(|trade| trade.spec.symbol.as_str() == symbol);
-        trades.max_by_key(|trade| trade.spec.asked_at).is_some_and(|trade| trade.wish.stop.is_some())
-    };
+    let owner = owner(world, symbol);
+    let with_stop = owner.is_some_and(|trade| trade.wish.stop.is_some());
     let own = live.filter(|order| order.own.is_some() && covers(order, with_stop));
     let cover: i64 = own.map(|order| i64::from(order.remaining())).sum();
     let exposed = contract.position - foreign(world, at) > cover && world.broker.open;
-    let wanted = world.store.book.trades.values().filter(|trade| trade.spec.symbol.as_str() == symbol);
-    let owner = wanted.max_by_key(|trade| trade.spec.asked_at);
     let by_choice = owner.is_none_or(|trade| trade.wish.stop.is_none() && !trade.wish.is_flat());
     let id = owner.map(Trade::id);
     // An alarm about the account is about all that it holds.
@@ -140,6 +136,9 @@ fn bare(world: &mut World, at: usize) {
     // What comes of an order that was proven absent can be known once a read answers again.
     let reads = world.processes.iter().any(|process| process.read_at + PASS > world.second());
     let watched = live::is_watched(world) && (reads || owner.is_none_or(|trade| !trade.is_ended()));
+    // A person has taken the empty list for the truth: that it was not shows when it is none any more.
+    let believed = owner.is_some_and(|trade| trade.is_ended() && trade.wish.accepts == Some(0));
+    let watched = watched && !(believed && world.now < world.gone_until);
     let limit = if crate::travel::has_travelled(world) { BARE_RESTORED } else { BARE };
     let seconds = world.oracle.bare.entry(at).or_insert(0);
     *seconds = if exposed && !by_choice && !told { *seconds + u64::from(watched) } else { 0 };
@@ -147,6 +146,13 @@ fn bare(world: &mut World, at: usize) {
         let seconds = *seconds;
         world.oracle.fail(format!("I4 bare for {seconds} s and nobody was told"));
     }
+}
+
+/// The trade that a contract is judged by: the one that is alive, else the newest. (One that was taken up
+/// after a backup was brought back may be older than one that came to nothing meanwhile.)
+pub(super) fn owner<'a>(world: &'a World, symbol: &str) -> Option<&'a Trade> {
+    let trades = world.store.book.trades.values().filter(|trade| trade.spec.symbol.as_str() == symbol);
+    trades.max_by_key(|trade| (!trade.is_ended(), trade.spec.asked_at))
 }
 
 /// Contracts that somebody else has bought and not sold: nobody can tell them apart, so theirs leave
@@ -256,7 +262,8 @@ pub fn cancels(world: &mut World, id: i64) {
 }
 
 /// I18: nothing that works is cancelled for a bracket that the market would refuse. The market is
-/// the best bid of the longest pass: a later fall is nobody's fault.
+/// the best bid of the longest pass: a later fall is nobody's fault. What has no stop any more, by the
+/// broker's own books, protects nothing where one is wanted, and is in the way of what would.
 fn in_vain(world: &mut World, order: &SimOrder) {
     let best = world.broker.contracts.get(order.symbol).and_then(|contract| contract.bids.iter().max().copied());
     let trade = order.own.and_then(|tag| world.store.book.trades.get(&tag.trade));
@@ -264,6 +271,10 @@ fn in_vain(world: &mut World, order: &SimOrder) {
     let kept = !trade.wish.is_flat() && trade.marks.held <= i64::from(trade.wish.keep);
     let stop = trade.wish.shape().and_then(blotter_daemon::trades::facts::Shape::stop);
     if let Some(stop) = stop.filter(|stop| kept && crate::broker::cents(*stop) >= best) {
+        if !covers(order, true) {
+            world.oracle.count("hollow-cancelled");
+            return;
+        }
         let id = order.id;
         world.oracle.fail(format!("I18 {id} is cancelled for a stop at {stop}, which no bid has been above"));
     }

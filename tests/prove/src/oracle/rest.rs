@@ -103,12 +103,11 @@ fn rest(world: &mut World, trade: &Trade) {
     }
 }
 
-/// What of the newest trade of a contract is to be judged: the contract and its own live orders.
+/// What of the trade that owns a contract is to be judged: the contract and its own live orders.
 fn scene<'a>(world: &'a World, trade: &Trade) -> Option<(&'a Contract, Vec<&'a SimOrder>)> {
     let symbol = trade.spec.symbol.as_str();
     let at = world.broker.contracts.iter().position(|contract| contract.symbol == symbol)?;
-    let newest = world.store.book.trades.values().filter(|other| other.spec.symbol == trade.spec.symbol);
-    if newest.max_by_key(|other| other.spec.asked_at).map(Trade::id) != Some(trade.id()) {
+    if super::owner(world, symbol).map(Trade::id) != Some(trade.id()) {
         return None;
     }
     let own = world.broker.orders.iter().filter(|order| order.symbol == at && !order.state.is_final());
@@ -154,6 +153,9 @@ fn written_off(world: &World, trade: &Trade) -> i64 {
 pub(super) fn unsettled(world: &World, trade: &Trade) -> Option<String> {
     let (contract, own) = scene(world, trade)?;
     let (status, position) = (trade.marks.status, contract.position);
+    // Theirs are no trade's, once a person has said so: until then it is a quarantine.
+    let foreign = world.broker.contracts.iter().position(|other| other.symbol == contract.symbol);
+    let foreign = foreign.map_or(0, |at| super::foreign(world, at));
     if status.is_terminal() || trade.marks.quarantine.is_some() {
         return None;
     }
@@ -161,7 +163,7 @@ pub(super) fn unsettled(world: &World, trade: &Trade) -> Option<String> {
         return Some(format!("{status} although a close was asked for, position {position}"));
     }
     match status {
-        TradeStatus::Filled | TradeStatus::Closing => unprotected(trade, position, &own),
+        TradeStatus::Filled | TradeStatus::Closing => unprotected(trade, position - foreign, &own),
         TradeStatus::Partial => Some(format!("a half-filled entry still works and {position} are not protected")),
         TradeStatus::Open | TradeStatus::Pending => {
             (!own.iter().any(|order| order.buys)).then(|| format!("{status} and no entry works"))
