@@ -2,6 +2,7 @@
 
 mod commands;
 mod daemon;
+mod fees;
 mod floor;
 mod kills;
 mod lifecycle;
