@@ -8,6 +8,7 @@ mod kills;
 mod lifecycle;
 mod limits;
 mod modes;
+mod race;
 mod refusals;
 mod restored;
 mod rig;

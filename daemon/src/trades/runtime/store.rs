@@ -192,9 +192,12 @@ impl Ledger {
             self.write_one(tx, change).await?;
             touched.extend(change.trade().filter(|_| !matches!(change, Change::Alarm(_))));
         }
-        for trade in touched {
-            let step = progress::step(&trade_whole(tx, trade).await?);
+        for trade in &touched {
+            let step = progress::step(&trade_whole(tx, *trade).await?);
             step_put(tx, trade.0, step.map(Step::as_str)).await?;
+        }
+        // The feed's lock comes last: who holds it waits for no trade.
+        for trade in touched {
             change_append(tx, Changed::Trade(trade)).await?;
         }
         Ok(())

@@ -140,7 +140,7 @@ impl BrokerPort for Mortal {
     }
 }
 
-type TestEngine = Engine<Ledger, Mortal, LoopClock, Exchange>;
+pub(super) type TestEngine = Engine<Ledger, Mortal, LoopClock, Exchange>;
 
 pub(super) struct Rig {
     pub(super) ledger: Ledger,
@@ -221,6 +221,19 @@ impl Rig {
         let told: serde_json::Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
         let there = DateTime::from_timestamp_millis(told["now_ms"].as_i64().unwrap()).unwrap();
         self.ahead.fetch_add((there - self.now()).num_milliseconds(), Ordering::Relaxed);
+    }
+
+    /// Another daemon on this account, with connections of its own.
+    pub(super) async fn daemon(&self) -> (TestEngine, Ledger) {
+        let db = Db::connect(config(&self.cluster.url()), &self.clock());
+        reach(&db, DbState::Ready).await;
+        let ledger = Ledger { db, ..self.ledger.clone() };
+        (engine(&ledger, &self.broker, &self.clock, &self.exchange), ledger)
+    }
+
+    /// What a command is judged by beside the book.
+    pub(super) fn judged_by(&self) -> (DateTime<Utc>, blotter_daemon::trades::ports::Session, Timing) {
+        (self.now(), self.exchange.at(self.now()), timing())
     }
 
     /// Where the broker is.
