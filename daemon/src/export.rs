@@ -36,6 +36,7 @@ pub const COLUMNS: &[&str] = &[
     "closed_at",
     "exit_price",
     "reason",
+    "fees",
     "pnl",
     "pnl_pct",
     "r_multiple",
@@ -98,6 +99,7 @@ fn row(out: &mut String, trade: &Trade) {
     push_time(out, close.map(|close| close.at));
     push_figure(out, close.and_then(|close| close.price));
     push_figure(out, close.and_then(|close| close.reason));
+    push_figure(out, close.and_then(|close| close.fees));
     push_figure(out, close.and_then(|close| close.realized_pnl));
     push_figure(out, close.and_then(|close| close.realized_pnl_pct));
     push_figure(out, close.and_then(|close| close.r_multiple));
@@ -208,6 +210,7 @@ mod tests {
         assert_eq!((column("pnl").as_str(), column("strategy").as_str()), ("-300.00", "'-1"));
         assert_eq!((column("strike").as_str(), column("target").as_str()), ("150", ""));
         assert_eq!(column("closed_at"), "2026-02-20T18:46:05.250Z");
+        assert_eq!(column("fees"), "", "fees that are not told are no zero");
     }
 
     #[test]

@@ -25,6 +25,7 @@ pub mod context;
 pub mod db;
 pub mod events;
 pub mod export;
+pub mod fees;
 pub mod forensics;
 pub mod health;
 pub mod herald;

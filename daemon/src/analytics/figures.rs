@@ -28,6 +28,7 @@ pub fn figures(tally: &Tally) -> Figures {
         unknown: count(tally.unknown),
         net: Cash(tally.net()),
         fees: Cash(tally.fees),
+        fees_untold: count(tally.fees_untold.iter().sum()),
         won: Cash(tally.won),
         lost: Cash(tally.lost),
         win_rate: ratio(wins * Decimal::ONE_HUNDRED, wins + losses),

@@ -20,7 +20,8 @@ pub struct Fact {
     /// The word of the close reason, or of the status when there was no position.
     pub ended_as: String,
     pub ending: Ending,
-    pub fees: Decimal,
+    /// Absent until somebody tells them.
+    pub fees: Option<Decimal>,
     pub r: Option<Decimal>,
     pub held_hours: Option<Decimal>,
 }
@@ -95,6 +96,8 @@ pub struct Tally {
     pub longest_win: i64,
     pub longest_loss: i64,
     pub streaks: i64,
+    /// Winners, losers and scratches that count before fees.
+    pub fees_untold: [i64; 3],
 }
 
 impl Tally {
@@ -115,13 +118,15 @@ impl Tally {
         let (is_win, is_loss) = (i64::from(won > Decimal::ZERO), i64::from(lost < Decimal::ZERO));
         let sign = is_win - is_loss;
         let float = pnl.to_f64().unwrap_or_default();
+        let kinds = [is_win, is_loss, 1 - is_win - is_loss];
         let tally = Self {
             wins: is_win,
             losses: is_loss,
             scratches: 1 - is_win - is_loss,
             won,
             lost,
-            fees: fact.fees,
+            fees: fact.fees.unwrap_or_default(),
+            fees_untold: if fact.fees.is_none() { kinds } else { [0; 3] },
             best: Some(pnl),
             worst: Some(pnl),
             squares: float * float,
@@ -217,6 +222,7 @@ impl Tally {
             longest_win: self.longest_win.max(later.longest_win).max(joined),
             longest_loss: self.longest_loss.max(later.longest_loss).max(-joined),
             streaks: self.streaks + later.streaks - i64::from(joins),
+            fees_untold: added(self.fees_untold, later.fees_untold),
         }
     }
 
@@ -256,7 +262,7 @@ pub(super) mod tests {
             entered_at: "2026-02-18T15:00:00Z".parse().unwrap(),
             ended_as: "TP_HIT".to_owned(),
             ending: Ending::Counted(cents),
-            fees: Decimal::new(130, 2),
+            fees: Some(Decimal::new(130, 2)),
             r: r.map(|r| Decimal::new(r, 2)),
             held_hours: Some(Decimal::new(pnl.abs() % 400, 1)),
         }
@@ -306,6 +312,16 @@ pub(super) mod tests {
         {
             assert_eq!(class(r), Some(expected), "{r}");
         }
+    }
+
+    #[test]
+    fn fees_that_nobody_told_are_no_zero() {
+        let untold = |pnl| Tally::of(&Fact { fees: None, ..fact(pnl, None) });
+        let sum = [untold(100), untold(-100), untold(-5), untold(0), Tally::of(&fact(7, None))];
+        let sum = sum.iter().fold(Tally::default(), |sum, one| sum.then(one));
+        assert_eq!((sum.fees_untold, sum.fees), ([1, 2, 1], Decimal::new(130, 2)));
+        let gone = Fact { fees: None, ending: Ending::Unknown, ..fact(1, None) };
+        assert_eq!(Tally::of(&gone).fees_untold, [0; 3], "what does not count has no fees either");
     }
 
     #[test]

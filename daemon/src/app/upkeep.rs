@@ -15,6 +15,7 @@ use crate::config::{Config, MarketConfig};
 use crate::context::Collector;
 use crate::db::Db;
 use crate::events::Hub;
+use crate::fees::Fees;
 use crate::forensics::Forensics;
 use crate::health::HealthBoard;
 use crate::herald::Herald;
@@ -158,6 +159,12 @@ impl Ground<'_> {
                 clock: self.clock.clone(),
                 calendar: Arc::clone(self.calendar),
                 interval: timetable(&self.config.market, Arc::clone(self.calendar)).snapshot_every,
+            },
+            fees: Fees {
+                db: self.db.clone(),
+                accounts: self.accounts.clone(),
+                hub: self.hub.clone(),
+                clock: self.clock.clone(),
             },
             retention: Retention { db: self.db.clone(), clock: self.clock.clone(), keep: keep(&self.config.market) },
             calendar: CalendarCheck {

@@ -32,9 +32,10 @@ const CLOSE: &str = "
            close_date = closed, close_price = entry_price * part, broker_fill_price = entry_price * part,
            broker_fill_time = closed, updated_at = closed,
            close_reason = CASE WHEN part >= 1.6 THEN 'TP_HIT' WHEN part <= 0.7 THEN 'SL_HIT' ELSE 'MANUAL_CLOSE' END,
-           realized_pnl = entry_price * (part - 1) * qty * multiplier, realized_pnl_pct = (part - 1) * 100,
-           r_multiple = (part - 1) / 0.3, hold_duration_h = extract(epoch FROM closed - entry_date) / 3600
-      FROM (SELECT id AS made, entry_date + make_interval(mins => 20 + number * 91 % 340) AS closed,
+           fees = cost, realized_pnl = entry_price * (part - 1) * qty * multiplier - cost,
+           realized_pnl_pct = (part - 1) * 100 - cost * 100 / (entry_price * qty * multiplier),
+           r_multiple = (part - 1) / 0.3 - cost / (0.3 * entry_price * qty * multiplier), hold_duration_h = extract(epoch FROM closed - entry_date) / 3600
+      FROM (SELECT id AS made, 0.70 * qty AS cost, entry_date + make_interval(mins => 20 + number * 91 % 340) AS closed,
                    CASE number * 11 % 10 WHEN 0 THEN 0.7 WHEN 1 THEN 0.7 WHEN 2 THEN 0.7 WHEN 3 THEN 0.85 WHEN 4 THEN 1.6
                         WHEN 5 THEN 1.6 WHEN 6 THEN 1.6 WHEN 7 THEN 1.1 WHEN 8 THEN 1.3 ELSE 0.95 END AS part
               FROM paper_trades WHERE username = $1 AND status = 'FILLED' AND account_id = $2 AND number <= $3) AS ends

@@ -36,6 +36,7 @@ pub mod context;
 pub mod demo;
 pub mod devices;
 pub mod engine;
+pub mod fees;
 pub mod forensics;
 pub mod installation;
 pub mod listen;

@@ -199,7 +199,7 @@ fn fact_of(row: &Row) -> Result<Fact, DbError> {
     let ending = Ending::of(&ended_as, exact(cells.next("pnl_e4")?));
     let r = exact(cells.next("r_e4")?);
     let held_hours = exact(cells.next("held_e4")?);
-    let fees = exact(cells.next("fees_e4")?).unwrap_or_default();
+    let fees = exact(cells.next("fees_e4")?);
     Ok(Fact { day, ticker, side, expiry, strategy, verdict, entered_at, ended_as, ending, fees, r, held_hours })
 }
 

@@ -5,7 +5,7 @@ macro_rules! columns {
     () => {
         "id, number, version, account_id, broker_mode, ticker, option_symbol, multiplier, qty, held_qty, status, desired, \
          protection, quarantine_reason, entry_price, entry_date, sl_price, tp_price, strategy, current_price, last_updated, \
-         unrealized_pnl, close_date, close_reason, close_price, realized_pnl, realized_pnl_pct, r_multiple, last_verified_at, \
+         unrealized_pnl, close_date, close_reason, close_price, fees, realized_pnl, realized_pnl_pct, r_multiple, last_verified_at, \
          CASE WHEN is_locked THEN NULL ELSE step END AS step"
     };
 }
@@ -217,8 +217,9 @@ fn close_of(cells: &mut Cells<'_>) -> Result<Option<Close>, DbError> {
     let at: Option<DateTime<Utc>> = cells.next("close_date")?;
     let reason: Option<CloseReason> = cells.parsed_opt("close_reason", "a close reason")?;
     let price = cells.held_opt::<Decimal, _>("close_price", "a price")?;
+    let fees = cells.next::<Option<Decimal>>("fees")?.map(Cash);
     let realized_pnl = cells.next::<Option<Decimal>>("realized_pnl")?.map(Cash);
     let realized_pnl_pct = cells.next("realized_pnl_pct")?;
     let r_multiple = cells.next("r_multiple")?;
-    Ok(at.map(|at| Close { at, reason, price, realized_pnl, realized_pnl_pct, r_multiple }))
+    Ok(at.map(|at| Close { at, reason, price, fees, realized_pnl, realized_pnl_pct, r_multiple }))
 }

@@ -14,6 +14,7 @@ use crate::db::changes::changes_expire;
 use crate::db::commands::commands_expire;
 use crate::db::snapshots::partitions_ensure;
 use crate::db::{Db, DbError};
+use crate::fees::Fees;
 use crate::forensics::Forensics;
 use crate::prices::retention::Retention;
 use crate::prices::{Recorder, Round};
@@ -26,6 +27,7 @@ pub struct Chores {
     pub retention: Retention,
     pub calendar: CalendarCheck,
     pub forensics: Forensics,
+    pub fees: Fees,
     pub strays: Strays,
     pub backup: Backup,
 }
@@ -41,6 +43,7 @@ impl Jobs for Chores {
                 TaskName::Forensics => {
                     self.forensics.nightly().await.map(|report| Some(report.to_string())).map_err(said)
                 }
+                TaskName::Fees => self.fees.nightly().await,
                 TaskName::CalendarCheck => self.calendar.check().await,
                 TaskName::Partitions => self.partitions().await.map_err(said),
                 TaskName::Retention => self.tidy().await.map_err(said),

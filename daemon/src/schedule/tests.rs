@@ -70,6 +70,7 @@ fn turns() -> BTreeMap<TaskName, Vec<Listed>> {
             (TaskName::Retention, 300),
             (TaskName::Housekeeping, 330),
             (TaskName::Backup, 570),
+            (TaskName::Fees, 630),
         ] {
             all.entry(task).or_default().push((midnight + minutes(after), midnight + minutes(after + 1440)));
         }

@@ -9,7 +9,7 @@
 //! | `post_market_late` | 20 minutes after the close | 4 hours later |
 //! | forensics | 90 minutes after the close | the next turn |
 //! | `calendar_check` | 45 minutes before the opening | the close |
-//! | partitions, retention, housekeeping, backup | daily, 00:10, 05:00, 05:30 and 09:30 UTC | the next turn |
+//! | partitions, retention, housekeeping, backup, fees | daily, 00:10, 05:00, 05:30, 09:30 and 10:30 UTC | the next turn |
 //!
 //! A price that was not taken is gone, so nothing makes up for a snapshot; what works on what is stored
 //! is made up for, once, whenever the daemon is back. Each installation comes a little later than the
@@ -126,6 +126,8 @@ impl Timetable {
             TaskName::Housekeeping => Some(daily(5 * 60 + 30)),
             // After the service manager's own timer (09:00), which may be the one that makes it.
             TaskName::Backup => Some(daily(9 * 60 + 30)),
+            // The broker writes its history at night, of Fridays too.
+            TaskName::Fees => Some(daily(10 * 60 + 30)),
             TaskName::Snapshots
             | TaskName::PreMarket
             | TaskName::PostMarket
@@ -162,7 +164,9 @@ impl Timetable {
                 Some(once(close + after, next.traded_until() + after))
             }
             TaskName::CalendarCheck => Some(once(open - TimeDelta::minutes(45) + late(600), close)),
-            TaskName::Partitions | TaskName::Retention | TaskName::Housekeeping | TaskName::Backup => None,
+            TaskName::Partitions | TaskName::Retention | TaskName::Housekeeping | TaskName::Backup | TaskName::Fees => {
+                None
+            }
         }
     }
 

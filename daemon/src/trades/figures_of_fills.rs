@@ -67,7 +67,7 @@ impl Story {
             entered_at: at(0),
             ended_as: "MANUAL_CLOSE".to_owned(),
             ending: Ending::of("MANUAL_CLOSE", Some(result.pnl.0)),
-            fees: Decimal::new(self.fees, 2),
+            fees: Some(Decimal::new(self.fees, 2)),
             r: result.r_multiple,
             held_hours: result.hold_hours,
         }

@@ -3,6 +3,7 @@
 
 use blotter_shared::domain::{IntentOp, IntentRole, IntentState};
 use blotter_shared::protocol::timeline::{Moment, MomentKind};
+use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use super::facts::{Op, Shape};
@@ -139,9 +140,16 @@ fn state(row: StateRow) -> Moment {
         },
         "REOPENED" => "it filled after its end: it is open again".to_owned(),
         "RESTORED" => restored(&row.data),
-        _ => "figures that were missing came in".to_owned(),
+        _ => fees_told(&row.data).unwrap_or_else(|| "figures that were missing came in".to_owned()),
     };
     Moment { at: row.at, kind: MomentKind::State, device: None, what, detail: row.data }
+}
+
+/// A change of the fees is one from nothing to what the broker charged.
+fn fees_told(data: &Value) -> Option<String> {
+    let fees: Decimal = data.pointer("/fees/1")?.to_string().parse().ok()?;
+    let digits = usize::try_from(fees.normalize().scale().max(2)).unwrap_or(2);
+    Some(format!("fees told: ${fees:.digits$}"))
 }
 
 /// Which orders were taken up by their tags.
@@ -176,6 +184,15 @@ mod tests {
 
     fn at(seconds: i64) -> DateTime<Utc> {
         DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds)
+    }
+
+    #[test]
+    fn fees_are_told_in_money() {
+        let amended = |data| state(StateRow { at: at(0), kind: "AMENDED".to_owned(), data }).what;
+        assert_eq!(amended(json!({ "fees": [null, 1.3], "realized_pnl": [10, 8.7] })), "fees told: $1.30");
+        assert_eq!(amended(json!({ "fees": [null, 0] })), "fees told: $0.00");
+        assert_eq!(amended(json!({ "fees": [null, 0.1255] })), "fees told: $0.1255");
+        assert_eq!(amended(json!({ "close_price": [null, 4] })), "figures that were missing came in");
     }
 
     #[test]

@@ -8,8 +8,11 @@ use std::sync::Arc;
 
 use blotter_daemon::backup::{Backup, Plan};
 use blotter_daemon::calendar::{Calendar, Force, MarketClock};
+use blotter_daemon::clock::Clock;
 use blotter_daemon::config::Config;
+use blotter_daemon::db::Db;
 use blotter_daemon::events::{Hub, HubParts};
+use blotter_daemon::fees::Fees;
 use blotter_daemon::forensics::Forensics;
 use blotter_daemon::health::HealthBoard;
 use blotter_daemon::prices::retention::{Keep, Retention};
@@ -37,19 +40,24 @@ fn chores(rig: &Rig, calendar: Calendar, plan: Option<Plan>) -> Chores {
     chores_over(&rig.recorder, &Arc::new(calendar), plan)
 }
 
-/// The daemon's tasks over a recorder's database, broker and clock.
-pub(crate) fn chores_over(recorder: &Recorder, calendar: &Arc<Calendar>, plan: Option<Plan>) -> Chores {
-    let (db, clock, calendar) = (recorder.db.clone(), recorder.clock.clone(), Arc::clone(calendar));
-    let hub = Hub::start(HubParts {
+/// What tells clients of changes, of whom there are none.
+pub(crate) fn hub(db: &Db, clock: &Clock) -> Hub {
+    Hub::start(HubParts {
         db: db.clone(),
         clock: clock.clone(),
         health: HealthBoard::new(clock.clone(), db.status()),
-        market: MarketClock::new(Arc::clone(&calendar), clock.clone(), Force::No),
+        market: MarketClock::new(Arc::new(Calendar::new()), clock.clone(), Force::No),
         metrics: Metrics::new().unwrap(),
         config: Config::defaults().events,
         tasks: TaskTracker::new(),
         stop: CancellationToken::new(),
-    });
+    })
+}
+
+/// The daemon's tasks over a recorder's database, broker and clock.
+pub(crate) fn chores_over(recorder: &Recorder, calendar: &Arc<Calendar>, plan: Option<Plan>) -> Chores {
+    let (db, clock, calendar) = (recorder.db.clone(), recorder.clock.clone(), Arc::clone(calendar));
+    let hub = hub(&db, &clock);
     let accounts = recorder.accounts.clone();
     let recorder = Recorder { calendar: Arc::clone(&calendar), ..recorder.clone() };
     Chores {
@@ -63,6 +71,7 @@ pub(crate) fn chores_over(recorder: &Recorder, calendar: &Arc<Calendar>, plan: O
             calendar: Arc::clone(&calendar),
             interval: TimeDelta::seconds(40),
         },
+        fees: Fees { db: db.clone(), accounts: accounts.clone(), hub: hub.clone(), clock: clock.clone() },
         calendar: CalendarCheck { db: db.clone(), accounts, hub: hub.clone(), clock: clock.clone(), calendar },
         strays: Strays { db: db.clone(), hub: hub.clone() },
         backup: Backup { db, hub, clock, plan },

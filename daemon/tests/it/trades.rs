@@ -2,12 +2,14 @@
 
 mod commands;
 mod daemon;
+mod fees;
 mod floor;
 mod kills;
 mod lifecycle;
 mod limits;
 mod minute;
 mod modes;
+mod race;
 mod refusals;
 mod restored;
 mod rig;

@@ -2,7 +2,7 @@
 //!
 //! Every figure stands beside the count that it is made of; one that needs more trades than there are
 //! is `null`, and so is a profit factor without a loss. Wins, losses and scratches go by the result
-//! after fees. Trades whose price nobody knows are counted apart and enter no figure.
+//! after fees; a trade whose fees nobody has told counts before fees, and `fees_untold` says so. Trades whose price nobody knows are counted apart and enter no figure.
 
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
@@ -102,9 +102,13 @@ pub struct Figures {
     pub estimated: u64,
     /// Positions that are gone at a price nobody knows: in no figure.
     pub unknown: u64,
-    /// After fees.
+    /// After the fees that are told.
     pub net: Cash,
+    /// Those that are told.
     pub fees: Cash,
+    /// How many of `trades` count before fees, because nobody has told these.
+    #[serde(default)]
+    pub fees_untold: u64,
     /// Sum of the winners, and of the losers (zero or below).
     pub won: Cash,
     pub lost: Cash,

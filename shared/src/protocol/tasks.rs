@@ -20,6 +20,8 @@ words! {
         PostMarketLate = "post_market_late",
         /// What a trade might have brought: nightly, from recorded prices.
         Forensics = "forensics",
+        /// What the broker has charged, from its history.
+        Fees = "fees",
         /// The trading calendar against the broker's.
         CalendarCheck = "calendar_check",
         /// Room for the prices of the next months.

@@ -128,8 +128,11 @@ pub struct TradeTotals {
     pub trades: u64,
     pub wins: u64,
     pub losses: u64,
-    /// After fees.
+    /// After the fees that are told.
     pub net: Cash,
+    /// How many of `trades` count before fees, because nobody has told these.
+    #[serde(default)]
+    pub fees_untold: u64,
 }
 
 /// A page of trades: open ones oldest first, closed ones newest first unless another sort is asked for.
@@ -201,6 +204,10 @@ pub struct Close {
     pub reason: Option<CloseReason>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<Price>,
+    /// What the broker charged; absent until its history tells it, which the sandbox's never does. Results are
+    /// after fees once these are told, and before fees until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fees: Option<Cash>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub realized_pnl: Option<Cash>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -188,7 +188,11 @@ fn trade_text(trade: &Trade, now: DateTime<Utc>) -> String {
     if let Some(close) = &trade.close {
         let reason = close.reason.map_or(trade.status.as_str(), |reason| reason.as_str());
         facts.push(("Closed", format!("{} ET  {reason}  {}", format::moment(close.at, now), price(close.price))));
-        facts.extend(close.realized_pnl.map(|cash| ("Result", format::signed_money(cash.0))));
+        let fees = close.fees.map_or_else(
+            || "before fees, which are not told".to_owned(),
+            |fees| format!("after {} of fees", format::money(fees.0)),
+        );
+        facts.extend(close.realized_pnl.map(|cash| ("Result", format!("{} {fees}", format::signed_money(cash.0)))));
     }
     facts.into_iter().map(|(label, value)| format!("{label:<11} {value}\n")).collect()
 }

@@ -2,7 +2,7 @@
 //! there are says how many it needs.
 
 use blotter_shared::domain::Cash;
-use blotter_shared::protocol::performance::{IntervalKind, Performance, Spread};
+use blotter_shared::protocol::performance::{Figures, IntervalKind, Performance, Spread};
 use ratatui::layout::Rect;
 use rust_decimal::Decimal;
 
@@ -86,11 +86,7 @@ fn outcome(data: &Performance) -> Vec<Line> {
     };
     vec![
         Line::Title("Outcome"),
-        figure(
-            "Net P&L",
-            format::signed_money(figures.net.0),
-            format!("after {} of fees", format::money(figures.fees.0)),
-        ),
+        figure("Net P&L", format::signed_money(figures.net.0), after_fees(figures)),
         figure("Trades", figures.trades.to_string(), counts),
         figure("Win rate", percent(figures.win_rate), "of wins and losses; scratches are not among them"),
         figure("Scratches", percent(figures.scratch_rate), "of all"),
@@ -104,6 +100,16 @@ fn outcome(data: &Performance) -> Vec<Line> {
         figure("Expectancy R", number(figures.expectancy_r), format!("over {} with a stop at entry", figures.r_trades)),
         figure("Fee drag", percent(figures.fee_drag), "of what winners brought before fees"),
     ]
+}
+
+/// Of how many trades the fees are in it.
+fn after_fees(figures: &Figures) -> String {
+    let told = format::money(figures.fees.0);
+    match figures.fees_untold {
+        0 => format!("after {told} of fees"),
+        all if all == figures.trades => "before fees: nobody has told them".to_owned(),
+        some => format!("after {told} of fees, {some} not told"),
+    }
 }
 
 fn spread_lines(model: &Model, width: u16) -> Vec<Line> {

@@ -2,7 +2,7 @@
 //! flow into lines, what happened last, and what the market was like. A fact is never cut; one that fits
 //! nowhere has a line of its own.
 
-use blotter_shared::domain::Protection;
+use blotter_shared::domain::{BrokerMode, Cash, Protection};
 use blotter_shared::protocol::context::TradeContext;
 use blotter_shared::protocol::prices::{LivePrice, QuoteQuality};
 use blotter_shared::protocol::timeline::Moment;
@@ -330,9 +330,19 @@ fn close_facts(model: &Model, trade: &Trade) -> Vec<Fact> {
     let mut facts = vec![fact("Closed", format!("{} ET", format::moment(close.at, model.trading_now())))];
     facts.extend(close.price.map(|price| fact("Exit", format::price(price.value()))));
     facts.extend(close.reason.map(|reason| fact("Reason", reason.as_str())));
+    facts.extend(close.realized_pnl.map(|_| fees_fact(trade, close.fees)));
     facts.push(fact("Stop", trade.sl_price.map_or("none".to_owned(), |price| format::price(price.value()))));
     facts.push(fact("Target", trade.tp_price.map_or("none".to_owned(), |price| format::price(price.value()))));
     facts
+}
+
+/// Until the broker tells them the result is one before fees, and its sandbox never does.
+fn fees_fact(trade: &Trade, fees: Option<Cash>) -> Fact {
+    match (fees, trade.broker_mode) {
+        (Some(fees), _) => fact("Fees", format::money(fees.0)),
+        (None, BrokerMode::Sandbox) => Fact { role: Role::Muted, ..fact("Fees", "never told") },
+        (None, BrokerMode::Sim | BrokerMode::Live) => Fact { role: Role::Warn, ..fact("Fees", "not told yet") },
+    }
 }
 
 fn identity_facts(trade: &Trade, context: Option<&TradeContext>) -> Vec<Fact> {

@@ -125,7 +125,20 @@ pub(crate) fn performance(query: PerformanceQuery, closed: &[Trade]) -> Performa
     let from = back.map(|back| today() - Days::new(back));
     let mut days = if closed.is_empty() { vec![] } else { days() };
     days.retain(|day| from.is_none_or(|from| day.day >= from));
-    of_days(query.mode.unwrap_or(BrokerMode::Sandbox), (period, from), by, days)
+    let mut answer = of_days(query.mode.unwrap_or(BrokerMode::Sandbox), (period, from), by, days);
+    let untold = untold(closed.iter());
+    answer.figures.fees_untold = if untold == count(closed) { answer.figures.trades } else { untold };
+    answer
+}
+
+fn count<T>(items: &[T]) -> u64 {
+    u64::try_from(items.len()).unwrap()
+}
+
+/// How many of them have a result and no fees.
+fn untold<'a>(trades: impl Iterator<Item = &'a Trade>) -> u64 {
+    let closes = trades.filter_map(|trade| trade.close.as_ref());
+    u64::try_from(closes.filter(|close| close.realized_pnl.is_some() && close.fees.is_none()).count()).unwrap()
 }
 
 /// The answer whose trades are one a day.
@@ -171,6 +184,7 @@ pub(crate) fn of_days(
 pub(crate) fn totals(query: &TotalsQuery, closed: &[Trade], rows: Option<u64>) -> TradeTotals {
     let term = query.q.clone().unwrap_or_default().to_lowercase();
     let found = closed.iter().filter(|trade| trade.ticker.to_lowercase().contains(&term));
+    let fees_untold = untold(found.clone());
     let results: Vec<Cash> = found.filter_map(|trade| trade.close.as_ref()?.realized_pnl).collect();
     let count = |wanted: fn(&Cash) -> bool| u64::try_from(results.iter().filter(|cash| wanted(cash)).count()).unwrap();
     TradeTotals {
@@ -179,6 +193,7 @@ pub(crate) fn totals(query: &TotalsQuery, closed: &[Trade], rows: Option<u64>) -
         wins: count(|cash| cash.0 > Decimal::ZERO),
         losses: count(|cash| cash.0 < Decimal::ZERO),
         net: results.iter().fold(Cash::ZERO, |sum, cash| sum + *cash),
+        fees_untold,
     }
 }
 

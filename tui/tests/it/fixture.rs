@@ -237,36 +237,35 @@ const CLOSED: &[Closed] = &[
 ];
 
 pub(crate) fn closed_trades() -> Vec<Trade> {
-    CLOSED
-        .iter()
-        .map(|row| {
-            let base = Row {
-                number: row.number,
-                symbol: row.symbol,
-                qty: row.qty,
-                entry: row.entry,
-                mark: "",
-                stop: "1.00",
-                target: "9.00",
-                entered: row.entered,
-                status: TradeStatus::Closed,
-                protection: Protection::NotApplicable,
-            };
-            Trade {
-                held_qty: 0,
-                strategy: Some(row.strategy.to_owned()),
-                close: Some(Close {
-                    at: utc(row.closed),
-                    reason: Some(row.reason),
-                    price: price(row.exit),
-                    realized_pnl: cash(row.pnl),
-                    realized_pnl_pct: Some(row.percent.parse().unwrap()),
-                    r_multiple: Some(row.r.parse().unwrap()),
-                }),
-                ..base.trade()
-            }
-        })
-        .collect()
+    let trade = |row: &Closed| {
+        let base = Row {
+            number: row.number,
+            symbol: row.symbol,
+            qty: row.qty,
+            entry: row.entry,
+            mark: "",
+            stop: "1.00",
+            target: "9.00",
+            entered: row.entered,
+            status: TradeStatus::Closed,
+            protection: Protection::NotApplicable,
+        };
+        Trade {
+            held_qty: 0,
+            strategy: Some(row.strategy.to_owned()),
+            close: Some(Close {
+                at: utc(row.closed),
+                reason: Some(row.reason),
+                price: price(row.exit),
+                fees: cash("1.30"),
+                realized_pnl: cash(row.pnl),
+                realized_pnl_pct: Some(row.percent.parse().unwrap()),
+                r_multiple: Some(row.r.parse().unwrap()),
+            }),
+            ..base.trade()
+        }
+    };
+    CLOSED.iter().map(trade).collect()
 }
 
 /// Settings of somebody whose live token is stored.

@@ -206,6 +206,40 @@ fn a_long_history_scrolls_both_ways_in_little_memory() {
     assert_eq!((number(&desk), desk.model.history.first_row()), (100_000, 0));
 }
 
+/// Results before fees are told from results after them, wherever they stand.
+#[test]
+fn fees_that_nobody_has_told_are_shown_as_such() {
+    let shown = |mode: BrokerMode, untold: usize, keys: &str| {
+        let mut world = World::busy();
+        world.closed.iter_mut().for_each(|trade| trade.broker_mode = mode);
+        for close in world.closed.iter_mut().filter_map(|trade| trade.close.as_mut()).take(untold) {
+            close.fees = None;
+        }
+        let mut desk = Desk::live(Look::sized(118, 30), world);
+        desk.keys(keys);
+        desk.screen()
+    };
+    let all = closed_trades().len();
+    let (live, sandbox) = (BrokerMode::Live, BrokerMode::Sandbox);
+    for (mode, untold, keys, words) in [
+        (live, 0, "2 enter", "Fees 1.30"),
+        (live, 1, "2 enter", "Fees not told yet"),
+        (sandbox, 1, "2 enter", "Fees never told"),
+        (live, 1, "2", "before fees of 1 "),
+        (live, all, "2", "before fees "),
+        (live, 0, "3", "Fees 20.80"),
+        (live, 1, "3", "Fees 20.80, 1 not told"),
+        (live, all, "3", "Fees not told"),
+        (live, 0, "3 enter", "after 20.80 of fees"),
+        (live, 1, "3 enter", "after 20.80 of fees, 1 not told"),
+        (live, all, "3 enter", "before fees: nobody has told them"),
+    ] {
+        let screen = shown(mode, untold, keys);
+        assert!(screen.contains(words), "{mode}, {untold} untold, {keys}: {words}\n{screen}");
+    }
+    assert!(!shown(live, 0, "2").contains("before fees"));
+}
+
 #[test]
 fn totals_of_another_filter_that_come_late_take_nobodys_place() {
     let mut desk = Desk::live(Look::sized(118, 30), World::busy());

@@ -110,7 +110,9 @@ const WISH: &str = "
                             close_at_open = $9, updated_at = $10
      WHERE username = $1 AND id = $2 AND version = $11 AND desired = $12";
 
-const IS_LOCKED: &str = "SELECT is_locked FROM paper_trades WHERE username = $1 AND id = $2 FOR UPDATE";
+// A trade is kept as an update of it would keep it: whoever waited for more, behind a row that refers to it, would
+// stand in the way of that row's owner, and both would be dead.
+const IS_LOCKED: &str = "SELECT is_locked FROM paper_trades WHERE username = $1 AND id = $2 FOR NO KEY UPDATE";
 
 const MARKS: &str = "
     UPDATE paper_trades SET status = $3, held_qty = $4, external_qty = $5, protection = $6, good_version = $7,
@@ -183,7 +185,8 @@ pub struct TradePlace {
 }
 
 const PLACE: &str = "
-    SELECT broker_mode, account_id, option_symbol, status FROM paper_trades WHERE username = $1 AND id = $2 FOR UPDATE";
+    SELECT broker_mode, account_id, option_symbol, status FROM paper_trades WHERE username = $1 AND id = $2
+       FOR NO KEY UPDATE";
 
 /// Keeps a trade for this transaction: who asks for something else of it waits for the end of this.
 ///
@@ -276,7 +279,8 @@ pub async fn override_count(tx: &UserTx, trade: Uuid) -> Result<(), DbError> {
 /// # Errors
 /// When the database does not answer.
 pub async fn wish_is(tx: &UserTx, trade: Uuid, version: i64, desired: &str) -> Result<bool, DbError> {
-    let sql = "SELECT 1 FROM paper_trades WHERE username = $1 AND id = $2 AND version = $3 AND desired = $4 FOR UPDATE";
+    let sql = "SELECT 1 FROM paper_trades WHERE username = $1 AND id = $2 AND version = $3 AND desired = $4
+                  FOR NO KEY UPDATE";
     Ok(tx.session().query_opt(sql, &[&tx.user(), &trade, &version, &desired]).await?.is_some())
 }
 
@@ -314,8 +318,9 @@ pub async fn wish_put(tx: &UserTx, trade: Uuid, was: (i64, &str), row: &WishRow)
 /// # Errors
 /// [`DbError::Refused`] when a rule of the table says no.
 pub async fn marks_put(tx: &UserTx, row: &MarksRow) -> Result<(), DbError> {
-    facts_put(tx, row.trade, &row.facts).await?;
+    // The trade before its facts, as commands do: in any other order the two would wait for each other.
     let locked: bool = tx.session().query_one(IS_LOCKED, &[&tx.user(), &row.trade]).await?.try_get("is_locked")?;
+    facts_put(tx, row.trade, &row.facts).await?;
     if locked && row.is_end {
         return figures_put(tx, row.trade, &row.figures).await;
     }

@@ -39,7 +39,8 @@ macro_rules! columns {
     () => {
         "dimension, bucket, ended, wins, losses, scratches, estimated, unknown, won, lost, fees, best, worst, squares, \
          r_trades, r_sum, r_squares, r_classes, held, held_won, held_lost, held_trades, peak, low, fall, fall_peak, \
-         first_streak, last_streak, longest_win, longest_loss, streaks"
+         first_streak, last_streak, longest_win, longest_loss, streaks, \
+         coalesce(fees_untold, '{0,0,0}') AS fees_untold"
     };
 }
 
@@ -161,6 +162,7 @@ fn tally_of(row: &Row) -> Result<((String, String), Tally), DbError> {
         longest_win: cells.next("longest_win")?,
         longest_loss: cells.next("longest_loss")?,
         streaks: cells.next("streaks")?,
+        fees_untold: counts::<3>(&mut cells, "fees_untold")?,
     };
     Ok((group, tally))
 }

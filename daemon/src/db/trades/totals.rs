@@ -15,7 +15,8 @@ use crate::db::{DbError, UserTx};
 const FOUND: &str = "
     SELECT count(*) AS rows, count(pnl_e4) FILTER (WHERE counts) AS trades,
            count(*) FILTER (WHERE counts AND pnl_e4 > 0) AS wins, count(*) FILTER (WHERE counts AND pnl_e4 < 0) AS losses,
-           coalesce(sum(pnl_e4) FILTER (WHERE counts), 0)::bigint AS net_e4
+           coalesce(sum(pnl_e4) FILTER (WHERE counts), 0)::bigint AS net_e4,
+           count(pnl_e4) FILTER (WHERE counts AND fees_e4 IS NULL) AS fees_untold
       FROM (SELECT *, ended_as NOT IN ('EXTERNAL_UNEXPLAINED', 'SANDBOX_RESET') AS counts FROM closed_trades
              WHERE username = $1 AND ($2::text IS NULL OR broker_mode = $2)
                AND (strpos(upper(ticker), upper($3)) > 0 OR strpos(upper(strategy), upper($3)) > 0 OR number = $4::int)) AS found
@@ -37,14 +38,15 @@ pub async fn trade_totals(tx: &UserTx, query: &TotalsQuery) -> Result<TradeTotal
     let mut totals = TradeTotals::default();
     for mode in BrokerMode::ALL.iter().filter(|mode| query.mode.is_none_or(|wanted| wanted == **mode)) {
         for ((dimension, bucket), tally) in performance_all(tx, *mode).await? {
+            let [won_untold, lost_untold, _] = tally.fees_untold;
             let is_total = dimension == Dimension::Total.as_str();
             let expired = dimension == Breakdown::Reason.as_str()
                 && bucket.parse::<CloseReason>().is_ok_and(CloseReason::is_expiry);
             let part = match query.outcome {
                 Some(Outcome::Expired) if expired => all(&tally),
                 None if is_total => all(&tally),
-                Some(Outcome::Win) if is_total => part(tally.wins, 0, tally.won),
-                Some(Outcome::Loss) if is_total => part(0, tally.losses, tally.lost),
+                Some(Outcome::Win) if is_total => part((tally.wins, 0), tally.won, won_untold),
+                Some(Outcome::Loss) if is_total => part((0, tally.losses), tally.lost, lost_untold),
                 Some(_) | None => TradeTotals::default(),
             };
             totals = plus(&totals, &part);
@@ -57,13 +59,14 @@ fn all(tally: &Tally) -> TradeTotals {
     TradeTotals {
         rows: count(tally.ended),
         trades: count(tally.trades()),
-        ..part(tally.wins, tally.losses, tally.net())
+        ..part((tally.wins, tally.losses), tally.net(), tally.fees_untold.iter().sum())
     }
 }
 
-fn part(wins: i64, losses: i64, net: Decimal) -> TradeTotals {
+fn part((wins, losses): (i64, i64), net: Decimal, untold: i64) -> TradeTotals {
     let trades = count(wins + losses);
-    TradeTotals { rows: trades, trades, wins: count(wins), losses: count(losses), net: Cash(net) }
+    let (wins, losses) = (count(wins), count(losses));
+    TradeTotals { rows: trades, trades, wins, losses, net: Cash(net), fees_untold: count(untold) }
 }
 
 fn plus(a: &TradeTotals, b: &TradeTotals) -> TradeTotals {
@@ -73,6 +76,7 @@ fn plus(a: &TradeTotals, b: &TradeTotals) -> TradeTotals {
         wins: a.wins + b.wins,
         losses: a.losses + b.losses,
         net: a.net + b.net,
+        fees_untold: a.fees_untold + b.fees_untold,
     }
 }
 
@@ -91,5 +95,6 @@ async fn found(tx: &UserTx, search: &Search<'_>) -> Result<TradeTotals, DbError>
         wins: cells.held::<i64, u64>("wins", "a count")?,
         losses: cells.held::<i64, u64>("losses", "a count")?,
         net: Cash(Decimal::new(cells.next("net_e4")?, 4)),
+        fees_untold: cells.held::<i64, u64>("fees_untold", "a count")?,
     })
 }

@@ -32,6 +32,7 @@ fn the_times_of_a_day_are_those_of_new_york() {
         (TaskName::Retention, "2026-11-26T03:00:00Z", "2026-11-26T05:00:00Z"),
         (TaskName::Housekeeping, "2026-11-26T03:00:00Z", "2026-11-26T05:30:00Z"),
         (TaskName::Backup, "2026-11-26T03:00:00Z", "2026-11-26T09:30:00Z"),
+        (TaskName::Fees, "2026-11-26T03:00:00Z", "2026-11-26T10:30:00Z"),
         // Thanksgiving is no session.
         (TaskName::PreMarket, "2026-11-26T03:00:00Z", "2026-11-27T14:25:00Z"),
     ] {

@@ -192,9 +192,12 @@ impl Ledger {
             self.write_one(tx, change).await?;
             touched.extend(change.trade().filter(|_| !matches!(change, Change::Alarm(_))));
         }
-        for trade in touched {
-            let step = progress::step(&self.trade(tx, trade).await?);
+        for trade in &touched {
+            let step = progress::step(&trade_whole(tx, *trade).await?);
             step_put(tx, trade.0, step.map(Step::as_str)).await?;
+        }
+        // The feed's lock comes last: who holds it waits for no trade.
+        for trade in touched {
             change_append(tx, Changed::Trade(trade)).await?;
         }
         Ok(())
@@ -209,7 +212,7 @@ impl Ledger {
                 if kept { Ok(()) } else { Err(Stop::Overtaken("another wish is durable by now")) }
             }
             Change::Marks { trade, becomes } => {
-                let mut whole = self.trade(tx, *trade).await?;
+                let mut whole = trade_whole(tx, *trade).await?;
                 let taken_up = becomes.restored.as_ref().filter(|now| whole.marks.restored.as_ref() != Some(*now));
                 if let Some(restored) = taken_up {
                     restored_put(tx, trade.0, &json(restored)?).await?;
@@ -243,11 +246,6 @@ impl Ledger {
         Ok(intent_put(tx, &self.account, &rows::intent(intent, &spec.symbol, tx.now())?).await?)
     }
 
-    async fn trade(&self, tx: &UserTx, id: TradeId) -> Result<Trade, DbError> {
-        let stored = trade_facts(tx, id.0).await?;
-        whole(tx, vec![stored]).await?.into_iter().next().ok_or(DbError::NotFound)
-    }
-
     async fn alarm_change(&self, tx: &UserTx, change: &AlarmChange) -> Result<(), DbError> {
         let about =
             |trade: Option<TradeId>| trade.map_or_else(|| Subject::Account(self.account.name()), Subject::Trade);
@@ -259,6 +257,15 @@ impl Ledger {
         };
         Ok(())
     }
+}
+
+/// One trade with its intents and fills, as the engine knows it.
+///
+/// # Errors
+/// [`DbError::NotFound`] when no engine wrote it.
+pub async fn trade_whole(tx: &UserTx, id: TradeId) -> Result<Trade, DbError> {
+    let stored = trade_facts(tx, id.0).await?;
+    whole(tx, vec![stored]).await?.into_iter().next().ok_or(DbError::NotFound)
 }
 
 /// Trades with their intents and fills.

@@ -50,6 +50,22 @@ async fn performance_is_of_one_mode_and_follows_each_close() {
     assert_eq!(more.figures.net, Cash(70.into()), "a close is in the next answer");
     let totals: TradeTotals = client.get("/v1/trades/totals?mode=SANDBOX&outcome=loss").await.json();
     assert_eq!((totals.rows, totals.losses, totals.net), (2, 2, Cash(Decimal::from(-50))));
+    assert_eq!(
+        (more.figures.fees, more.figures.fees_untold, totals.fees_untold),
+        (Cash::ZERO, 3, 2),
+        "nobody told any"
+    );
+    let fourth = Uuid::from_u128(4);
+    let told = format!("UPDATE paper_trades SET fees = 1.30, realized_pnl = realized_pnl - 1.30 WHERE id = '{fourth}'");
+    raw.batch_execute(&told).await.unwrap();
+    let cents = |cents: i64| Cash(Decimal::new(cents, 2));
+    let net: Performance = client.get("/v1/performance").await.json();
+    assert_eq!((net.figures.net, net.figures.fees, net.figures.fees_untold), (cents(6870), cents(130), 2));
+    for (filter, untold, sum) in [("outcome=loss", 1, -5130), ("outcome=win", 1, 12_000), ("q=nvda", 2, 6870)] {
+        let path = format!("/v1/trades/totals?mode=SANDBOX&{filter}");
+        let totals: TradeTotals = client.get(&path).await.json();
+        assert_eq!((totals.fees_untold, totals.net), (untold, cents(sum)), "{filter}");
+    }
     for path in ["/v1/performance?period=5y", "/v1/performance?by=moon", "/v1/trades/totals?sort=pnl"] {
         assert_eq!(client.get(path).await.problem().code.as_str(), "invalid", "{path}");
     }

@@ -123,6 +123,7 @@ fn turns(task: TaskName) -> Vec<Span> {
         TaskName::Retention => daily(300),
         TaskName::Housekeeping => daily(330),
         TaskName::Backup => daily(570),
+        TaskName::Fees => daily(630),
     }
 }
 
@@ -176,7 +177,8 @@ pub(super) fn rows(held: &Held) -> Vec<Row> {
             TaskName::PostMarketLate if held.late => "POST_MARKET",
             TaskName::Snapshots | TaskName::PostMarket | TaskName::PostMarketLate => return None,
             TaskName::Forensics | TaskName::CalendarCheck | TaskName::Partitions => return None,
-            TaskName::Retention | TaskName::Housekeeping | TaskName::Backup => return None,
+            TaskName::Retention | TaskName::Housekeeping => return None,
+            TaskName::Backup | TaskName::Fees => return None,
         };
         (*when >= at(held.bought) && *when < until).then_some((*when, held.id, bookend))
     };

@@ -106,6 +106,13 @@ async fn only_the_late_fill_function_opens_a_closed_trade() {
     assert_eq!(raw.count("SELECT count(*) FROM trade_events WHERE kind = 'REOPENED'").await, 1);
     assert_eq!(raw.count(&reopen).await, 0, "it is not closed any more");
 
+    // What was told of the fees was told of another end.
+    set(&raw, CLOSE).await;
+    set(&raw, "realized_pnl = 10").await;
+    set(&raw, "fees = 1.30, realized_pnl = 8.70").await;
+    assert_eq!(raw.count(&reopen).await, 1);
+    assert_eq!(raw.count("SELECT count(*) FROM paper_trades WHERE fees IS NULL AND realized_pnl IS NULL").await, 1);
+
     // It is bound to the caller's identity.
     set(&raw, CLOSE).await;
     raw.batch_execute("SELECT set_config('app.username', 'bob', true)").await.unwrap();

@@ -31,6 +31,7 @@ pub(super) struct Floor {
     pub(super) contract: OptionContract,
     account: Account,
     sim: SocketAddr,
+    clock: Clock,
     /// Milliseconds that the daemon's clock is put on by hand.
     ahead: Arc<AtomicI64>,
     keys: u32,
@@ -65,18 +66,27 @@ impl Floor {
         let account = rig::account(&url, &clock, rig::LIFTED).await;
         let [contract, _] = rig::contracts(&account).await;
         let db = TestDb::start().await;
-        let daemon = Daemon::start_at(&db.cluster.url(), clock, |config| {
+        let daemon = Daemon::start_at(&db.cluster.url(), clock.clone(), |config| {
             config.broker.sim_url = Some(url);
             config.vault.encryption_key = Some(blotter_daemon::vault::keygen().unwrap());
             change(config);
         })
         .await;
-        let mut floor = Self { daemon, db, contract, account, sim, ahead, keys: 0, _tasks: tasks };
+        let mut floor = Self { daemon, db, contract, account, sim, clock, ahead, keys: 0, _tasks: tasks };
         floor.pin("5.00", "5.10").await;
         let token = json!({ "mode": "SIM", "token": "live-token" });
         assert_eq!(floor.ask("PUT", "/v1/tokens", &token).await.unwrap()["tokens"]["sim"], true);
         floor.settings(json!({ "broker_mode": "SIM", "max_positions": 50, "daily_loss_limit": "100000" })).await;
         floor
+    }
+
+    /// Another daemon on the same database and broker; both are given one key.
+    pub(super) async fn second(&self, change: impl FnOnce(&mut blotter_daemon::config::Config)) -> Daemon {
+        Daemon::start_at(&self.db.cluster.url(), self.clock.clone(), |config| {
+            config.broker.sim_url = Some(format!("http://{}/v1", self.sim));
+            change(config);
+        })
+        .await
     }
 
     pub(super) async fn settings(&mut self, mut change: Value) {

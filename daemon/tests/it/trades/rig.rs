@@ -6,6 +6,7 @@ mod minute;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -143,7 +144,7 @@ impl BrokerPort for Mortal {
     }
 }
 
-type TestEngine = Engine<Ledger, Mortal, LoopClock, Exchange>;
+pub(super) type TestEngine = Engine<Ledger, Mortal, LoopClock, Exchange>;
 
 pub(super) struct Rig {
     pub(super) ledger: Ledger,
@@ -156,6 +157,8 @@ pub(super) struct Rig {
     exchange: Exchange,
     engine: TestEngine,
     sim: SocketAddr,
+    /// Milliseconds that our clock was put on with the simulator's.
+    ahead: Arc<AtomicI64>,
     _tasks: JoinSet<()>,
 }
 
@@ -169,7 +172,11 @@ impl Rig {
         let server = Server::bind(settings, "127.0.0.1:0").await.unwrap();
         let sim = server.address().unwrap();
         let offset = DateTime::from_timestamp_millis(start.0).unwrap() - Clock::system().now();
-        let clock = Clock::from_fn(move || Clock::system().now() + offset);
+        let ahead = Arc::new(AtomicI64::new(0));
+        let put_on = Arc::clone(&ahead);
+        let clock = Clock::from_fn(move || {
+            Clock::system().now() + offset + TimeDelta::milliseconds(put_on.load(Ordering::Relaxed))
+        });
         let mut tasks = JoinSet::new();
         tasks.spawn(server.serve(std::future::pending()));
 
@@ -191,7 +198,7 @@ impl Rig {
         let clock = LoopClock { clock, rouse: Arc::default(), stop: CancellationToken::new() };
         let exchange = Exchange { calendar: Arc::new(Calendar::new()), force: Force::No };
         let engine = engine(&ledger, &broker, &clock, &exchange);
-        let rig = Self { ledger, broker, contract, other, cluster, clock, exchange, engine, sim, _tasks: tasks };
+        let rig = Self { ledger, broker, contract, other, cluster, clock, exchange, engine, sim, ahead, _tasks: tasks };
         rig.pin("5.00", "5.10").await;
         rig
     }
@@ -202,16 +209,56 @@ impl Rig {
         self.act(json!({ "do": "pin", "symbol": symbol, "bid": bid, "ask": ask, "for_ms": 3_600_000 })).await;
     }
 
+    /// The market of the contract, whatever the time, until it is pinned anew.
+    pub(super) async fn pin_for_good(&self, bid: &str, ask: &str) {
+        self.act(json!({ "do": "pin", "symbol": self.contract.occ(), "bid": bid, "ask": ask })).await;
+    }
+
     /// Something that happens at the broker.
     pub(super) async fn act(&self, act: serde_json::Value) {
+        self.control("do", act).await;
+    }
+
+    /// Goes to a later moment, in New York: the broker's clock and ours.
+    pub(super) async fn go_to(&self, moment: &str) {
+        let answer = self.control("clock", json!({ "to": moment })).await;
+        let told: serde_json::Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+        let there = DateTime::from_timestamp_millis(told["now_ms"].as_i64().unwrap()).unwrap();
+        self.ahead.fetch_add((there - self.now()).num_milliseconds(), Ordering::Relaxed);
+    }
+
+    /// Another daemon on this account, with connections of its own.
+    pub(super) async fn daemon(&self) -> (TestEngine, Ledger) {
+        let db = Db::connect(config(&self.cluster.url()), &self.clock());
+        reach(&db, DbState::Ready).await;
+        let ledger = Ledger { db, ..self.ledger.clone() };
+        (engine(&ledger, &self.broker, &self.clock, &self.exchange), ledger)
+    }
+
+    /// What a command is judged by beside the book.
+    pub(super) fn judged_by(&self) -> (DateTime<Utc>, blotter_daemon::trades::ports::Session, Timing) {
+        (self.now(), self.exchange.at(self.now()), timing())
+    }
+
+    /// Where the broker is.
+    pub(super) fn url(&self) -> String {
+        format!("http://{}/v1", self.sim)
+    }
+
+    pub(super) fn clock(&self) -> Clock {
+        self.clock.clock.clone()
+    }
+
+    async fn control(&self, what: &str, act: serde_json::Value) -> String {
         let body = act.to_string();
         let head =
-            format!("POST /__sim/do HTTP/1.1\r\nhost: sim\r\nconnection: close\r\ncontent-length: {}", body.len());
+            format!("POST /__sim/{what} HTTP/1.1\r\nhost: sim\r\nconnection: close\r\ncontent-length: {}", body.len());
         let mut stream = TcpStream::connect(self.sim).await.unwrap();
         stream.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 200"), "{act}: {answer}");
+        answer
     }
 
     /// A trade of two contracts with a stop at 4 and a target at 7.

@@ -1,8 +1,9 @@
 //! The store against the meaning of its changes: what comes back is what went in, and what must not
 //! be written is not.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use blotter_daemon::db::engine::trade_lock;
 use blotter_daemon::trades::commands::{Command, RefusalCode};
 use blotter_daemon::trades::facts::apply::apply;
 use blotter_daemon::trades::facts::{Book, Change, FlatCause, Wish, WishStamp};
@@ -11,6 +12,7 @@ use blotter_daemon::trades::rules::Rules;
 use uuid::Uuid;
 
 use super::rig::Rig;
+use crate::support::{DEADLINE, Raw, looks};
 
 const TTL: Duration = Duration::from_secs(30);
 
@@ -28,7 +30,7 @@ async fn own(rig: &Rig, process: u128) -> Fence {
 }
 
 async fn run_out(rig: &Rig) {
-    let admin = crate::support::Raw::connect(&rig.cluster.url()).await;
+    let admin = Raw::connect(&rig.cluster.url()).await;
     admin.batch_execute("UPDATE leases SET expires_at = clock_timestamp() - interval '1 s'").await.unwrap();
 }
 
@@ -122,4 +124,42 @@ async fn a_symbol_has_one_live_trade() {
     twin.spec.id = blotter_shared::domain::TradeId(Uuid::from_u128(9));
     let answer = rig.ledger.commit(&fence, &[Change::Begin(Box::new(twin))]).await;
     assert!(matches!(answer, Err(CommitError::Overtaken(_))), "{answer:?}");
+}
+
+/// Both keep the trade first, and then its facts: in any other order each would have what the other waits for, and a
+/// close would stand still until the database gives one of them up.
+#[tokio::test]
+async fn a_command_and_the_loop_take_turns_on_a_trade() {
+    let rig = Rig::start().await;
+    let id = rig.place().await;
+    let fence = own(&rig, 1).await;
+    let trade = rig.trade(id).await;
+    let mut moved = trade.marks.clone();
+    moved.breaches = 5;
+    let marks = [Change::Marks { trade: id, becomes: Box::new(moved) }];
+    let flat = Wish { keep: 0, flat: Some(FlatCause::User), version: 2, ..trade.wish.clone() };
+    let wish = [Change::Wish { trade: id, expect: WishStamp::of(&trade.wish), becomes: Box::new(flat.clone()) }];
+
+    let admin = Raw::connect(&rig.cluster.url()).await;
+    let tx = rig.ledger.db.user_tx(&rig.ledger.user).await.unwrap();
+    trade_lock(&tx, id.0).await.unwrap();
+    let command = async {
+        let (mut looks, begun) = (looks(), Instant::now());
+        while admin.count("SELECT count(*) FROM pg_locks WHERE NOT granted").await == 0 {
+            looks.tick().await;
+            assert!(begun.elapsed() < DEADLINE, "waited for: the loop waits for the trade");
+        }
+        rig.ledger.write(&tx, &wish).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    let (kept, ()) = futures_util::join!(rig.ledger.commit(&fence, &marks), command);
+    // A machine that stands still for two seconds makes it give up waiting; it is never given up.
+    if let Err(CommitError::Unavailable(why)) = &kept {
+        assert!(why.contains("lock timeout"), "{why}");
+        rig.ledger.commit(&fence, &marks).await.unwrap();
+    } else {
+        kept.unwrap();
+    }
+    let stored = rig.trade(id).await;
+    assert_eq!((stored.wish, stored.marks.breaches), (flat, 5), "both are written");
 }

@@ -93,6 +93,15 @@ async fn s5_gain_loss_and_history_are_made_at_night() {
             (Some("trade"), Some(1.5)),
             "newest first: {h}"
         );
+        for (item, quantity, amount) in [(&h[0], -1.0, 149.65), (&h[1], 1.0, -100.35)] {
+            let (trade, date) = (&item["trade"], item["date"].as_str());
+            assert_eq!((trade["commission"].as_f64(), trade["quantity"].as_f64()), (Some(0.35), Some(quantity)), "{h}");
+            assert_eq!(
+                (item["amount"].as_f64(), date),
+                (Some(amount), Some("2026-09-10T00:00:00Z")),
+                "net, by day: {h}"
+            );
+        }
         let one = sim.get(&format!("{history}?limit=1&page=2")).await.json();
         assert_eq!(one["history"]["event"]["trade"]["price"].as_f64(), Some(1.0), "{one}");
         let sandbox = sim.sandbox().get("/v1/accounts/VA00000001/history").await;

@@ -140,7 +140,7 @@ fn tasks_are_shown_with_their_last_run_their_next_and_their_result() {
         let said = stage.desk.run(&["tasks"]);
         ends_with(&said, DONE, "TASK");
         let rests = |task: &str| said.out.lines().any(|line| line.starts_with(task) && line.contains(" waiting "));
-        if ["partitions", "retention", "housekeeping", "backup"].into_iter().all(rests) {
+        if ["partitions", "retention", "housekeeping", "backup", "fees"].into_iter().all(rests) {
             Ok(said.out)
         } else {
             Err(said.out)
@@ -149,7 +149,7 @@ fn tasks_are_shown_with_their_last_run_their_next_and_their_result() {
     let heading: Vec<&str> =
         rows.lines().next().unwrap().split("  ").filter(|part| !part.is_empty()).map(str::trim).collect();
     assert_eq!(heading, ["TASK", "STATE", "LAST DONE (ET)", "NEXT (ET)", "MISSED", "RESULT"], "{rows}");
-    assert_eq!(rows.lines().count(), 11, "{rows}");
+    assert_eq!(rows.lines().count(), 12, "{rows}");
     assert!(rows.contains("backup.folder is not set"), "{rows}");
     let all = stage.desk.run(&["tasks", "--json"]).json();
     let tasks = all.get("tasks").and_then(Value::as_array).unwrap();

@@ -116,9 +116,10 @@ const MODULES: &[(&str, &str)] = &[
     ("prices", "accounts auth broker calendar clock config db events health market telemetry"),
     ("forensics", "accounts auth broker calendar clock db market prices"),
     ("context", "accounts auth broker calendar clock db market prices trades"),
+    ("fees", "accounts auth broker clock db events trades"),
     (
         "schedule",
-        "accounts analytics auth backup broker calendar clock config context db events forensics health market prices telemetry trades",
+        "accounts analytics auth backup broker calendar clock config context db events fees forensics health market prices telemetry trades",
     ),
     (
         "api",

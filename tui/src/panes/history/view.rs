@@ -229,6 +229,12 @@ fn draw_totals(canvas: &mut Canvas<'_>, row: Rect, model: &Model) {
         let count = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
         x = canvas.put(row, x, "Net ", Role::Muted);
         x = canvas.put(row, x, &format::trend(totals.net.0), sign_role(totals.net.0));
+        let untold = match totals.fees_untold {
+            0 => String::new(),
+            all if all == totals.trades => " before fees".to_owned(),
+            some => format!(" before fees of {some}"),
+        };
+        x = canvas.put(row, x, &untold, Role::Muted);
         let wordings = [
             format!(
                 "{}  {}  {}",

@@ -154,8 +154,18 @@ fn risk_facts(performance: &Performance) -> Vec<Fact> {
         Fact::new("Sortino", number(ratios.sortino)),
         Fact::new("SQN", number(ratios.sqn)),
         Fact::new("In a row", format!("{now}, most {} won {} lost", streaks.longest_win, streaks.longest_loss)),
-        Fact::new("Fees", format::money(performance.figures.fees.0)),
+        fees(&performance.figures),
     ]
+}
+
+/// What nobody has told is no zero.
+fn fees(figures: &Figures) -> Fact {
+    let told = format::money(figures.fees.0);
+    match figures.fees_untold {
+        0 => Fact::new("Fees", told),
+        all if all == figures.trades => Fact { role: Role::Warn, ..Fact::new("Fees", "not told") },
+        some => Fact { role: Role::Warn, ..Fact::new("Fees", format!("{told}, {some} not told")) },
+    }
 }
 
 fn cash(value: Option<Cash>) -> String {
