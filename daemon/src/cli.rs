@@ -2,6 +2,7 @@
 
 mod audit;
 mod calendar;
+mod demo;
 mod doctor;
 mod forensics;
 mod process;
@@ -170,7 +171,7 @@ impl Cli {
             Command::Postgres(PostgresCommand::Stop) => stop_postgres(&load()?, environment),
             Command::Vault(command) => vault::run(&command, &load()?, environment),
             Command::Openapi => print(&openapi_document()),
-            Command::DemoHistory { account } => serve::demo_history(&load()?, environment, &account),
+            Command::DemoHistory { account } => demo::history(&load()?, environment, &account),
         }
     }
 }

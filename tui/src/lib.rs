@@ -26,6 +26,7 @@ pub mod config;
 pub mod effect;
 pub mod entry;
 pub mod environment;
+pub mod exits;
 pub mod figures;
 pub mod format;
 pub mod input;

@@ -223,6 +223,12 @@ impl Model {
         }
     }
 
+    /// A moment of this machine's clock as the daemon's: the two differ where the daemon lives in another time.
+    #[must_use]
+    pub fn as_told(&self, wall: DateTime<Utc>) -> DateTime<Utc> {
+        self.trading_now() - (self.now.wall - wall)
+    }
+
     /// How long ago the daemon last said anything.
     #[must_use]
     pub fn contact_age(&self) -> Option<Duration> {

@@ -4,6 +4,7 @@
 mod answers;
 pub mod attention;
 pub mod chain;
+pub mod exit_form;
 pub mod keys;
 pub mod looks;
 mod orders;

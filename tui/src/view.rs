@@ -14,7 +14,7 @@ use crate::overlays::{Overlay, banners, figures, help, messages, notices, story}
 use crate::panes::{Pane, history, open, performance, settings};
 use crate::theme::glyphs::{Glyphs, to_ascii};
 use crate::theme::{Role, Theme};
-use crate::update::chain::checks;
+use crate::update::exit_form::{below, below_question};
 use crate::widgets::canvas::{Canvas, Target};
 use layout::{FrameLayout, MIN_HEIGHT, MIN_WIDTH, rule_style};
 
@@ -92,10 +92,10 @@ fn draw_overlay(canvas: &mut Canvas<'_>, area: Rect, model: &Model, overlay: &Ov
         Overlay::Help { top } => help::draw(canvas, area, &model.keymap, *top),
         Overlay::Messages { top } => messages::draw(canvas, area, model, *top),
         Overlay::Settings(form) => settings::view::draw(canvas, area, model, form),
-        Overlay::Confirm(dialog) => dialog.draw(canvas, area),
+        Overlay::Confirm(dialog) => dialog.draw(canvas, area, below_question(model, dialog)),
         Overlay::Export(dialog) => dialog.draw(canvas, area),
         Overlay::Palette(palette) => palette.draw(canvas, area, model),
-        Overlay::Form(form) => form.draw(canvas, area, checks(model, form)),
+        Overlay::Form(form) => form.draw(canvas, area, below(model, form)),
         Overlay::Chain(picker) => picker.draw(canvas, area, model),
         Overlay::Figures { top } => figures::draw(canvas, area, model, *top),
         Overlay::Story(told) => story::draw(canvas, area, model, told),

@@ -25,15 +25,15 @@ use blotter_shared::protocol::accounts::TokenKind;
 use blotter_shared::protocol::settings::Settings;
 use secrecy::SecretString;
 use thiserror::Error;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch as channel};
 
 use crate::auth::Username;
-use crate::broker::factory::{Account, BRIEFLY, BrokerFactory, FactoryError};
+use crate::broker::factory::{Account, BRIEFLY, BrokerFactory, FactoryError, TradingTime};
 use crate::broker::rate_limit::Limiters;
 use crate::broker::tls::TlsError;
 use crate::broker::tradier::{ClientError, TokenVerdict};
 use crate::broker::world::{BaseUrlError, NoToken};
-use crate::broker::{AccountId, NoAccountId, Profile};
+use crate::broker::{AccountId, AccountStatus, NoAccountId, Profile};
 use crate::clock::Clock;
 use crate::db::secrets::{SealedToken, TokenColumn, secret_lock, secret_set, secrets_of};
 use crate::db::{Db, DbError, UserTx};
@@ -158,6 +158,12 @@ impl Accounts {
         self.inner.factory.limiters()
     }
 
+    /// Whose time the accounts, and the whole daemon with them, live in.
+    #[must_use]
+    pub fn time(&self) -> TradingTime {
+        self.inner.factory.time()
+    }
+
     /// Tells the watch that a token was stored or removed.
     pub fn poke(&self) {
         self.inner.poke.notify_one();
@@ -240,6 +246,12 @@ impl Accounts {
             }
         });
         Ok(kept.or_insert(Opened { token: token.clone(), account: account.clone() }).account.clone())
+    }
+
+    /// How an account is that is open; tells of each change.
+    fn status_of(&self, key: &(Username, BrokerMode)) -> Option<channel::Receiver<AccountStatus>> {
+        let open = self.inner.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.get(key).map(|opened| opened.account.broker.status())
     }
 
     fn known(&self, key: &(Username, BrokerMode), token: &SealedToken) -> Option<Account> {

@@ -75,19 +75,28 @@ fn priority_word(priority: Priority) -> CallPriority {
     }
 }
 
+/// A status in the protocol's word.
+pub(super) fn state_of(status: &AccountStatus) -> AccountState {
+    match status {
+        AccountStatus::Untried => AccountState::NotTried,
+        AccountStatus::Ok => AccountState::Ok,
+        AccountStatus::Reauthenticate { .. } => AccountState::Reauthenticate,
+        AccountStatus::Blocked { .. } => AccountState::Blocked,
+        AccountStatus::Unavailable { .. } => AccountState::Unavailable,
+        AccountStatus::RateLimited { .. } => AccountState::RateLimited,
+    }
+}
+
 fn of_status(mode: BrokerMode, account_id: Option<String>, status: &AccountStatus) -> AccountReport {
-    let (state, reason, since, until) = match status {
-        AccountStatus::Untried => (AccountState::NotTried, None, None, None),
-        AccountStatus::Ok => (AccountState::Ok, None, None, None),
-        AccountStatus::Reauthenticate { why, since } => {
-            (AccountState::Reauthenticate, Some(why.to_string()), Some(*since), None)
+    let (reason, since, until) = match status {
+        AccountStatus::Untried | AccountStatus::Ok => (None, None, None),
+        AccountStatus::Reauthenticate { why, since } => (Some(why.to_string()), Some(*since), None),
+        AccountStatus::Blocked { reason, since } | AccountStatus::Unavailable { reason, since } => {
+            (Some(reason.clone()), Some(*since), None)
         }
-        AccountStatus::Blocked { reason, since } => (AccountState::Blocked, Some(reason.clone()), Some(*since), None),
-        AccountStatus::Unavailable { reason, since } => {
-            (AccountState::Unavailable, Some(reason.clone()), Some(*since), None)
-        }
-        AccountStatus::RateLimited { until } => (AccountState::RateLimited, None, None, Some(*until)),
+        AccountStatus::RateLimited { until } => (None, None, Some(*until)),
     };
+    let state = state_of(status);
     let (may_send, detail) = (status.may_send(), status.banner());
     AccountReport { mode, account_id, state, may_send, detail, reason, since, until }
 }

@@ -131,6 +131,11 @@ impl BrokerFactory {
         Self { time, ..self }
     }
 
+    #[must_use]
+    pub fn time(&self) -> TradingTime {
+        self.time
+    }
+
     /// The limits of every token that was used.
     #[must_use]
     pub fn limiters(&self) -> Arc<Limiters> {

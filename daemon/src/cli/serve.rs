@@ -6,18 +6,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
-use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
 
-use super::{RunOptions, database, places, process, ready};
+use super::{RunOptions, database, places, process};
 use crate::api::BoundSocket;
 use crate::app::{self, Orders};
 use crate::clock::Clock;
 use crate::config::{Config, Environment};
-use crate::db::Db;
-use crate::db::demo::history_put;
 use crate::ours::Folder;
-use crate::postgres;
 use crate::shutdown::Signals;
 use crate::telemetry;
 
@@ -60,29 +56,6 @@ pub(super) fn run(mut config: Config, environment: &Environment, options: &RunOp
     around.filter(|_| cut.is_cancelled()).map_or(Ok(()), Around::remove)
 }
 
-/// Closed trades of a demo, and some more than the hundred that a month of them has.
-const HISTORY: i32 = 120;
-/// The simulator's session may be that of some days ago.
-const NEWEST: TimeDelta = TimeDelta::days(6);
-
-/// Writes a demo's history into the database that its daemon keeps: only where the whole directory
-/// goes with the daemon.
-pub(super) fn demo_history(config: &Config, environment: &Environment, account: &str) -> anyhow::Result<()> {
-    let places = places(config, environment);
-    anyhow::ensure!(places.data_dir.join(MARK).exists(), "{} is no demo's", places.data_dir.display());
-    let me = nix::unistd::User::from_uid(nix::unistd::Uid::effective())?.context("this user has no name")?.name;
-    process::runtime()?.block_on(async {
-        let clock = Clock::system();
-        let db = Db::connect(postgres::beside(&places.data_dir), &clock);
-        ready(&db, config.database.migration_timeout_s).await?;
-        let tx = db.user_tx(&me.parse()?).await?;
-        history_put(&tx, account, HISTORY, clock.now() - NEWEST).await?;
-        tx.commit().await?;
-        db.close().await;
-        Ok(())
-    })
-}
-
 /// Stops the daemon when its standard input ends. A thread of its own: reading cannot be cancelled.
 fn hold_lifeline(cut: CancellationToken, shutdown: CancellationToken) {
     std::thread::spawn(move || {
@@ -107,7 +80,7 @@ fn hold_lifeline(cut: CancellationToken, shutdown: CancellationToken) {
 struct Ephemeral(PathBuf);
 
 /// Says that the directory was empty when it was claimed.
-const MARK: &str = ".ephemeral";
+pub(super) const MARK: &str = ".ephemeral";
 
 impl Ephemeral {
     fn claim(path: &Path) -> anyhow::Result<Self> {

@@ -9,6 +9,7 @@ pub mod formulas;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use blotter_shared::domain::TradeId;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -18,6 +19,8 @@ use uuid::Uuid;
 
 use crate::accounts::Accounts;
 use crate::auth::Username;
+use crate::broker::factory::Account;
+use crate::broker::rate_limit::BucketKind;
 use crate::broker::{Priority, Ticker};
 use crate::calendar::{Calendar, hours_of};
 use crate::clock::Clock;
@@ -39,6 +42,11 @@ const BATCH: i64 = 25;
 const BARS_FOR: TimeDelta = TimeDelta::days(20);
 /// Questions for bars in one run: they share the account's rate with everything else.
 const MOST_BARS: usize = 200;
+/// Calls of a minute that are left to others.
+const ROOM: u32 = 24;
+/// Between two looks whether there is room, and how long it is waited for.
+const LOOK: Duration = Duration::from_millis(500);
+const WAITS: Duration = Duration::from_secs(180);
 /// A nightly run looks so far back, and again at what was closed lately: prices go on after an exit.
 const NIGHTLY: TimeDelta = TimeDelta::days(60);
 const SETTLED: TimeDelta = TimeDelta::days(4);
@@ -192,6 +200,9 @@ impl Forensics {
             return Vec::new();
         }
         let Ok(account) = accounts.open(who, trade.mode).await else { return Vec::new() };
+        if !has_room(&account).await {
+            return Vec::new();
+        }
         report.bars += 1;
         let request = BarsRequest {
             symbol: Ticker::of_contract(&trade.contract),
@@ -207,6 +218,18 @@ impl Forensics {
             }
         }
     }
+}
+
+/// Waits until the broker's rate is not wanted by the engine and the screens: a run that makes up for a missed
+/// night falls into the session.
+async fn has_room(account: &Account) -> bool {
+    let left = || account.tradier.limiter().left(BucketKind::MarketData, Priority::Read);
+    let wait = async {
+        while left() < ROOM {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    tokio::time::timeout(WAITS, wait).await.is_ok()
 }
 
 /// Parts in the order of time. A sale that nobody booked is the close; without its price nothing can be

@@ -18,7 +18,7 @@ use super::pack::middle;
 use super::sources::OratsDesk;
 use crate::accounts::Accounts;
 use crate::auth::Username;
-use crate::broker::factory::Account;
+use crate::broker::factory::{Account, TradingTime};
 use crate::broker::{Priority, ReadError};
 use crate::calendar::{Calendar, Force, Hours, Session, hours_of};
 use crate::clock::Clock;
@@ -58,6 +58,25 @@ pub struct RoundReport {
     pub unfit: usize,
     /// Accounts that did not answer.
     pub silent: usize,
+    /// Why one of them did not.
+    pub why: Option<Silence>,
+}
+
+/// Why there is no answer, in words that name nobody: everybody may read how a task went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Silence {
+    #[error("the account does not open")]
+    Unopened,
+    #[error("the broker's rate is used up")]
+    Held,
+    #[error("the broker does not answer")]
+    Away,
+}
+
+impl From<&ReadError> for Silence {
+    fn from(error: &ReadError) -> Self {
+        if matches!(error, ReadError::RateLimited { .. }) { Self::Held } else { Self::Away }
+    }
 }
 
 /// Takes the prices of positions.
@@ -96,7 +115,8 @@ impl Recorder {
         let all = watched(&tx, self.clock.now() - AFTERWARDS).await?;
         tx.commit().await?;
         let wanted: Vec<&Watched> = all.iter().filter(|position| self.is_of(round, position)).collect();
-        let (rows, mut report) = self.ask(who, &wanted, round).await;
+        // A price that is not taken now is gone: it goes before what screens look at.
+        let (rows, mut report) = self.ask(who, &wanted, (round, Priority::Entry)).await;
         self.store(who, &rows).await?;
         self.publish(who, &all, &rows);
         report.recorded = rows.len();
@@ -113,13 +133,18 @@ impl Recorder {
         let tx = self.db.user_tx(who).await?;
         let held = watched(&tx, DateTime::<Utc>::MAX_UTC).await?;
         tx.commit().await?;
-        let (rows, _) = self.ask(who, &held.iter().collect::<Vec<_>>(), Round::Session).await;
+        let (rows, _) = self.ask(who, &held.iter().collect::<Vec<_>>(), (Round::Session, Priority::Read)).await;
         self.publish(who, &held, &rows);
         Ok(())
     }
 
     /// One batched call for each account.
-    async fn ask(&self, who: &Username, wanted: &[&Watched], round: Round) -> (Vec<PriceRow>, RoundReport) {
+    async fn ask(
+        &self,
+        who: &Username,
+        wanted: &[&Watched],
+        (round, priority): (Round, Priority),
+    ) -> (Vec<PriceRow>, RoundReport) {
         let mut report = RoundReport::default();
         let mut rows = Vec::new();
         for mode in BrokerMode::ALL.iter().copied() {
@@ -128,11 +153,12 @@ impl Recorder {
                 continue;
             }
             report.positions += mine.len();
-            match self.quotes(who, mode, &mine).await {
+            match self.quotes(who, (mode, priority), &mine).await {
                 Ok(quotes) => rows.extend(self.rows(&mine, &quotes, round)),
                 Err(why) => {
                     tracing::debug!(user = %who, %mode, "no prices: {why}");
                     report.silent += 1;
+                    report.why = Some(why);
                 }
             }
         }
@@ -174,13 +200,21 @@ impl Recorder {
     }
 
     /// What the sources say about these positions.
-    async fn quotes(&self, who: &Username, mode: BrokerMode, positions: &[&Watched]) -> Result<Answers, String> {
-        let account = self.accounts.open(who, mode).await.map_err(|error| error.to_string())?;
+    async fn quotes(
+        &self,
+        who: &Username,
+        (mode, priority): (BrokerMode, Priority),
+        positions: &[&Watched],
+    ) -> Result<Answers, Silence> {
+        let account = self.accounts.open(who, mode).await.map_err(|error| {
+            tracing::debug!(user = %who, %mode, "no account to ask: {error}");
+            Silence::Unopened
+        })?;
         let options: BTreeSet<String> = positions.iter().map(|position| position.symbol.clone()).collect();
         let mut answers = Answers { moment: self.moment(mode, &account).await, quotes: HashMap::new() };
         if let Some(orats) = self.orats.of(who, mode).await {
             let wanted: Vec<String> = options.iter().cloned().collect();
-            match orats.quotes(&wanted, Priority::Read).await {
+            match orats.quotes(&wanted, priority).await {
                 Ok(found) => answers.take(found.quotes, QuoteSource::Orats),
                 Err(error) => tracing::warn!(user = %who, "ORATS does not answer, the broker stands in: {error}"),
             }
@@ -189,21 +223,27 @@ impl Recorder {
         wanted.extend(options.into_iter().filter(|symbol| !answers.quotes.contains_key(symbol)));
         let wanted: Vec<String> = wanted.into_iter().collect();
         let source = if mode == BrokerMode::Sim { QuoteSource::Sim } else { QuoteSource::Tradier };
-        match account.market.quotes(&wanted, Priority::Read).await {
+        match account.market.quotes(&wanted, priority).await {
             Ok(found) => answers.take(found.quotes, source),
             // Prices of ORATS are not lost because the broker is silent.
-            Err(error) if answers.quotes.is_empty() => return Err(error.to_string()),
+            Err(error) if answers.quotes.is_empty() => {
+                tracing::debug!(user = %who, %mode, "no quotes: {error}");
+                return Err(Silence::from(&error));
+            }
             Err(error) => tracing::debug!(user = %who, "no quotes of underlyings: {error}"),
         }
         Ok(answers)
     }
 
-    /// The moment by which this world's quotes are judged. The simulator has a time of its own.
+    /// The moment by which this world's quotes are judged. The simulator has a time of its own, unless the
+    /// daemon lives in it.
     pub async fn moment(&self, mode: BrokerMode, account: &Account) -> Moment {
         let ours = self.clock.now();
         let now = match mode {
-            BrokerMode::Sim => simulated(account.broker.clock(Priority::Read).await).unwrap_or(ours),
-            BrokerMode::Sandbox | BrokerMode::Live => ours,
+            BrokerMode::Sim if self.accounts.time() == TradingTime::Real => {
+                simulated(account.broker.clock(Priority::Read).await).unwrap_or(ours)
+            }
+            BrokerMode::Sim | BrokerMode::Sandbox | BrokerMode::Live => ours,
         };
         let since = self.session_before(now).map_or(now - TimeDelta::days(1), |session| session.traded_from());
         let delay = if mode == BrokerMode::Sandbox { SANDBOX_DELAY } else { TimeDelta::zero() };
@@ -341,6 +381,7 @@ impl RoundReport {
         self.unquoted += other.unquoted;
         self.unfit += other.unfit;
         self.silent += other.silent;
+        self.why = self.why.or(other.why);
     }
 
     /// Positions there are, and not one price: something is broken.
@@ -353,13 +394,15 @@ impl RoundReport {
 impl fmt::Display for RoundReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {} positions", self.recorded, self.positions)?;
-        for (count, what) in
-            [(self.unquoted, "without a quote"), (self.unfit, "not fit to be shown"), (self.silent, "accounts silent")]
-        {
+        for (count, what) in [(self.unquoted, "without a quote"), (self.unfit, "not fit to be shown")] {
             if count > 0 {
                 write!(f, ", {count} {what}")?;
             }
         }
-        Ok(())
+        let accounts = if self.silent == 1 { "account" } else { "accounts" };
+        match self.why {
+            Some(why) if self.silent > 0 => write!(f, ", {} {accounts} silent: {why}", self.silent),
+            Some(_) | None => Ok(()),
+        }
     }
 }

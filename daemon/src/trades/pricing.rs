@@ -2,6 +2,7 @@
 //! enough apart. Judged before anything that works is cancelled for it.
 
 use blotter_shared::domain::Price;
+pub use blotter_shared::domain::TickGrid;
 use rust_decimal::Decimal;
 use thiserror::Error;
 
@@ -10,56 +11,6 @@ use super::ports::Quote;
 
 /// Least distance between the two legs of an option OCO.
 const LEG_GAP: Decimal = Decimal::from_parts(10, 0, 0, false, 2);
-/// Options trade on a finer grid below this price.
-const GRID_CHANGE: Decimal = Decimal::from_parts(3, 0, 0, false, 0);
-
-/// The steps in which a contract is quoted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TickGrid {
-    /// A cent at every price.
-    Penny,
-    /// A cent below 3, five above.
-    PennyNickel,
-    /// Five cents below 3, ten above.
-    NickelDime,
-}
-
-impl TickGrid {
-    /// The grid of a root, as the exchanges' lists have the classes that everybody trades. Most
-    /// single names with active options are in the penny programme.
-    #[must_use]
-    pub fn of_root(root: &str) -> Self {
-        match root {
-            "SPY" | "QQQ" | "IWM" => Self::Penny,
-            "SPX" | "SPXW" | "NDX" | "NDXP" | "RUT" | "RUTW" | "VIX" | "VIXW" | "XSP" => Self::NickelDime,
-            _ => Self::PennyNickel,
-        }
-    }
-
-    /// The step at a price.
-    #[must_use]
-    pub fn step(self, price: Price) -> Decimal {
-        let cents = match (self, price.value() < GRID_CHANGE) {
-            (Self::Penny, _) | (Self::PennyNickel, true) => 1,
-            (Self::PennyNickel, false) | (Self::NickelDime, true) => 5,
-            (Self::NickelDime, false) => 10,
-        };
-        Decimal::new(cents, 2)
-    }
-
-    #[must_use]
-    pub fn holds(self, price: Price) -> bool {
-        (price.value() % self.step(price)).is_zero()
-    }
-
-    /// The nearest price on the grid that is not above.
-    #[must_use]
-    pub fn floor(self, price: Price) -> Price {
-        let step = self.step(price);
-        Price::new((price.value() / step).floor() * step).unwrap_or(price)
-    }
-}
-
 /// An exit on the coarsest grid that any option has: the stop not above what was asked for, the
 /// target not below. For a broker that knows a coarser grid than we do.
 #[must_use]

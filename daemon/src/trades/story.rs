@@ -122,11 +122,16 @@ fn shape(shape: Shape) -> String {
 
 fn execution(row: &ExecutionRow) -> Moment {
     let side = if row.side == "BUY" { "bought" } else { "sold" };
-    let price =
-        row.price.map_or_else(|| "a price that is not told yet".to_owned(), |price| price.normalize().to_string());
+    let price = row.price.map_or_else(|| "a price that is not told yet".to_owned(), in_cents);
     let what = format!("{} {side} at {price}", row.quantity);
     let detail = json!({ "side": row.side, "qty": row.quantity, "price": row.price, "order": row.order });
     Moment { at: row.at, kind: MomentKind::Filled, device: None, what, detail }
+}
+
+/// A price with two decimals at least.
+fn in_cents(price: Decimal) -> String {
+    let exact = price.normalize();
+    if exact.scale() < 2 { format!("{exact:.2}") } else { exact.to_string() }
 }
 
 fn state(row: StateRow) -> Moment {
@@ -232,7 +237,7 @@ mod tests {
         assert_eq!(
             told,
             [
-                "2 bought at 5.1",
+                "2 bought at 5.10",
                 "the trade begins",
                 "asked for another bracket: stop 4.50, no target",
                 "the cancel of the bracket is sent",

@@ -1,5 +1,6 @@
 //! Things a trader would name: contracts, prices, trades and their states.
 
+pub mod grid;
 pub mod ids;
 pub mod intent;
 pub mod money;
@@ -7,6 +8,7 @@ pub mod option;
 pub mod text;
 pub mod values;
 
+pub use grid::TickGrid;
 pub use ids::{AlarmId, CommandId, IntentId, TradeId, TradeNumber};
 pub use intent::{IntentOp, IntentRole, IntentState};
 pub use money::{Cash, Multiplier, Price, Quantity};

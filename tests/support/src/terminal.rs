@@ -6,6 +6,8 @@
 //!   shows the last screen.
 //! * The queries that a terminal answers are answered, unless the terminal is to be mute.
 
+mod ear;
+
 use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -16,12 +18,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use nix::sys::termios::{LocalFlags, tcgetattr};
-use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::OFlags;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 /// What the emulator shows.
 pub use vt100::{MouseProtocolMode, Screen};
+
+use ear::Ear;
 
 /// How long a wait may take before it fails.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -50,6 +53,16 @@ pub enum Answers {
     Mute,
 }
 
+/// How fast the terminal takes what is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    Fast,
+    /// So many bytes in a second, evenly.
+    Slow {
+        bytes_per_s: usize,
+    },
+}
+
 /// What to run and in which terminal.
 #[derive(Clone, Debug)]
 pub struct Setup {
@@ -59,6 +72,7 @@ pub struct Setup {
     pub environment: Vec<(String, String)>,
     pub size: Size,
     pub answers: Answers,
+    pub link: Link,
 }
 
 impl Setup {
@@ -69,6 +83,7 @@ impl Setup {
             environment: Vec::new(),
             size: Size::WIDE,
             answers: Answers::Yes,
+            link: Link::Fast,
         }
     }
 
@@ -93,6 +108,12 @@ impl Setup {
     #[must_use]
     pub fn answers(mut self, answers: Answers) -> Self {
         self.answers = answers;
+        self
+    }
+
+    #[must_use]
+    pub fn link(mut self, link: Link) -> Self {
+        self.link = link;
         self
     }
 
@@ -204,10 +225,11 @@ impl Terminal {
         let (watch, stop) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
         let line = Arc::new(Line::default());
         let side = Arc::new(master);
-        let (inbox, answers, read_side) = (Arc::clone(&line), setup.answers, Arc::clone(&side));
+        let (inbox, read_side) = (Arc::clone(&line), Arc::clone(&side));
+        let mut ear = Ear::new(setup.answers, setup.link);
         let reader = std::thread::Builder::new()
             .name("terminal".to_owned())
-            .spawn(move || listen(&read_side, &watch, &inbox, answers))?;
+            .spawn(move || ear.listen(&read_side, &watch, &inbox))?;
         let mut command = setup.command();
         command
             .stdin(Stdio::from(slave.try_clone()?))
@@ -484,45 +506,6 @@ fn write_all(side: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Reads until the program's side is closed or `watch` is hung up.
-fn listen(side: &OwnedFd, watch: &OwnedFd, line: &Line, answers: Answers) {
-    let mut buffer = vec![0_u8; 64 * 1024];
-    while may_read(side, watch) {
-        let Ok(count @ 1..) = rustix::io::retry_on_intr(|| rustix::io::read(side, &mut *buffer)) else { break };
-        let at = Instant::now();
-        let bytes = buffer.get(..count).unwrap_or_default().to_vec();
-        let reply = if answers == Answers::Yes { answers_to(&bytes) } else { Vec::new() };
-        line.lock().chunks.push(Chunk { at, bytes });
-        line.arrived.notify_all();
-        // A program that asked and left does not need the answer.
-        let _ = write_all(side, &reply);
-    }
-    line.lock().closed = true;
-    line.arrived.notify_all();
-}
-
-fn may_read(side: &OwnedFd, watch: &OwnedFd) -> bool {
-    let mut ends = [PollFd::new(side, PollFlags::IN), PollFd::new(watch, PollFlags::IN)];
-    match rustix::io::retry_on_intr(|| poll(&mut ends, None)) {
-        Ok(_) => ends.last().is_some_and(|stop| stop.revents().is_empty()),
-        Err(_) => false,
-    }
-}
-
-/// What a dark xterm answers to the queries in `bytes`, in the order of this list.
-fn answers_to(bytes: &[u8]) -> Vec<u8> {
-    const QUERIES: [(&[u8], &[u8]); 6] = [
-        (b"\x1b]10;?", b"\x1b]10;rgb:d0d0/d0d0/d0d0\x1b\\"),
-        (b"\x1b]11;?", b"\x1b]11;rgb:1010/1010/1010\x1b\\"),
-        (b"\x1b[?u", b"\x1b[?0u"),
-        (b"\x1b[5n", b"\x1b[0n"),
-        (b"\x1b[6n", b"\x1b[1;1R"),
-        (b"\x1b[c", b"\x1b[?62;22c"),
-    ];
-    let asked = |query: &[u8]| bytes.windows(query.len()).any(|window| window == query);
-    QUERIES.iter().filter(|(query, _)| asked(query)).flat_map(|(_, answer)| answer.iter().copied()).collect()
-}
-
 /// A screen in a box, so that blank lines and edges show in a failure.
 fn frame(screen: &str) -> String {
     let lines: Vec<String> = screen.lines().map(|line| format!("│{line}")).collect();
@@ -555,9 +538,13 @@ mod tests {
     }
 
     #[test]
-    fn a_query_is_answered_unless_the_terminal_is_mute() {
-        assert_eq!(answers_to(b"abc\x1b]11;?\x07"), b"\x1b]11;rgb:1010/1010/1010\x1b\\");
-        assert_eq!(answers_to(b"nothing asked"), b"");
+    fn a_slow_terminal_takes_as_much_as_it_says() {
+        let script = "i=0; while [ $i -lt 512 ]; do printf 0123456789abcdef; i=$((i+1)); done; printf end";
+        let setup = Setup::new("/bin/sh").arg("-c").arg(script).link(Link::Slow { bytes_per_s: 8192 });
+        let mut terminal = Terminal::start(&setup).unwrap();
+        terminal.wait_for("end").unwrap();
+        let took = terminal.last_bytes_at().unwrap() - terminal.started;
+        assert!(took >= Duration::from_millis(900), "8 KiB came within {took:?}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use blotter_shared::domain::{Outcome, Price, TradeNumber};
+use blotter_shared::protocol::market::Market;
 use blotter_shared::protocol::trades::{Book, Trade, TradeList};
 use chrono::{DateTime, Utc};
 use clap::Args;
@@ -55,7 +56,7 @@ pub(super) fn list(context: &Context, args: &ListArgs) -> Result<ExitCode, Failu
     if context.global.json {
         return print_json(&list);
     }
-    let now = context.clock.now().wall;
+    let now = now(context, &daemon);
     print(&match args.status {
         Book::Open => open_text(&list, now),
         Book::Closed => closed_text(&list, now),
@@ -148,7 +149,13 @@ pub(super) fn show(context: &Context, args: &ShowArgs) -> Result<ExitCode, Failu
     if context.global.json {
         return print_json(&trade);
     }
-    print(&trade_text(&trade, context.clock.now().wall))
+    print(&trade_text(&trade, now(context, &daemon)))
+}
+
+/// The daemon's time, which ages are counted by: a demo's is not this machine's.
+fn now(context: &Context, daemon: &Daemon) -> DateTime<Utc> {
+    let told = block_on(async { Ok(daemon.ask::<Market>(&Call::Market).await?) });
+    told.map_or_else(|_| context.clock.now().wall, |market| market.now)
 }
 
 pub(super) async fn find(daemon: &Daemon, id: &str) -> Result<Trade, Failure> {

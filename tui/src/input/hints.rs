@@ -83,7 +83,8 @@ fn is_useful(model: &Model, entry: &Entry) -> bool {
         A::Help => !is_modal && !matches!(overlay, Some(Overlay::Help { .. })),
         A::Up | A::Down | A::Left | A::Right | A::PageUp | A::PageDown | A::Top | A::Bottom => true,
         A::OpenPane | A::HistoryPane | A::PerformancePane | A::NextPane | A::PreviousPane => true,
-        A::Redraw | A::Suspend | A::Quit | A::NextChoice | A::PreviousChoice | A::Confirm | A::Yes | A::Keep => true,
+        A::Redraw | A::Suspend | A::Quit | A::NextChoice | A::PreviousChoice | A::Confirm | A::Keep => true,
+        A::Yes => matches!(overlay, Some(Overlay::Confirm(_))),
         A::AcceptText | A::CancelText => true,
     }
 }

@@ -204,8 +204,8 @@ pub const TABLE: &[Entry] = &[
     entry(Action::PreviousChoice, Context::Dialog, "previous_choice", &["shift-tab", "left", "h"])
         .says("", "The button before"),
     entry(Action::Confirm, Context::Dialog, "confirm", &["enter"]).says("press", "Press the button that has the focus"),
-    entry(Action::Yes, Context::Dialog, "yes", &["y"]).says("yes", "Do it, whatever has the focus"),
     entry(Action::Keep, Context::Dialog, "keep", &["esc"]).says("keep", "Leave everything as it is"),
+    entry(Action::Yes, Context::Dialog, "yes", &["y"]).says("yes", "Do it, whatever has the focus"),
     entry(Action::RefreshForm, Context::Dialog, "refresh_dialog", &["ctrl-r"])
         .says("refresh", "Fill a form anew whose trade was changed on another device"),
     entry(Action::CopyWork, Context::Dialog, "copy_dialog", &["ctrl-y"])

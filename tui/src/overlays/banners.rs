@@ -67,7 +67,7 @@ fn entries_banner(model: &Model) -> Option<Banner> {
 
 fn link_banner(model: &Model) -> Option<Banner> {
     let since = match model.session.last_contact() {
-        Some(at) => format!("since {}", format::clock_s(model.now.wall_at(at))),
+        Some(at) => format!("since {}", format::clock_s(model.as_told(model.now.wall_at(at)))),
         None => "yet".to_owned(),
     };
     match model.session.link() {
@@ -158,7 +158,8 @@ fn broker_banner(model: &Model) -> Option<Banner> {
             let since = format::clock_s(part.since);
             let mut sentence = format!("Broker unavailable since {since}. Your brackets stay at the broker.");
             if let Some(seconds) = part.next_try_s {
-                let next = heard.at.wall + chrono::Duration::seconds(i64::try_from(seconds).unwrap_or(0));
+                let next =
+                    model.as_told(heard.at.wall) + chrono::Duration::seconds(i64::try_from(seconds).unwrap_or(0));
                 sentence.push_str(&format!(" Next try at {}.", format::clock_s(next)));
             }
             Some(banner(Role::BannerWarn, with_detail(sentence.trim_end_matches('.'), part)))

@@ -157,8 +157,11 @@ impl ChainPicker {
     fn draw_chain(&self, canvas: &mut Canvas<'_>, area: Rect, chain: &OptionChain) {
         let last = line(area, area.height.saturating_sub(1));
         let money = chain.underlying.map_or("price unknown".to_owned(), |price| format!("at {}", format::price(price)));
-        let about = format!("{} {money}, {} as of {}", chain.symbol, chain.mode, format::clock_s(chain.at));
-        canvas.put(last, 0, &text::cut(&text::clean(&about), area.width), Role::Muted);
+        let about = text::clean(&format!("{} {money}", chain.symbol));
+        let at = format::clock_s(chain.at);
+        let wordings = [format!("{about}, {} as of {at}", chain.mode), format!("{about}, as of {at}"), about];
+        let fits = wordings.iter().find(|words| text::width(words) <= area.width);
+        canvas.put(last, 0, fits.map_or("", String::as_str), Role::Muted);
         let sides: &[OptionType] = match (area.width >= BOTH_SIDES, self.side) {
             (true, _) => &[OptionType::Call, OptionType::Put],
             (false, OptionType::Call) => &[OptionType::Call],

@@ -14,6 +14,7 @@ use crate::input::keymap::Action;
 use crate::input::line::LineInput;
 use crate::theme::Role;
 use crate::widgets::canvas::{Canvas, Target, centred, line};
+use crate::widgets::facts::{Fact, flow, put_facts};
 use crate::widgets::text;
 
 /// How long keys are dropped after the dialog opened: nobody reads faster.
@@ -125,19 +126,24 @@ impl Confirm {
         }
     }
 
-    /// Draws it in the middle of `area`.
-    pub fn draw(&self, canvas: &mut Canvas<'_>, area: Rect) {
+    /// Draws it in the middle of `area`; below the words stands what is true while it is read.
+    pub fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, facts: Vec<Fact>) {
         let width = 62.min(area.width);
         let inner = width.saturating_sub(4);
         let lines: Vec<String> = self.body.iter().flat_map(|paragraph| text::wrap(paragraph, inner)).collect();
+        let facts = flow(facts, inner);
         let word_lines = if self.word.is_some() { 2 } else { 0 };
-        let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(5 + word_lines);
+        let height = u16::try_from(lines.len() + facts.len()).unwrap_or(u16::MAX).saturating_add(5 + word_lines);
         let area = centred(area, width, height);
         canvas.frame(area, &self.title, "Tab choose · ↵ press · y yes · Esc keep");
         for (row, words) in (1..).zip(&lines) {
             if row + 3 < area.height {
                 canvas.put(line(area, row), 2, words, Role::Text);
             }
+        }
+        let below = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(1);
+        for (row, facts) in (below..area.height.saturating_sub(3)).zip(&facts) {
+            put_facts(canvas, line(area, row), 2, facts);
         }
         if let Some(word) = &self.word {
             self.draw_word(canvas, line(area, area.height.saturating_sub(4)), word);

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::confirm::GUARD;
 use crate::client::orders::Ask;
 use crate::clock::Now;
+use crate::exits::Scale;
 use crate::input::keymap::Action;
 use crate::input::line::LineInput;
 use crate::theme::Role;
@@ -84,6 +85,14 @@ pub struct Form {
     pub quote: Option<Quoted>,
     pub quote_at: Option<Duration>,
     pub asked_quote: Option<String>,
+}
+
+/// What is shown below the lines while they are typed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Below {
+    pub facts: Vec<Fact>,
+    /// The bracket that is typed.
+    pub scale: Option<Scale>,
 }
 
 /// A contract's price when it was asked for.
@@ -170,18 +179,19 @@ impl Form {
         }
     }
 
-    /// Draws it in the middle of `area`; `checks` are what the daemon is going to look at.
-    pub fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, checks: Vec<Fact>) {
+    /// Draws it in the middle of `area`, with what its lines would come to below them.
+    pub fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, below: Below) {
         let width = 66.min(area.width);
         let inner = width.saturating_sub(4);
         let about: Vec<String> = self.about.iter().flat_map(|words| text::wrap(words, inner)).collect();
         let stale = self.stale_words().map(|words| text::wrap(&words, inner)).unwrap_or_default();
         let error = self.error.as_ref().map(|(_, words)| text::wrap(words, inner)).unwrap_or_default();
-        let checks = flow(checks, inner);
+        let checks = flow(below.facts, inner);
         let lines = stale.len() + about.len() + self.fields.len() + error.len() + checks.len();
+        let lines = lines + usize::from(below.scale.is_some());
         let height = u16::try_from(lines).unwrap_or(u16::MAX).saturating_add(6);
         let area = centred(area, width, height);
-        canvas.frame(area, &self.title, "Tab next · ↵ press · Esc keep");
+        canvas.frame(area, &self.title, self.keys());
         let mut row = 1;
         let mut put = |canvas: &mut Canvas<'_>, words: &str, role: Role| {
             canvas.put(line(area, row), 2, words, role);
@@ -199,16 +209,26 @@ impl Form {
             let at = line(area, first.saturating_add(u16::try_from(index).unwrap_or(0)));
             self.draw_field(canvas, at, (index, field));
         }
-        let below = first.saturating_add(u16::try_from(self.fields.len()).unwrap_or(0));
+        let next = first.saturating_add(u16::try_from(self.fields.len()).unwrap_or(0));
         for (offset, words) in (0..).zip(&error) {
-            canvas.put(line(area, below.saturating_add(offset)), 2, words, Role::Danger);
+            canvas.put(line(area, next.saturating_add(offset)), 2, words, Role::Danger);
         }
-        let below = below.saturating_add(u16::try_from(error.len()).unwrap_or(0));
+        let next = next.saturating_add(u16::try_from(error.len()).unwrap_or(0));
         let buttons = area.height.saturating_sub(2);
-        for (row, facts) in (below + 1..buttons).zip(&checks) {
+        for (row, facts) in (next + 1..buttons).zip(&checks) {
             put_facts(canvas, line(area, row), 2, facts);
         }
+        if let Some(scale) = &below.scale {
+            draw_scale(canvas, line(area, buttons.saturating_sub(1)), inner, scale);
+        }
         self.draw_buttons(canvas, line(area, buttons));
+    }
+
+    fn keys(&self) -> &'static str {
+        match self.purpose {
+            Purpose::Adjust(_) => "Tab next · ↑↓ tick · ↵ press · Esc keep",
+            Purpose::Close(_) | Purpose::Place => "Tab next · ↵ press · Esc keep",
+        }
     }
 
     fn draw_field(&self, canvas: &mut Canvas<'_>, row: Rect, (index, field): (usize, &Field)) {
@@ -238,6 +258,14 @@ impl Form {
         canvas.target(Rect { x: row.x + x, width: text::width(&keep), ..row }, Target::Act(Action::Keep));
         canvas.put(row, next + 4, &act, role(Focus::Act));
     }
+}
+
+/// The bracket that is typed, with the mark on it, over the whole width.
+fn draw_scale(canvas: &mut Canvas<'_>, row: Rect, room: u16, scale: &Scale) {
+    let ends = text::width(&scale.stop) + text::width(&scale.target) + 2;
+    let x = canvas.put(row, 2, &format!("{} ", scale.stop), Role::Text);
+    let x = canvas.put(row, x, &scale.rail.draw(room.saturating_sub(ends)), scale.rail.role());
+    canvas.put(row, x + 1, &scale.target, Role::Text);
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ pub fn lines(model: &Model, width: u16) -> Vec<(String, Role)> {
             Level::Warn => Role::Warn,
             Level::Error => Role::Danger,
         };
-        add(&list_line(notice), role);
+        add(&list_line(model.as_told(notice.at), notice), role);
     }
     if lines.is_empty() {
         lines.push(("Nothing has been said yet. Notes, warnings and errors are kept here.".to_owned(), Role::Muted));

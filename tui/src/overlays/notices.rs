@@ -137,10 +137,10 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, notices: &Notices) {
     }
 }
 
-/// A message as a line of the list.
+/// A message as a line of the list, with its moment as the exchange's clock shows it.
 #[must_use]
-pub fn list_line(notice: &Notice) -> String {
-    format!("{}  {:<7}  {}", format::clock_s(notice.at), notice.level.word(), notice.text)
+pub fn list_line(at: DateTime<Utc>, notice: &Notice) -> String {
+    format!("{}  {:<7}  {}", format::clock_s(at), notice.level.word(), notice.text)
 }
 
 #[cfg(test)]

@@ -249,7 +249,9 @@ fn quote_facts(model: &Model, trade: &Trade, context: Option<&TradeContext>) -> 
     facts
 }
 
-fn sides(price: &LivePrice) -> Vec<Fact> {
+/// Both sides of a quote, and what is wrong with it.
+#[must_use]
+pub fn sides(price: &LivePrice) -> Vec<Fact> {
     let shown = |side: Option<Decimal>| side.map_or("none".to_owned(), format::price);
     let spread = price.bid.zip(price.ask).and_then(|(bid, ask)| {
         let middle = (bid + ask) / Decimal::TWO;

@@ -280,5 +280,5 @@ fn event_came(model: &mut Model, event: Event) -> Vec<Effect> {
 
 /// Whether an error is a conflict with another device.
 pub(super) fn is_conflict(error: &CallError) -> bool {
-    error.code() == Some(ProblemCode::StaleVersion)
+    matches!(error.code(), Some(ProblemCode::StaleVersion | ProblemCode::AlreadyClosing))
 }

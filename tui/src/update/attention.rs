@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use blotter_shared::domain::{CloseReason, Severity};
+use blotter_shared::domain::{CloseReason, Severity, Step};
 use blotter_shared::protocol::alarms::Alarm;
 use blotter_shared::protocol::trades::Trade;
 
@@ -43,7 +43,7 @@ pub(super) fn trade_changed(model: &mut Model, was: Option<&Trade>, now: &Trade)
     if now.status.is_terminal() && !was.status.is_terminal() {
         return trade_ended(model, now);
     }
-    if is_bare(now) && !is_bare(was) {
+    if is_bare(now) && !is_bare(was) && !is_planned(now) {
         let words = format!("{} has no stop that is known to work", name(now));
         model.notices.say(model.now, Level::Warn, words.clone());
         return ring(model, Sound::Loss, words, Weight::MoneyAtRisk);
@@ -55,6 +55,19 @@ fn is_bare(trade: &Trade) -> bool {
     match cover(trade) {
         Cover::NoStop | Cover::Unverified => true,
         Cover::Nothing | Cover::Stop => false,
+    }
+}
+
+/// Between two brackets, or before the first one, a position is without a stop for a moment, as it was wanted.
+/// What goes wrong then raises an alarm, and that is heard.
+fn is_planned(trade: &Trade) -> bool {
+    match trade.step {
+        None | Some(Step::BracketAgain | Step::CloseAtOpen) => false,
+        Some(Step::EntryNext | Step::EntrySent | Step::EntryWorks | Step::EntryLeaves | Step::FirstBracket) => true,
+        Some(Step::BracketNext | Step::BracketLeaves | Step::BracketComes) => true,
+        Some(Step::PartNext | Step::PartBracketLeaves | Step::PartSells | Step::PartBracketComes) => true,
+        Some(Step::CloseEntryLeaves | Step::CloseBracketNext | Step::CloseBracketLeaves) => true,
+        Some(Step::CloseCounts | Step::CloseSells | Step::CloseConfirms) => true,
     }
 }
 

@@ -241,10 +241,7 @@ pub(super) fn failed(model: &mut Model, call: &LookCall, error: &CallError) {
 
 /// What is seen below the lines of a new trade while they are typed.
 #[must_use]
-pub fn checks(model: &Model, form: &Form) -> Vec<Fact> {
-    if form.purpose != Purpose::Place {
-        return Vec::new();
-    }
+pub(super) fn checks(model: &Model, form: &Form) -> Vec<Fact> {
     let text = |index: usize| form.fields.get(index).map(Field::text).unwrap_or_default();
     let symbol = contract(text(0)).map(|contract| contract.occ()).unwrap_or_default();
     let quote = form.quote.as_ref().filter(|quote| quote.symbol == symbol);

@@ -114,12 +114,6 @@ pub(super) fn shown(price: Option<Price>) -> String {
     price.map_or_else(|| "none".to_owned(), |price| format::price(price.value()))
 }
 
-/// Entry, mark, and what a sale at the mark would bring.
-pub(super) fn worth(trade: &Trade) -> String {
-    let pnl = trade.unrealized_pnl.map(|cash| format!("   now {}", format::trend(cash.0))).unwrap_or_default();
-    format!("Entry {}   Mark {}{pnl}", shown(trade.entry_price), shown(trade.current_price))
-}
-
 fn close(model: &mut Model, trade: &Trade) {
     if trade.desired == Desired::Flat {
         return already_closing(model, trade);
@@ -128,7 +122,7 @@ fn close(model: &mut Model, trade: &Trade) {
         return cancel(model, trade);
     }
     let at_open = !is_market_open(model);
-    let mut body = vec![format!("Sell {} {} at MARKET", trade.held_qty, name(trade)), worth(trade)];
+    let mut body = vec![format!("Sell {} {} at MARKET", trade.held_qty, name(trade))];
     if at_open {
         let opens = model.data.market.as_ref().map(|heard| heard.value.next_change);
         let opens = opens.map_or("the open".to_owned(), |at| format::opening(at, model.trading_now()));

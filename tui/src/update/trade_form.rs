@@ -5,8 +5,9 @@ use blotter_shared::domain::{BrokerMode, Desired, OptionContract, Price, Quantit
 use blotter_shared::protocol::commands::{AdjustTrade, CloseTrade, PlaceTrade, Story as Told};
 use blotter_shared::protocol::trades::Trade;
 
+use super::exit_form::nudged;
 use super::keys::refusal_of_actions;
-use super::orders::{already_closing, is_market_open, name, question, send, shown, with_form, worth};
+use super::orders::{already_closing, is_market_open, name, question, send, shown, with_form};
 use super::typed::{contract, quantity, read_price};
 use crate::client::orders::Ask;
 use crate::effect::Effect;
@@ -51,7 +52,7 @@ pub(super) fn adjust(model: &mut Model, trade: &Trade, field: usize) {
     let title = format!("Bracket of {}", trade.number);
     let form = form(model, Purpose::Adjust(trade.id), title, "Replace bracket");
     let form = Form {
-        about: vec![format!("{} {}", trade.held_qty.max(trade.qty), name(trade)), worth(trade)],
+        about: vec![format!("{} {}", trade.held_qty.max(trade.qty), name(trade))],
         fields: vec![
             Field::new("Stop", "below the bid; = entry; empty: none", plain(trade.sl_price)),
             Field::new("Target", "above the bid; empty: none", plain(trade.tp_price)),
@@ -70,7 +71,7 @@ pub(super) fn close_part(model: &mut Model, trade: &Trade) {
     let form =
         form(model, Purpose::Close(trade.id), format!("Close a part of {}, or at a limit", trade.number), "Close");
     let form = Form {
-        about: vec![format!("{} {}", trade.held_qty, name(trade)), worth(trade)],
+        about: vec![format!("{} {}", trade.held_qty, name(trade))],
         fields: vec![
             Field::new("Contracts", "a part is sold at the market", trade.held_qty.to_string()),
             Field::new("Limit", "empty: at the market", String::new()),
@@ -112,6 +113,10 @@ pub(super) fn form_key(model: &mut Model, action: Option<Action>, chord: Chord) 
             return if is_early { vec![] } else { super::chain::begin(model) };
         }
     }
+    if nudged(model, chord) {
+        return vec![];
+    }
+    let Some(Overlay::Form(form)) = model.overlays.last_mut() else { return vec![] };
     if form.stale.is_some() && matches!(action, Some(Action::RefreshForm | Action::CopyWork)) {
         return if action == Some(Action::RefreshForm) { fill_anew(model) } else { copy_work(model) };
     }

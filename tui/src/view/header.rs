@@ -161,7 +161,7 @@ fn synced(model: &Model) -> Piece {
 fn broker_silence(model: &Model) -> Option<Duration> {
     let broker = &model.data.health.as_ref()?.value.broker;
     match broker.state {
-        ComponentState::Unavailable => Some((model.now.wall - broker.since).to_std().unwrap_or_default()),
+        ComponentState::Unavailable => Some((model.trading_now() - broker.since).to_std().unwrap_or_default()),
         ComponentState::Ok | ComponentState::Starting | ComponentState::Degraded | ComponentState::NotConfigured => {
             None
         }

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod exits;
+#[cfg(test)]
 mod figures;
 #[cfg(test)]
 mod fixture;

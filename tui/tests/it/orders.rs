@@ -257,3 +257,28 @@ fn the_kill_switch_is_asked_about_and_shown_while_it_is_set() {
     let screen = desk.screen();
     assert!(screen.contains("Entries are stopped; exits go on. K lets them in again."), "{screen}");
 }
+
+#[test]
+fn a_close_that_another_device_began_first_is_a_conflict() {
+    let mut desk = desk();
+    desk.holds_actions = true;
+    desk.keys("j c").pass(1.0).keys("y");
+    refuse(&mut desk, Problem::new(ProblemCode::AlreadyClosing, "already closing, step 3 of 5"));
+    let screen = desk.screen();
+    assert!(screen.contains("Sync alert: this trade was updated on another device"), "{screen}");
+    assert!(desk.model.reload_at.is_some(), "nothing is loaded again");
+}
+
+#[test]
+fn a_bracket_on_its_way_to_another_is_no_alarm_and_a_lost_one_is() {
+    let bare = |step: Option<Step>| {
+        let mut desk = desk();
+        let mut trade = desk.world.open[1].clone();
+        (trade.protection, trade.step) = (blotter_shared::domain::Protection::Naked, step);
+        desk.push(Event::Trade(Box::new(trade)));
+        assert!(desk.screen().contains("NO STOP"), "{}", desk.screen());
+        desk.has_done(|effect| matches!(effect, Effect::Ring { sound: Sound::Loss, .. }))
+    };
+    assert!(!bare(Some(Step::BracketComes)) && !bare(Some(Step::CloseSells)) && !bare(Some(Step::FirstBracket)));
+    assert!(bare(None) && bare(Some(Step::BracketAgain)));
+}

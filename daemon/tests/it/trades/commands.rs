@@ -241,14 +241,14 @@ async fn a_trade_tells_how_far_it_is_and_then_its_story() {
         "the trade begins",
         "the entry (2 at 5.10) is sent",
         "the entry (2 at 5.10) was taken by the broker as order ",
-        "2 bought at 5.1",
+        "2 bought at 5.10",
         "PENDING → FILLED",
         "the bracket (2 with stop 4.00 and target 7.00) is sent",
         "asked to close",
         "the cancel of the bracket is sent",
         "the bracket (2 with stop 4.00 and target 7.00) is cancelled at the broker",
         "the sale (2 at the market) is sent",
-        "2 sold at 5",
+        "2 sold at 5.00",
         "→ CLOSED (MANUAL_CLOSE)",
     ] {
         let found = told.iter().skip(from).position(|what| what.contains(wanted));

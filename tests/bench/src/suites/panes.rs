@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use blotter_testkit::daemon::{Daemon, Options};
 use blotter_testkit::process::usage;
-use blotter_testkit::terminal::{Setup, Size, Terminal};
+use blotter_testkit::terminal::{Link, Setup, Size, Terminal};
 use blotter_testkit::{book, programs};
 use tokio::runtime::Runtime;
 
@@ -28,6 +28,7 @@ pub(crate) fn run(runtime: &Runtime, small: &Daemon, report: &mut Report) -> Res
         added_up(small, "SANDBOX").await
     })?;
     redraws(small, report)?;
+    slow_link(small, report)?;
     ticking(runtime, small, report)?;
     let large = runtime.block_on(async {
         let daemon = Daemon::start(Options::default()).await?;
@@ -39,10 +40,14 @@ pub(crate) fn run(runtime: &Runtime, small: &Daemon, report: &mut Report) -> Res
 }
 
 fn client(daemon: &Daemon, size: Size) -> Result<Terminal> {
+    client_over(Link::Fast, daemon, size)
+}
+
+fn client_over(link: Link, daemon: &Daemon, size: Size) -> Result<Terminal> {
     let program = programs::path("blotter")?;
     let socket = daemon.socket();
     let setup = Setup::new(program.to_string_lossy()).size(size).env("BLOTTER_SOCKET", socket.to_string_lossy());
-    let mut terminal = Terminal::start(&setup)?;
+    let mut terminal = Terminal::start(&setup.link(link))?;
     terminal.wait_until("a loaded book", |screen| {
         let text = screen.contents();
         text.contains("SYM") && (text.contains("synced") || text.contains("now"))
@@ -93,6 +98,42 @@ fn redraws(daemon: &Daemon, report: &mut Report) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Over a link of 8 KB/s somebody leafs through the panes ten times as fast as they can be sent. When the last
+/// key is pressed one frame may be on its way and one queued: what comes after it are two frames at most.
+fn slow_link(daemon: &Daemon, report: &mut Report) -> Result<()> {
+    const ROUNDS: usize = 5;
+    const KEYS: usize = 80;
+    let mut client = client_over(Link::Slow { bytes_per_s: 8192 }, daemon, WIDE)?;
+    settle(&mut client);
+    let mut frame = 0;
+    for key in ["2", "1", "3", "2", "3", "1"] {
+        frame = frame.max(bytes_after(&mut client, key)?);
+    }
+    let (mut behind, mut seconds) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        for index in 0..KEYS {
+            client.type_keys(if index % 2 == 0 { "2" } else { "3" })?;
+            pause(Duration::from_millis(25));
+        }
+        let began = Instant::now();
+        behind.push(to_f64(bytes_after(&mut client, "1")?) / to_f64(frame));
+        let last = client.last_bytes_at().context("nothing was drawn")?;
+        seconds.push(last.saturating_duration_since(began).as_secs_f64());
+    }
+    let (behind, seconds) = (Sample::new(behind), Sample::new(seconds));
+    report.set("screen.slow_link.frame", to_f64(frame), &Sample::new(vec![to_f64(frame)]))?;
+    report.set("screen.slow_link.behind", behind.percentile(100.0).context("no rounds")?, &behind)?;
+    report.set("screen.slow_link.last_key", seconds.percentile(100.0).context("no rounds")?, &seconds)
+}
+
+/// Bytes that come from a key until the screen stands still.
+fn bytes_after(client: &mut Terminal, key: &str) -> Result<u64> {
+    let before = client.bytes();
+    client.type_keys(key)?;
+    settle(client);
+    Ok(client.bytes() - before)
 }
 
 /// A third of 35 rows changes each second.

@@ -1,7 +1,5 @@
 //! However the client ends or pauses, the terminal is given back as a shell wants to find it.
 
-use std::time::{Duration, Instant};
-
 use blotter_testkit::terminal::{MouseProtocolMode, Screen, Setup, Size, Terminal};
 use nix::sys::signal::Signal;
 

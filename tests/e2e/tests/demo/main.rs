@@ -7,9 +7,17 @@
 #[cfg(test)]
 mod crashes;
 #[cfg(test)]
+mod devices;
+#[cfg(test)]
 mod ends;
 #[cfg(test)]
+mod outage;
+#[cfg(test)]
+mod phone;
+#[cfg(test)]
 mod screens;
+#[cfg(test)]
+mod seat;
 #[cfg(test)]
 mod stage;
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::trader::{is_protected, leave, says, socket, until};
 const SIZES: [Size; 3] = [Size::WIDE, Size::STANDARD, Size::NARROW];
 
 /// A second client of a demo.
-fn another(socket: &Path, size: Size) -> Terminal {
+pub(crate) fn another(socket: &Path, size: Size) -> Terminal {
     let program = programs::path("blotter").unwrap();
     let setup = Setup::new(program.to_string_lossy()).arg("--socket").arg(socket.to_string_lossy()).size(size);
     let mut terminal = Terminal::start(&setup).unwrap();
@@ -28,14 +28,14 @@ fn another(socket: &Path, size: Size) -> Terminal {
     terminal
 }
 
-fn get(socket: &Path, path: &str) -> Value {
+pub(crate) fn get(socket: &Path, path: &str) -> Value {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let answer = runtime.block_on(async { blotter_testkit::socket::Connection::open(socket).await?.get(path).await });
     serde_json::from_slice(&answer.unwrap().body).unwrap()
 }
 
 /// Dollars as a screen writes them.
-fn dollars(value: &Value) -> String {
+pub(crate) fn dollars(value: &Value) -> String {
     let amount: f64 = value.as_str().unwrap().parse().unwrap();
     let digits = format!("{:.2}", amount.abs());
     let (whole, cents) = digits.split_once('.').unwrap();
@@ -58,7 +58,7 @@ fn dollars(value: &Value) -> String {
 
 /// Prices and results move while they are compared: until screen and answer agree.
 #[track_caller]
-fn agrees(terminal: &mut Terminal, what: &str, expected: impl Fn() -> Vec<String>) {
+pub(crate) fn agrees(terminal: &mut Terminal, what: &str, expected: impl Fn() -> Vec<String>) {
     let deadline = Instant::now() + Duration::from_secs(40);
     loop {
         let (wanted, text) = (expected(), terminal.text());
@@ -73,7 +73,7 @@ fn agrees(terminal: &mut Terminal, what: &str, expected: impl Fn() -> Vec<String
 
 /// Opens something by keys, waits for its sign, and leaves it again.
 #[track_caller]
-fn visits(terminal: &mut Terminal, keys: &str, sign: &str, signs: &[&str]) {
+pub(crate) fn visits(terminal: &mut Terminal, keys: &str, sign: &str, signs: &[&str]) {
     // A client that has just begun refuses what acts: the key is pressed until it is taken.
     opens(terminal, keys, sign);
     for sign in signs {
@@ -85,7 +85,7 @@ fn visits(terminal: &mut Terminal, keys: &str, sign: &str, signs: &[&str]) {
 
 /// Presses keys until they show what they are for.
 #[track_caller]
-fn opens(terminal: &mut Terminal, keys: &str, sign: &str) {
+pub(crate) fn opens(terminal: &mut Terminal, keys: &str, sign: &str) {
     let deadline = Instant::now() + Duration::from_secs(40);
     while !terminal.text().contains(sign) {
         assert!(Instant::now() < deadline, "{keys:?} shows no {sign}:\n{}", terminal.text());

@@ -13,7 +13,7 @@ use crate::stage::{Stage, wait_for, wait_within};
 
 /// What the slowest step of a trade takes: the lease of a daemon that died, and then the proof that
 /// nothing of what it sent arrives any more.
-const LIVES: std::time::Duration = std::time::Duration::from_secs(150);
+pub(crate) const LIVES: std::time::Duration = std::time::Duration::from_secs(150);
 /// What a person takes from one key to the next.
 const BETWEEN_KEYS: std::time::Duration = std::time::Duration::from_millis(150);
 
@@ -47,7 +47,7 @@ pub(crate) fn is_protected(trade: &Value) -> bool {
 }
 
 /// A call at the money, with its bid and ask.
-fn contract(socket: &Path) -> (String, f64, f64) {
+pub(crate) fn contract(socket: &Path) -> (String, f64, f64) {
     let listed = wait_for("a chain", || says(socket, &["chain", "AAPL"]));
     let chain = &listed["chain"];
     let figure = |value: &Value| value.as_str().unwrap().parse::<f64>().unwrap();
@@ -58,7 +58,7 @@ fn contract(socket: &Path) -> (String, f64, f64) {
 }
 
 /// Ten cents are on every price grid.
-fn on_grid(price: f64) -> String {
+pub(crate) fn on_grid(price: f64) -> String {
     format!("{price:.1}0")
 }
 
@@ -96,7 +96,7 @@ fn press(terminal: &mut Terminal, button: &str, follows: &str) {
 }
 
 /// The number of the newest open trade.
-fn newest(socket: &Path) -> String {
+pub(crate) fn newest(socket: &Path) -> String {
     let list = wait_for("the list of open trades", || says(socket, &["trades"]));
     list["items"].as_array().unwrap().last().unwrap()["number"].to_string()
 }

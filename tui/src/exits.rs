@@ -1,0 +1,127 @@
+//! What a way out would bring: a stop and a target as they are typed, and a sale at the bid. Worked out
+//! from the newest quote while the dialog is seen; the daemon judges with a quote of its own.
+
+use blotter_shared::domain::{Price, TickGrid};
+use blotter_shared::protocol::prices::LivePrice;
+use blotter_shared::protocol::trades::Trade;
+use rust_decimal::Decimal;
+
+use crate::format;
+use crate::panes::details::sides;
+use crate::theme::Role;
+use crate::widgets::facts::Fact;
+use crate::widgets::rail::Rail;
+
+/// A bracket as it is typed; a side that cannot be read is not there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Typed {
+    pub stop: Option<Price>,
+    pub target: Option<Price>,
+}
+
+/// A rail with its two ends in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scale {
+    pub stop: String,
+    pub rail: Rail,
+    pub target: String,
+}
+
+/// The typed bracket as a rail, when it makes one.
+#[must_use]
+pub fn scale(trade: &Trade, quote: Option<&LivePrice>, typed: Typed) -> Option<Scale> {
+    let (stop, target) = (typed.stop?, typed.target?);
+    let mark = quote.and_then(|quote| quote.mark).or(trade.current_price.map(Price::value));
+    let rail = Rail::new(stop.value(), target.value())?.entry(trade.entry_price.map(Price::value)).mark(mark);
+    Some(Scale { stop: format::price(stop.value()), rail, target: format::price(target.value()) })
+}
+
+/// What stop and target would come to, and what speaks against them.
+#[must_use]
+pub fn bracket(trade: &Trade, quote: Option<&LivePrice>, typed: Typed) -> Vec<Fact> {
+    let mut facts = quoted(trade, quote);
+    facts.push(match typed.stop {
+        None => Fact { role: Role::Danger, ..Fact::new("Stop", "none") },
+        Some(stop) => result("Stop", "locks in", "loses", gain(trade, stop.value(), trade.held_qty)),
+    });
+    if let Some(target) = typed.target {
+        facts.push(result("Target", "pays", "loses", gain(trade, target.value(), trade.held_qty)));
+    }
+    facts.extend(objections(trade, quote.and_then(|quote| quote.bid), typed));
+    facts
+}
+
+/// What a sale of so many at the bid would bring.
+#[must_use]
+pub fn sale(trade: &Trade, quote: Option<&LivePrice>, qty: u32) -> Vec<Fact> {
+    let mut facts = quoted(trade, quote);
+    let at_bid = quote.and_then(|quote| quote.bid);
+    let estimated = at_bid.or(trade.current_price.map(Price::value));
+    let gained = estimated.and_then(|price| gain(trade, price, qty));
+    let percent = trade.entry_price.zip(estimated).and_then(|(entry, price)| {
+        (price - entry.value()).checked_mul(Decimal::ONE_HUNDRED)?.checked_div(entry.value())
+    });
+    let Some(gained) = gained else { return facts };
+    let percent = percent.map(|percent| format!(" ({})", format::percent(percent))).unwrap_or_default();
+    let label = if at_bid.is_some() { "At the bid" } else { "At the mark" };
+    facts.push(Fact { role: role_of(gained), ..Fact::new(label, format!("{}{percent}", format::trend(gained))) });
+    facts
+}
+
+/// Entry and market; the mark where there is no quote.
+fn quoted(trade: &Trade, quote: Option<&LivePrice>) -> Vec<Fact> {
+    let shown = |price: Option<Price>| price.map_or(format::UNKNOWN.to_owned(), |price| format::price(price.value()));
+    let mut facts = vec![Fact::new("Entry", shown(trade.entry_price))];
+    match quote {
+        Some(quote) => facts.extend(sides(quote)),
+        None => facts.push(Fact::new("Mark", shown(trade.current_price))),
+    }
+    facts
+}
+
+fn gain(trade: &Trade, price: Decimal, qty: u32) -> Option<Decimal> {
+    let units = Decimal::from(qty) * Decimal::from(trade.multiplier.get());
+    (price - trade.entry_price?.value()).checked_mul(units)
+}
+
+fn result(label: &'static str, wins: &str, loses: &str, gained: Option<Decimal>) -> Fact {
+    let Some(gained) = gained else { return Fact::new(label, format::UNKNOWN) };
+    let words = if gained.is_sign_negative() && !gained.is_zero() { loses } else { wins };
+    Fact { role: role_of(gained), ..Fact::new(label, format!("{words} {}", format::trend(gained))) }
+}
+
+fn role_of(gained: Decimal) -> Role {
+    if gained.is_zero() {
+        Role::Text
+    } else if gained.is_sign_negative() {
+        Role::Loss
+    } else {
+        Role::Profit
+    }
+}
+
+/// What the daemon would refuse, as far as it can be seen from here.
+fn objections(trade: &Trade, bid: Option<Decimal>, typed: Typed) -> Vec<Fact> {
+    let grid = TickGrid::of_root(&trade.contract.root);
+    let mut facts = Vec::new();
+    let mut object = |words: String| facts.push(Fact { role: Role::Danger, ..Fact::new("✗", words) });
+    for (name, price) in [("stop", typed.stop), ("target", typed.target)] {
+        let Some(price) = price else { continue };
+        if price == Price::ZERO {
+            object(format!("{name} must be above zero"));
+        } else if !grid.holds(price) {
+            object(format!("{name} off the grid of {}", format::price(grid.step(price))));
+        }
+    }
+    if let (Some(stop), Some(bid)) = (typed.stop, bid)
+        && stop.value() >= bid
+    {
+        object(format!("stop not below the bid {}", format::price(bid)));
+    }
+    if let (Some(target), Some(bid)) = (typed.target, bid)
+        && target.value() <= bid
+    {
+        object(format!("target not above the bid {}", format::price(bid)));
+    }
+    facts
+}
