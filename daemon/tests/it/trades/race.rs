@@ -84,8 +84,8 @@ impl Account {
         let tx = ledger.db.user_tx(&ledger.user).await.unwrap();
         trade_lock(&tx, id.0).await.map_err(again)?;
         let book = ledger.book(&tx).await.map_err(again)?;
-        let (now, session, timing) = self.rig.judged_by();
-        let desk = Desk { book: &book, now, session, timing, quotes: &quotes, positions: &[] };
+        let (now, sessions, timing) = self.rig.judged_by();
+        let desk = Desk { book: &book, now, sessions, timing, quotes: &quotes, positions: &[] };
         let close = Command::Close(id, Close { version: 1, quantity: None, limit: None, at_open: false });
         let accepted = match judge(&close, &desk) {
             Ok(accepted) => accepted,

@@ -236,8 +236,8 @@ impl Rig {
     }
 
     /// What a command is judged by beside the book.
-    pub(super) fn judged_by(&self) -> (DateTime<Utc>, blotter_daemon::trades::ports::Session, Timing) {
-        (self.now(), self.exchange.at(self.now()), timing())
+    pub(super) fn judged_by(&self) -> (DateTime<Utc>, &Exchange, Timing) {
+        (self.now(), &self.exchange, timing())
     }
 
     /// Where the broker is.
