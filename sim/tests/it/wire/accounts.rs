@@ -93,9 +93,10 @@ async fn s5_gain_loss_and_history_are_made_at_night() {
             (Some("trade"), Some(1.5)),
             "newest first: {h}"
         );
-        for (item, quantity, amount) in [(&h[0], -1.0, 149.65), (&h[1], 1.0, -100.35)] {
+        for (item, quantity, commission, amount) in [(&h[0], -1.0, 0.35, 149.65), (&h[1], 2.0, 0.7, -200.7)] {
             let (trade, date) = (&item["trade"], item["date"].as_str());
-            assert_eq!((trade["commission"].as_f64(), trade["quantity"].as_f64()), (Some(0.35), Some(quantity)), "{h}");
+            let (contracts, charged) = (trade["quantity"].as_f64(), trade["commission"].as_f64());
+            assert_eq!((contracts, charged), (Some(quantity), Some(commission)), "{h}");
             assert_eq!(
                 (item["amount"].as_f64(), date),
                 (Some(amount), Some("2026-09-10T00:00:00Z")),
