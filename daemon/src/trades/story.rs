@@ -46,6 +46,7 @@ fn asked(row: AskedRow) -> Moment {
 fn wording(detail: &Value) -> String {
     let Some(fields) = detail.as_object() else { return String::new() };
     let said = |(name, value): (&String, &Value)| {
+        let is_count = name == "qty";
         let name = match name.as_str() {
             "new_sl" | "sl_price" => "stop",
             "new_tp" | "tp_price" => "target",
@@ -58,7 +59,8 @@ fn wording(detail: &Value) -> String {
         };
         Some(match value {
             Value::Null => format!("no {name}"),
-            Value::String(text) => format!("{name} {text}"),
+            Value::String(text) if is_count => format!("{name} {text}"),
+            Value::String(text) => format!("{name} {}", text.parse().map_or_else(|_| text.clone(), in_cents)),
             other @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
                 format!("{name} {other}")
             }
@@ -114,9 +116,11 @@ fn name_of(row: &IntentEventRow) -> String {
 fn shape(shape: Shape) -> String {
     match shape {
         Shape::BuyMarket | Shape::SellMarket => "at the market".to_owned(),
-        Shape::BuyLimit(limit) | Shape::Limit(limit) => format!("at {limit}"),
-        Shape::Stop(stop) => format!("with a stop at {stop}"),
-        Shape::Oco { stop, target } => format!("with stop {stop} and target {target}"),
+        Shape::BuyLimit(limit) | Shape::Limit(limit) => format!("at {}", in_cents(limit.value())),
+        Shape::Stop(stop) => format!("with a stop at {}", in_cents(stop.value())),
+        Shape::Oco { stop, target } => {
+            format!("with stop {} and target {}", in_cents(stop.value()), in_cents(target.value()))
+        }
     }
 }
 
@@ -207,7 +211,7 @@ mod tests {
                 at: at(1),
                 action: "trade.adjust".to_owned(),
                 device: "phone".to_owned(),
-                detail: json!({ "version": 1, "new_sl": "4.50", "new_tp": null }),
+                detail: json!({ "version": 1, "new_sl": "4.5", "new_tp": null }),
             }],
             intents: vec![IntentEventRow {
                 at: at(1),

@@ -1,6 +1,6 @@
 //! What keys and answers make of trades: a question before each deed, and every refusal where it belongs.
 
-use blotter_shared::domain::{BrokerMode, Desired, Price, Step};
+use blotter_shared::domain::{BrokerMode, Desired, OptionContract, Price, Step};
 use blotter_shared::protocol::commands::{CloseTrade, Flatten, Flattened, SeenVersion, SendKind};
 use blotter_shared::protocol::market::SessionPhase;
 use blotter_shared::protocol::settings::KillSwitch;
@@ -105,9 +105,18 @@ pub(super) fn is_market_open(model: &Model) -> bool {
 }
 
 pub(super) fn name(trade: &Trade) -> String {
-    let (contract, right) = (&trade.contract, trade.contract.option_type.as_str());
-    let date = format::expiry_long(contract.expiry);
-    format!("{} {date} {} {right}", text::clean(&trade.ticker), contract.strike.normalize())
+    in_words(&trade.ticker, &trade.contract)
+}
+
+fn in_words(ticker: &str, contract: &OptionContract) -> String {
+    let (date, right) = (format::expiry_long(contract.expiry), contract.option_type.as_str());
+    format!("{} {date} {} {right}", text::clean(ticker), contract.strike.normalize())
+}
+
+/// A symbol as people say it; one that is no contract's as it is.
+fn symbol_in_words(symbol: &str) -> String {
+    let contract = symbol.parse::<OptionContract>();
+    contract.map_or_else(|_| text::clean(symbol), |contract| in_words(&contract.root, &contract))
 }
 
 pub(super) fn shown(price: Option<Price>) -> String {
@@ -282,7 +291,7 @@ fn drilled(model: &mut Model, ask: &Ask, sends: &Flattened) {
                 SendKind::CancelBracket => "cancel the bracket of".to_owned(),
                 SendKind::SellAtMarket => send.qty.map_or("sell".to_owned(), |qty| format!("sell {qty} of")),
             };
-            format!("{} {what} {} ({})", send.trade_number, text::clean(&send.option_symbol), send.broker_mode)
+            format!("{} {what} {} ({})", send.trade_number, symbol_in_words(&send.option_symbol), send.broker_mode)
         })
         .collect();
     let more = sends.sends.len().saturating_sub(MOST_SENDS);

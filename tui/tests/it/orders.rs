@@ -160,7 +160,7 @@ fn everything_out_is_drilled_first() {
     let mut desk = desk();
     desk.keys("F").pass(1.0);
     let screen = desk.screen();
-    assert!(screen.contains("#10 sell 2 of NVDA260320C00150000 (SANDBOX)"), "{screen}");
+    assert!(screen.contains("#10 sell 2 of NVDA Mar 20 '26 150 CALL (SANDBOX)"), "{screen}");
     desk.keys("enter");
     assert_eq!(asked(&desk).len(), 1, "only the drill");
     desk.keys("F").pass(1.0).keys("y");

@@ -146,6 +146,37 @@ fn every_pane_says_what_the_daemon_answers() {
     leave(&stage, first);
 }
 
+/// What the daemon answers about a position, as screens write it.
+struct Told {
+    held: String,
+    entry: String,
+    stop: String,
+    target: String,
+    at_stop: String,
+    at_target: String,
+}
+
+impl Told {
+    fn of(trade: &Value) -> Self {
+        let figure = |name: &str| trade[name].as_str().unwrap().parse::<f64>().unwrap();
+        let price = |name: &str| format!("{:.2}", figure(name));
+        let units = trade["held_qty"].as_f64().unwrap() * trade["multiplier"].as_f64().unwrap();
+        let gain = |name: &str| dollars(&format!("{:.2}", (figure(name) - figure("entry_price")) * units).into());
+        Self {
+            held: trade["held_qty"].to_string(),
+            entry: price("entry_price"),
+            stop: price("sl_price"),
+            target: price("tp_price"),
+            at_stop: gain("sl_price"),
+            at_target: gain("tp_price"),
+        }
+    }
+
+    fn at_entry(&self) -> String {
+        format!("Entry {}", self.entry)
+    }
+}
+
 #[test]
 fn every_dialog_opens_over_real_trades_at_every_width_and_lets_go() {
     let stage = Stage::new();
@@ -154,15 +185,25 @@ fn every_dialog_opens_over_real_trades_at_every_width_and_lets_go() {
     until(&socket, "a protected position", "121", is_protected);
     for size in SIZES {
         let mut terminal = another(&socket, size);
+        let told = Told::of(&says(&socket, &["show", "121"]).unwrap());
         terminal.type_keys("g\r").unwrap();
-        terminal.wait_for("Entry ").unwrap();
+        for words in [format!("Entry {}", told.entry), format!("Stop {}", told.stop), format!("Target {}", told.target)]
+        {
+            terminal.wait_for(&words).unwrap();
+        }
         terminal.type_keys("\r").unwrap();
         terminal.wait_until("a closed row", |screen| !screen.contents().contains("Entry ")).unwrap();
-        visits(&mut terminal, "c", "Close #", &["Sell ", "at MARKET", "[ Keep position ]", "Its bracket"]);
-        visits(&mut terminal, "s", "Replace bracket", &["Stop", "Target", "Entry "]);
-        visits(&mut terminal, "F", "Flatten everything", &["sell ", "cancel the bracket", "[ Keep everything ]"]);
+        let (sell, bracket) =
+            (format!("Sell {} SPY", told.held), format!("stop {}, target {}", told.stop, told.target));
+        visits(&mut terminal, "c", "Close #121", &[&sell, "[ Keep position ]", &bracket, &told.at_entry()]);
+        let lines = [format!("Stop        {}", told.stop), format!("Target      {}", told.target)];
+        let (loses, pays) = (format!("Stop loses ▼ {}", told.at_stop), format!("Target pays ▲ {}", told.at_target));
+        let [stop, target] = &lines;
+        visits(&mut terminal, "s", "Replace bracket", &[stop, target, &told.at_entry(), &loses, &pays]);
+        let sale = format!("#121 sell {} of SPY", told.held);
+        visits(&mut terminal, "F", "Flatten everything", &["#121 cancel the bracket of SPY", &sale]);
         visits(&mut terminal, "K", "Stop every entry", &["[ Let them in ]"]);
-        visits(&mut terminal, "w", "The story of #", &["bought at"]);
+        visits(&mut terminal, "w", "The story of #121", &[&format!("{} bought at {}", told.held, told.entry)]);
         visits(&mut terminal, "x", "Export", &[]);
         visits(&mut terminal, ",", "Open positions, at most", &[]);
         visits(&mut terminal, "!", "Messages", &[]);
