@@ -22,7 +22,7 @@ const WIDE: Size = Size { columns: 120, rows: 40 };
 pub(crate) fn run(runtime: &Runtime, small: &Daemon, report: &mut Report) -> Result<()> {
     runtime.block_on(async {
         let admin = book::connect_admin(&small.postgres_socket_dir()).await?;
-        book::write_closed_trades(&admin, &small.username().await?, "SIM", (100, CLOSED)).await
+        book::write_closed_trades(&admin, &small.username().await?, "SANDBOX", (100, CLOSED)).await
     })?;
     redraws(small, report)?;
     slow_link(small, report)?;
