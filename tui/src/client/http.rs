@@ -19,7 +19,8 @@ use tokio::task::JoinSet;
 use super::calls::{Answer, Call, CallError};
 use super::connect::{Place, connect};
 
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longer than the daemon takes for any request: one that took too long there is told so, and is no silence.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(12);
 /// Largest answer that is read.
 const ANSWER_MAX_BYTES: usize = 64 << 20;
 
