@@ -3,14 +3,14 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use blotter_testkit::daemon::{Daemon, Options};
 use blotter_testkit::process::usage;
-use blotter_testkit::socket::Connection;
 use blotter_testkit::terminal::{Link, Setup, Size, Terminal};
 use blotter_testkit::{book, programs};
 use tokio::runtime::Runtime;
 
+use super::history::added_up;
 use super::screen::{milliseconds, pause, settle, to_f64};
 use crate::report::Report;
 use crate::stats::Sample;
@@ -24,7 +24,7 @@ pub(crate) fn run(runtime: &Runtime, small: &Daemon, report: &mut Report) -> Res
     runtime.block_on(async {
         let admin = book::connect_admin(&small.postgres_socket_dir()).await?;
         book::write_closed_trades(&admin, &small.username().await?, "SANDBOX", (100, CLOSED)).await?;
-        summed_up(small).await
+        added_up(small, "SANDBOX").await
     })?;
     redraws(small, report)?;
     slow_link(small, report)?;
@@ -36,18 +36,6 @@ pub(crate) fn run(runtime: &Runtime, small: &Daemon, report: &mut Report) -> Res
         anyhow::Ok(daemon)
     })?;
     many(small, &large, report)
-}
-
-/// The first look at a long history works out its sums, in steps that last: `history.` measures that.
-async fn summed_up(daemon: &Daemon) -> Result<()> {
-    const LOOKS: usize = 30;
-    for _ in 0..LOOKS {
-        let answer = Connection::open(&daemon.socket()).await?.get("/v1/performance?mode=SANDBOX").await?;
-        if answer.status.is_success() {
-            return Ok(());
-        }
-    }
-    bail!("the sums of {CLOSED} trades are not there after {LOOKS} looks")
 }
 
 fn client(daemon: &Daemon, size: Size) -> Result<Terminal> {
