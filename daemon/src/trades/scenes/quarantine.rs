@@ -122,7 +122,7 @@ fn contracts_that_a_person_gives_to_somebody_else_disturb_nothing() {
 
 #[test]
 fn a_close_of_nothing_is_not_taken_back() {
-    let mut stage = differing(2 + 1);
+    let mut stage = differing(3);
     let trade = stage.trade_mut();
     trade.marks.held = 0;
     close(&mut stage).unwrap();
