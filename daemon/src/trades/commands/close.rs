@@ -86,6 +86,10 @@ pub(super) fn withdraw(trade: &Trade, seen: Versioned, desk: &Desk<'_>) -> Resul
     if begun || trade.is_unbegun() {
         return Err(Refused::new(RefusalCode::AlreadyBegun, format!("it has begun, {}", step(trade))));
     }
+    // Nothing is left to go on with, and the loop may be about to end it.
+    if trade.marks.held <= 0 && !trade.entries().any(super::super::facts::Intent::is_live) {
+        return Err(Refused::new(RefusalCode::NothingHeld, "nothing is held of this trade any more"));
+    }
     let keep = u32::try_from(trade.marks.held).ok().filter(|held| *held > 0).unwrap_or(trade.spec.quantity.get());
     Ok(wished(trade, Wish { keep, flat: None, at_open: false, ..trade.wish.clone() }, desk.now))
 }

@@ -111,7 +111,7 @@ pub(super) fn position(trade: &mut Trade, snapshot: &Snapshot, shown: Shown, con
             let believed = is_enough(left.reads, left.since, context);
             (believed && !is_gone(gone, context)).then_some(Mismatch { gone: Some(gone), ..left })
         });
-        heal(trade, ground, context);
+        heal(trade, snapshot, ground, context);
         return position;
     }
     // A cut that moved, or an order in doubt, explains any difference.
@@ -121,7 +121,8 @@ pub(super) fn position(trade: &mut Trade, snapshot: &Snapshot, shown: Shown, con
     if let Some(quarantine) = trade.marks.quarantine.as_mut() {
         quarantine.agreed = None;
     }
-    let known = trade.marks.mismatch.filter(|mismatch| mismatch.position == position);
+    // A beginning that is to come was written by a clock that is ahead: it begins now.
+    let known = trade.marks.mismatch.filter(|mismatch| mismatch.position == position && mismatch.since <= context.now);
     let known = known.unwrap_or(Mismatch { position, reads: 0, since: context.now, gone: None });
     let known = Mismatch { gone: None, ..known };
     if trade.is_ended() && is_enough(known.reads, known.since, context) {
@@ -129,7 +130,7 @@ pub(super) fn position(trade: &mut Trade, snapshot: &Snapshot, shown: Shown, con
         return position;
     }
     trade.marks.mismatch = Some(Mismatch { reads: known.reads.saturating_add(1), ..known });
-    if is_believed(&known, context) && !misses_a_live_order(trade) && !may_lag(trade, context) {
+    if is_believed(&known, context) && !misses_a_live_order(trade) && !may_lag(trade, snapshot, context) {
         judge(trade, snapshot, held - position, context);
     }
     position
@@ -141,21 +142,24 @@ fn is_gone(at: DateTime<Utc>, context: &Context<'_>) -> bool {
     !(0.0..context.timing.aftermath.as_secs_f64()).contains(&since(at, context.now))
 }
 
-/// A fill of ours was seen a moment ago: the position may be behind it.
-fn may_lag(trade: &Trade, context: &Context<'_>) -> bool {
+/// A fill of ours was seen a moment before the positions were read: they may be behind it. How long the rest
+/// of the cut took does not make them any newer.
+fn may_lag(trade: &Trade, snapshot: &Snapshot, context: &Context<'_>) -> bool {
+    let lag = context.timing.ledger.as_secs_f64() + since(snapshot.at, context.now).max(0.0);
     let fills = trade.fills.iter().map(|fill| fill.seen_at);
     let newest = fills.chain(trade.intents.iter().filter_map(|intent| intent.first_executed_at)).max();
-    newest.is_some_and(|at| (0.0..context.timing.ledger.as_secs_f64()).contains(&since(at, context.now)))
+    newest.is_some_and(|at| (0.0..lag).contains(&since(at, context.now)))
 }
 
 /// The difference is gone: after as many reads as it took to believe it, the quarantine ends. A
 /// position that is behind a sale of ours agrees by chance.
-fn heal(trade: &mut Trade, ground: Ground, context: &Context<'_>) {
-    if may_lag(trade, context) {
+fn heal(trade: &mut Trade, snapshot: &Snapshot, ground: Ground, context: &Context<'_>) {
+    if may_lag(trade, snapshot, context) {
         return;
     }
     let Some(quarantine) = trade.marks.quarantine.as_mut().filter(|_| ground.stable) else { return };
-    let known = quarantine.agreed.unwrap_or(Agreement { reads: 0, since: context.now });
+    let known = quarantine.agreed.filter(|agreed| agreed.since <= context.now);
+    let known = known.unwrap_or(Agreement { reads: 0, since: context.now });
     let agreed = Agreement { reads: known.reads.saturating_add(1), ..known };
     quarantine.agreed = Some(agreed);
     if is_enough(agreed.reads, agreed.since, context) {
@@ -197,7 +201,7 @@ fn release(trade: &mut Trade, snapshot: &Snapshot, position: i64, context: &Cont
     let sure = position == held || known.is_some_and(|known| is_believed(&known, context));
     let sold_out = trade.wish.flat == Some(FlatCause::User) && held == 0 && position > 0 && !trade.has_doubt();
     let accepted = quarantine.at < trade.wish.since && trade.wish.accepts == Some(position);
-    if !sure || !(accepted || sold_out) || may_lag(trade, context) {
+    if !sure || !(accepted || sold_out) || may_lag(trade, snapshot, context) {
         return;
     }
     // A short position is not this trade's: it has nothing left, and that is all that it can have lost.

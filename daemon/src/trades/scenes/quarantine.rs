@@ -121,6 +121,19 @@ fn contracts_that_a_person_gives_to_somebody_else_disturb_nothing() {
 }
 
 #[test]
+fn a_close_of_nothing_is_not_taken_back() {
+    let mut stage = differing(3);
+    let trade = stage.trade_mut();
+    trade.marks.held = 0;
+    close(&mut stage).unwrap();
+    let (id, version) = (stage.trade().id(), stage.trade().wish.version);
+    let withdraw = Command::Withdraw(id, Versioned { version });
+    assert_eq!(stage.command(&withdraw), Err(RefusalCode::NothingHeld));
+    stage.trade_mut().marks.held = 2;
+    assert_eq!(stage.command(&withdraw), Ok(()));
+}
+
+#[test]
 fn a_close_that_came_before_the_quarantine_may_be_said_again() {
     let mut stage = Stage::protected(2);
     close(&mut stage).unwrap();
