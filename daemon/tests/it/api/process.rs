@@ -199,11 +199,11 @@ fn what_a_killed_daemon_leaves_is_stopped_by_command() {
         "{out}"
     );
     let (_, tasks, err) = output(&home, &["tasks"], |_| {});
-    assert!(tasks.contains("snapshots ") && tasks.contains(" next 20") && tasks.lines().count() == 10, "{tasks}{err}");
+    assert!(tasks.contains("snapshots ") && tasks.contains(" next 20") && tasks.lines().count() == 11, "{tasks}{err}");
     let (_, json, _) = output(&home, &["tasks", "--json"], |_| {});
     let names: Vec<serde_json::Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(
-        names.len() == 10 && names.iter().all(|task| task["name"].is_string() && task["next_at"].is_string()),
+        names.len() == 11 && names.iter().all(|task| task["name"].is_string() && task["next_at"].is_string()),
         "{json}"
     );
     let range = ["forensics", "--from", "2026-11-01", "--to", "2026-11-30"];
