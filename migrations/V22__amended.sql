@@ -1,5 +1,5 @@
--- As before, but the row as it was is turned into an object once, not once for each of its columns: that was most
--- of what figures for ten thousand closed trades cost.
+-- As V10 has it, but the row as it was is turned into an object once, not once for each of its columns: that was
+-- most of what figures for ten thousand closed trades cost.
 CREATE OR REPLACE FUNCTION paper_trades_record() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -24,7 +24,7 @@ BEGIN
         END IF;
     END IF;
     INSERT INTO blotter.trade_events (username, trade_id, seq, kind, data, at)
-    SELECT NEW.username, NEW.id, coalesce(max(seq), 0) + 1, event_kind, event_data, clock_timestamp()
+    SELECT NEW.username, NEW.id, coalesce(max(seq), 0) + 1, event_kind, event_data, NEW.updated_at
       FROM blotter.trade_events WHERE username = NEW.username AND trade_id = NEW.id;
     RETURN NULL;
 END $$;
