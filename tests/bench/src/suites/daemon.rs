@@ -3,12 +3,10 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use blotter_shared::protocol::headers::IDEMPOTENCY_KEY;
 use blotter_testkit::book;
 use blotter_testkit::daemon::{Daemon, Options};
 use blotter_testkit::process::usage;
-use blotter_testkit::socket::{Answer, Connection, wait_until};
-use http::Method;
+use blotter_testkit::socket::Connection;
 
 use crate::report::Report;
 use crate::stats::Sample;
@@ -30,7 +28,6 @@ pub(crate) async fn run(report: &mut Report) -> Result<Daemon> {
     book::write_open_trades(&mut client, &daemon.username().await?, POSITIONS).await?;
     drop(client);
     requests(&daemon, report).await?;
-    silence(&daemon).await?;
     #[expect(clippy::cast_precision_loss, reason = "kilobytes of one process")]
     let mebibytes = usage(daemon.pid()?)?.resident_kib as f64 / 1024.0;
     set_one(report, "daemon.resident", mebibytes)?;
@@ -58,22 +55,6 @@ async fn round_trip(connection: &mut Connection, path: &str) -> Result<f64> {
     let answer = connection.get(path).await?;
     anyhow::ensure!(answer.status.is_success(), "GET {path} answered {}: {}", answer.status, answer.text());
     Ok(began.elapsed().as_secs_f64() * 1e3)
-}
-
-/// These positions have no account, of which the daemon tells and a client's bell repeats: somebody has
-/// seen it, so that the screen that is measured has nothing to say.
-async fn silence(daemon: &Daemon) -> Result<()> {
-    let alarms = |answer: &Answer| {
-        let items = answer.json().ok()?.pointer("/items")?.as_array()?.clone();
-        items.first()?.get("id")?.as_str().map(str::to_owned)
-    };
-    let told = wait_until(&daemon.socket(), "/v1/alarms", "an alarm", |answer| alarms(answer).is_some()).await?;
-    let id = alarms(&told).context("an alarm")?;
-    let mut connection = Connection::open(&daemon.socket()).await?;
-    let (path, key) = (format!("/v1/alarms/{id}/ack"), [(IDEMPOTENCY_KEY, "bench")]);
-    let answer = connection.call(Method::POST, &path, &key, &serde_json::json!({})).await?;
-    anyhow::ensure!(answer.status.is_success(), "POST {path} answered {}: {}", answer.status, answer.text());
-    Ok(())
 }
 
 fn set_one(report: &mut Report, name: &'static str, value: f64) -> Result<()> {
