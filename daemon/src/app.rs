@@ -172,7 +172,7 @@ impl Parts {
             backup: backup_plan(&config.backup, private.as_ref()),
         };
         show_rates(&health, &accounts);
-        let (policy, bells, pulse) = (policy(&config), Bells::default(), Pulse::default());
+        let (policy, bells, pulse) = (policy(&config), Bells::new(holder.process), Pulse::default());
         let counter = ground.counter(&bells);
         let (upkeep, engines) = (ground.start(&stop), ground.engines((bells, pulse.clone()), &stop));
         let admission = Admission::new(Uid::effective().as_raw(), config.auth, SystemDirectory, clock.clone());

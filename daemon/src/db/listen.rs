@@ -1,4 +1,4 @@
-//! Hints between daemons: "look, this user's feed has moved". The rows are the truth.
+//! Hints between daemons: "look, this user's feed has moved", and "this account has work". The rows are the truth.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use super::Db;
 use super::connect::Obstacle;
 use super::status::DbState;
 use super::supervisor::Shared;
+use super::work::WorkHint;
 use crate::auth::Username;
 
 /// Hints that wait for a slow reader; one more, and the reader is told of a gap instead.
@@ -74,9 +75,13 @@ async fn hear(shared: &Shared, hints: &mpsc::Sender<ChangeHint>) -> Result<(), O
     let connector = shared.work_connector()?;
     connector.must_be_trusted()?;
     let (client, _) = connector.open(Some(notes)).await.map_err(|error| connector.explain(&error))?;
-    client.batch_execute("LISTEN blotter_changes").await.map_err(|error| connector.explain(&error))?;
+    client
+        .batch_execute("LISTEN blotter_changes; LISTEN blotter_work")
+        .await
+        .map_err(|error| connector.explain(&error))?;
     // From here on nothing is missed; what happened before may have been. The listener falls
     // silent when its reader is gone.
+    let _ = shared.work.send(WorkHint::Gap);
     if hints.send(ChangeHint::Gap).await.is_err() {
         return Ok(());
     }
@@ -86,7 +91,10 @@ async fn hear(shared: &Shared, hints: &mpsc::Sender<ChangeHint>) -> Result<(), O
                 let Some(note) = note else {
                     return Err(Obstacle::Away("the listener's connection broke".to_owned()));
                 };
-                pass_on(&note, hints).await;
+                match note.channel() {
+                    "blotter_work" => pass_work_on(&note, shared),
+                    _ => pass_on(&note, hints).await,
+                }
             }
             () = tokio::time::sleep(STILL_THERE) => still_there(&client, shared).await?,
             () = hints.closed() => return Ok(()),
@@ -107,6 +115,14 @@ async fn pass_on(note: &Notification, hints: &mpsc::Sender<ChangeHint>) {
         return;
     };
     let _ = hints.send(hint).await;
+}
+
+/// Nobody may be there to hear it: a program without loops.
+fn pass_work_on(note: &Notification, shared: &Shared) {
+    match WorkHint::read(note.payload()) {
+        Some(hint) => drop(shared.work.send(hint)),
+        None => tracing::warn!("a notification on blotter_work was not written by blotterd"),
+    }
 }
 
 async fn still_there(client: &Client, shared: &Shared) -> Result<(), Obstacle> {

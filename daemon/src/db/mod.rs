@@ -48,6 +48,7 @@ pub mod snapshots;
 pub mod tasks;
 pub mod timeline;
 pub mod trades;
+mod work;
 
 pub use config::{DatabaseConfig, DbLimits, Endpoint, EndpointError, Setup};
 pub use error::DbError;
@@ -55,10 +56,11 @@ pub use listen::{ChangeHint, ChangeListener};
 pub use migrate::schema_version;
 pub use status::{DbState, DbStatus};
 pub use tx::{SystemTx, UserTx};
+pub use work::{WorkHint, work_tell};
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tokio_util::sync::DropGuard;
 
 use crate::auth::Username;
@@ -97,6 +99,13 @@ impl Db {
     #[must_use]
     pub fn status(&self) -> watch::Receiver<DbStatus> {
         self.shared.status.subscribe()
+    }
+
+    /// What daemons tell each other of work for the loops, while somebody listens for changes. Who is
+    /// too slow is told that it missed some.
+    #[must_use]
+    pub fn work(&self) -> broadcast::Receiver<WorkHint> {
+        self.shared.work.subscribe()
     }
 
     #[must_use]

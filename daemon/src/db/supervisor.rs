@@ -6,7 +6,7 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use chrono::TimeDelta;
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, broadcast, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -17,6 +17,7 @@ use super::seats::Seats;
 use super::session::{Guards, Session};
 use super::status::{DbState, DbStatus};
 use super::tx::SystemTx;
+use super::work::WorkHint;
 use super::{DbError, bring_up, installation, snapshots};
 use crate::clock::Clock;
 
@@ -24,6 +25,9 @@ use crate::clock::Clock;
 const AWAY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 /// The same while somebody must do something: less hurry, so that no log fills.
 const UNFIT: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(30));
+
+/// Words of work that wait for a slow reader; one more, and it is told that it missed some.
+const WORK_QUEUE: usize = 256;
 
 /// Whose connections a transaction runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +49,8 @@ pub(super) struct Shared {
     /// For the engine and the daemon's own chores.
     own_pool: OnceLock<Pool>,
     pub seats: Seats,
+    /// Work for the loops that another daemon has told of.
+    pub work: broadcast::Sender<WorkHint>,
     /// Somebody met an error: look now.
     pub doubt: Arc<Notify>,
     pub tasks: Tasks,
@@ -62,6 +68,7 @@ impl Shared {
             pool: OnceLock::new(),
             own_pool: OnceLock::new(),
             seats,
+            work: broadcast::Sender::new(WORK_QUEUE),
             doubt: Arc::new(Notify::new()),
             tasks: Tasks { tracker: TaskTracker::new(), stop: CancellationToken::new() },
         }

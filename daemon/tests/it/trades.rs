@@ -2,6 +2,7 @@
 
 mod commands;
 mod daemon;
+mod failpoints;
 mod fees;
 mod floor;
 mod kills;

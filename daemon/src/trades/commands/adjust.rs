@@ -84,7 +84,12 @@ pub(super) fn deadline(session: &Session, desk: &Desk<'_>) -> Option<DateTime<Ut
 
 fn bid(trade: &Trade, desk: &Desk<'_>) -> Result<Price, Refused> {
     let quote = desk.quotes.get(&trade.spec.symbol).and_then(|quote| quote.bid);
-    quote.ok_or_else(|| Refused::new(RefusalCode::NoQuote, "there is no bid to judge the bracket by"))
+    quote.ok_or_else(|| {
+        Refused::new(
+            RefusalCode::NoQuote,
+            "there is no bid to judge the bracket by: the contract is halted, or nobody wants it",
+        )
+    })
 }
 
 pub(super) fn refused(bad: &BadBracket) -> Refused {

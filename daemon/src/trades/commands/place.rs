@@ -46,7 +46,10 @@ pub(super) fn judge(wanted: &NewTrade, desk: &Desk<'_>) -> Result<Accepted, Refu
     }
     let quote = desk.quotes.get(&symbol).copied();
     let Some((bid, ask)) = quote.and_then(|quote| quote.bid.zip(quote.ask)) else {
-        return Err(Refused::new(RefusalCode::NoQuote, format!("{symbol} has no quote on both sides")));
+        return Err(Refused::new(
+            RefusalCode::NoQuote,
+            format!("{symbol} has no quote on both sides: it is halted, or nobody trades it"),
+        ));
     };
     let sides = Sides { stop: wanted.stop, target: wanted.target };
     let grid = TickGrid::of_root(&wanted.contract.root);

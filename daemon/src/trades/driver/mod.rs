@@ -262,7 +262,7 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
         let doubted =
             |trade: &Trade| trade.marks.close_reason == unexplained && just_ended(trade, now, &self.settings.timing);
         // An entry may fill at any moment, and is bare until that is seen.
-        let stirs = |trade: &Trade| flies(trade) || trade.entries().any(Intent::is_live);
+        let stirs = |trade: &Trade| flies(trade) || trade.entries().any(Intent::is_live) || is_unsent(trade);
         // What is settled needs no second look, however young it is.
         if writes || (wrote && book.live_trades().any(stirs)) {
             Outlook::Wrote
@@ -396,6 +396,11 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
 /// Whether something about a trade is on its way, or should be.
 fn flies(trade: &Trade) -> bool {
     trade.has_doubt() || trade.wish.is_flat() || trade.marks.naked_since.is_some() || trade.marks.mismatch.is_some()
+}
+
+/// Whether an entry still waits to be sent, for the end of the quiet period above all: it is void in seconds.
+fn is_unsent(trade: &Trade) -> bool {
+    trade.marks.adopted == 0 && trade.marks.restored.is_none() && trade.entries().next().is_none()
 }
 
 /// Whether something executed lately has no price yet. Nobody is asked for one for ever.

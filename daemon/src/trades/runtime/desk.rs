@@ -27,7 +27,7 @@ use crate::auth::Username;
 use crate::calendar::{Calendar, Force};
 use crate::clock::Clock;
 use crate::db::engine::{AccountKey, TradePlace, live_accounts, standing_rows, trade_lock};
-use crate::db::{Db, DbError, UserTx};
+use crate::db::{Db, DbError, UserTx, work_tell};
 
 /// Why a command was not done.
 #[derive(Debug, Error)]
@@ -208,6 +208,8 @@ impl Counter {
         };
         let accepted = judge(command, &desk)?;
         self.ledger(tx.username(), key).write(tx, &accepted.changes).await.map_err(unwritten)?;
+        // Another daemon may hold the account's lease: it is told with the commit.
+        work_tell(tx, key.mode, self.bells.process()).await?;
         Ok(accepted)
     }
 

@@ -49,7 +49,7 @@ use crate::clock::Clock;
 use crate::db::engine::AccountKey;
 use crate::db::installation::{Installation, installation_ensure};
 use crate::db::secrets::secret_users;
-use crate::db::{Db, DbError};
+use crate::db::{Db, DbError, DbState};
 use crate::events::Hub;
 use crate::health::HealthBoard;
 use bells::Bells;
@@ -123,21 +123,26 @@ impl Engines {
 
     /// Keeps a loop for every account until it is told to stop; then every loop ends its pass.
     pub async fn run(mut self, stop: CancellationToken) {
+        let mut ears = JoinSet::new();
+        ears.spawn(self.parts.bells.clone().hear(self.parts.db.work(), stop.clone()));
         while !stop.is_cancelled() {
             self.parts.pulse.looked(Instant::now());
+            let was_there = self.parts.db.status().borrow().state == DbState::Ready;
             if let Err(error) = self.look(&stop).await {
                 tracing::debug!("the accounts are not known: {error}");
             }
-            self.rest(&stop).await;
+            self.rest(&stop, was_there).await;
         }
         while self.tasks.join_next().await.is_some() {}
         while self.streams.join_next().await.is_some() {}
     }
 
-    /// Until it is time to look again. How the streams are is told at once.
-    async fn rest(&mut self, stop: &CancellationToken) {
+    /// Until it is time to look again: at once when the database comes that was away. How the streams are is
+    /// told at once.
+    async fn rest(&mut self, stop: &CancellationToken, was_there: bool) {
         let rest = tokio::time::sleep(LOOK_EVERY);
         tokio::pin!(rest);
+        let mut database = self.parts.db.status();
         let changed = Arc::clone(&self.stream_changed);
         loop {
             self.report_streams();
@@ -146,6 +151,7 @@ impl Engines {
                 Some(ended) = self.tasks.join_next_with_id() => return self.forget(&ended),
                 Some(_) = self.streams.join_next() => {}
                 () = changed.notified() => {}
+                Ok(_) = database.wait_for(|status| status.state == DbState::Ready), if !was_there => return,
                 () = &mut rest => return,
             }
         }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use blotter_daemon::broker::factory::{Account, Addresses, BrokerFactory, LiveLock};
 use blotter_daemon::broker::rate_limit::{
     BucketKind, BudgetStore, FileStore, Limiters, Limits, MemoryStore, RateHeaders, RateLimiter, SavedBucket,
     StoreError,
@@ -10,7 +11,9 @@ use blotter_daemon::broker::rate_limit::{
 use blotter_daemon::broker::world::Fingerprint;
 use blotter_daemon::broker::{Broker, Priority};
 use blotter_daemon::clock::Clock;
-use chrono::{DateTime, TimeDelta, Utc};
+use blotter_shared::domain::BrokerMode;
+use blotter_sim::time::Ms;
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::task::JoinSet;
@@ -201,4 +204,43 @@ async fn what_the_broker_says_about_its_count_is_heard() {
     assert_eq!((accounts.used, accounts.limit), (57, 54), "nine tenths of sixty, and somebody else used most of it");
     let held = tradier.limiter().acquire(BucketKind::Accounts, Priority::Emergency, in_seconds(5)).await;
     assert!(held.is_err(), "none left above the headroom");
+}
+
+/// One more daemon's view of the sandbox, which knows nothing of the others.
+async fn sandbox(url: &str, clock: &Clock) -> Account {
+    let limiters = Limiters::new(Limits::default(), Arc::new(MemoryStore::default()), clock.clone());
+    let addresses = Addresses { sandbox: Some(url.to_owned()), ..Addresses::default() };
+    let factory = BrokerFactory::new(LiveLock::Locked, addresses, Arc::new(limiters), clock.clone());
+    factory.open(BrokerMode::Sandbox, "VA00000001".parse().unwrap(), "sandbox-token".into()).await.unwrap()
+}
+
+#[tokio::test]
+async fn two_daemons_with_one_token_go_by_the_brokers_count_and_leave_room_for_exits() {
+    let start = Ms::at_et(NaiveDate::from_ymd_opt(2026, 9, 10).unwrap(), 11, 0);
+    let server = blotter_sim::Server::bind(blotter_sim::config::Config::manual(7, start), "127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/v1", server.address().unwrap());
+    let mut tasks = JoinSet::new();
+    tasks.spawn(server.serve(std::future::pending()));
+    let now = DateTime::from_timestamp_millis(start.0).unwrap();
+    let clock = Clock::from_fn(move || now);
+    let daemons = [sandbox(&url, &clock).await, sandbox(&url, &clock).await];
+    let mut answered = 0;
+    // In turns, until neither has leave to look any more.
+    loop {
+        let before = answered;
+        for daemon in &daemons {
+            answered += u32::from(daemon.broker.positions(Priority::Read).await.is_ok());
+        }
+        if answered == before {
+            break;
+        }
+    }
+    // A daemon has not heard yet of the call that the other one made last.
+    assert!((38..=39).contains(&answered), "what one daemon alone has for looking is 38: {answered}");
+    for daemon in &daemons {
+        daemon.broker.positions(Priority::Close).await.unwrap();
+        let accounts = daemon.tradier.limiter().snapshot()[0];
+        let told = accounts.broker.map_or(0, |told| told.allowed - told.available);
+        assert_eq!((accounts.used, accounts.throttled), (told, 0), "what both have used is what counts for each");
+    }
 }

@@ -13,12 +13,14 @@ use blotter_daemon::trades::ports::{BrokerPort, CommitError, Symbol};
 use blotter_daemon::trades::runtime::store::Ledger;
 use blotter_daemon::trades::tag::Tag;
 use blotter_shared::domain::{IntentRole, TradeId, TradeStatus};
+use blotter_shared::protocol::health::ComponentState;
 use blotter_shared::protocol::problem::ProblemCode;
 use blotter_shared::protocol::trades;
 use http::StatusCode;
+use serde_json::json;
 use tokio::task::JoinSet;
 
-use super::floor::{Floor, is_closed};
+use super::floor::{Floor, is_closed, is_protected};
 use super::rig::{Rig, TestEngine, is_confirmed};
 use crate::support::{DEADLINE, Raw, looks, reach};
 
@@ -240,4 +242,46 @@ async fn clients_of_two_daemons_close_one_trade_and_read_one_end() {
     assert_eq!(floor.ours().await.len(), 3, "an entry, a bracket and one sale");
     other.stop().await.unwrap();
     floor.daemon.stop().await.unwrap();
+}
+
+/// The loop of an account with nothing in it looks once a minute, and an entry is void after a quarter of one: it is bought
+/// only if the holder of the lease was told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_entry_asked_of_the_standby_is_sent_by_the_holder_before_its_next_look() {
+    let key = blotter_daemon::vault::keygen().unwrap();
+    let floor = Floor::open_with(|config| config.vault.encryption_key = Some(key.clone())).await;
+    let rests = "SELECT count(*) FROM account_facts WHERE facts->>'seen_at' IS NOT NULL";
+    until_count(&floor, rests, 1).await;
+    let holder = "SELECT count(DISTINCT holder) FROM leases WHERE NOT released AND epoch = 1";
+    assert_eq!(floor.count(holder).await, 1);
+    // The broker has one event stream for both, and whoever gets it looks: the holder has it, and keeps it.
+    floor
+        .daemon
+        .wait_for_health(|health| {
+            health.account_events.as_ref().is_some_and(|events| events.state == ComponentState::Ok)
+        })
+        .await;
+    floor.act(json!({ "do": "fault", "fault": { "kind": "unavailable", "endpoint": "account_session" } })).await;
+    let standby = floor.second(|config| config.vault.encryption_key = Some(key)).await;
+    let mut client = standby.client().await;
+    let placed = client.act("POST", "/v1/trades", "asked-of-the-standby", &floor.signal().to_string()).await;
+    assert_eq!(placed.status, StatusCode::OK, "{placed:?}");
+    let id = placed.json::<trades::Trade>().id.to_string();
+    floor.until("it is bought and protected", &id, is_protected).await;
+    assert_eq!(floor.count(holder).await, 1, "by the daemon that had the lease from the beginning");
+
+    let close = client.act("POST", &format!("/v1/trades/{id}/close"), "and-sold", r#"{"version":1}"#).await;
+    assert_eq!(close.status, StatusCode::OK, "{close:?}");
+    floor.until("it is closed", &id, is_closed).await;
+    assert_eq!((floor.count(holder).await, floor.ours().await.len()), (1, 3), "an entry, a bracket and one sale");
+    standby.stop().await.unwrap();
+    floor.daemon.stop().await.unwrap();
+}
+
+async fn until_count(floor: &Floor, sql: &str, wanted: i64) {
+    let (mut looks, begun) = (looks(), Instant::now());
+    while floor.count(sql).await != wanted {
+        looks.tick().await;
+        assert!(begun.elapsed() < DEADLINE, "waited for: {sql}");
+    }
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::floor::{Floor, is_closed};
 use crate::api::codes::OF_TRADES;
+use crate::support::insert_trade;
 
 /// What must be refused, and the words that the sentence has.
 type Case = (&'static str, Value, &'static str, &'static str);
@@ -277,5 +278,43 @@ async fn a_contract_that_trades_until_a_quarter_past_is_closed_until_then() {
     floor.put_on(TimeDelta::minutes(305));
     let closing = floor.of_trade(&id, "close", close).await.unwrap();
     assert_eq!(closing["desired"], json!("FLAT"), "{closing}");
+    floor.daemon.stop().await.unwrap();
+}
+
+/// The broker has no word for a halt: what it shows is a contract without quotes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_halted_contract_refuses_whatever_needs_a_price() {
+    let mut floor = Floor::open().await;
+    let signal = floor.signal();
+    floor.pin("0", "0").await;
+    let words = ("no_quote", "has no quote on both sides: it is halted");
+    refused(&mut floor, "/v1/trades", &signal, words).await;
+    floor.pin("5.00", "5.10").await;
+    let id = floor.hold().await;
+    let before = floor.working().await;
+    floor.pin("0", "0").await;
+    for change in [json!({ "new_sl": "4.10" }), json!({ "new_tp": "8.00" }), json!({ "break_even": true })] {
+        let mut body = change;
+        body["version"] = json!(1);
+        let words = ("no_quote", "there is no bid to judge the bracket by: the contract is halted");
+        refused(&mut floor, &format!("/v1/trades/{id}/adjust"), &body, words).await;
+    }
+    assert_eq!(floor.working().await, before, "the bracket is left alone");
+    floor.daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commands_about_a_trade_of_another_user_find_none() {
+    const THEIRS: &str = "0190f3d0-0000-7000-8000-00000000beef";
+    let mut floor = Floor::open().await;
+    floor.sql(&insert_trade("somebody_else", THEIRS, &[])).await;
+    for (deed, body) in [
+        ("close", json!({ "version": 1 })),
+        ("adjust", json!({ "version": 1, "new_sl": "4.10" })),
+        ("protect", json!({ "version": 1 })),
+        ("cancel", json!({ "version": 1 })),
+    ] {
+        refused(&mut floor, &format!("/v1/trades/{THEIRS}/{deed}"), &body, ("not_found", "")).await;
+    }
     floor.daemon.stop().await.unwrap();
 }

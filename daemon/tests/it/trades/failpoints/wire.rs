@@ -1,0 +1,311 @@
+//! Two wires that can be cut, from the daemon to its broker and to its database: bytes are passed on as they are, what
+//! matters is counted on the way, and at one place of the count everything stands still until the daemon is dead.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+
+/// What passes a wire and is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// An order is placed or cancelled.
+    Write,
+    /// A transaction that wrote facts of a trade is committed.
+    Record,
+    /// Orders or positions are read.
+    Read,
+}
+
+/// A place in the count: so many writes and records, and so many reads since the last of them; without
+/// reads it is that write or record itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Point {
+    pub(super) deeds: usize,
+    pub(super) reads: usize,
+}
+
+/// What never arrives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Loss {
+    Request,
+    Answer,
+}
+
+/// What is to become of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Through,
+    /// It goes through, and at its answer everything stands still.
+    Unanswered,
+    /// Everything stands still.
+    Nowhere,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    counts: bool,
+    steps: Vec<Step>,
+    plan: Option<(Point, Loss)>,
+    stands: bool,
+}
+
+/// Both wires and their count.
+#[derive(Debug)]
+pub(super) struct Wires {
+    state: Mutex<State>,
+    cut: Notify,
+    /// Grows with each daemon: connections of those before end.
+    life: watch::Sender<u64>,
+}
+
+impl Wires {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self { state: Mutex::default(), cut: Notify::new(), life: watch::Sender::new(0) })
+    }
+
+    /// Counts from now on, and stands still at the place that is planned.
+    pub(super) fn begin(&self, plan: Option<(Point, Loss)>) {
+        *self.state.lock().unwrap() = State { counts: true, plan, ..State::default() };
+    }
+
+    /// Waits until everything stands still.
+    pub(super) async fn cut(&self) {
+        self.cut.notified().await;
+    }
+
+    /// Ends every connection and the count; tells what was counted.
+    pub(super) fn renew(&self) -> Vec<Step> {
+        self.life.send_modify(|life| *life += 1);
+        std::mem::take(&mut *self.state.lock().unwrap()).steps
+    }
+
+    /// Passes on what comes to this port until dropped.
+    pub(super) async fn broker(self: Arc<Self>, listener: TcpListener, broker: std::net::SocketAddr) {
+        let mut connections = JoinSet::new();
+        loop {
+            let Ok((client, _)) = listener.accept().await else { return };
+            let wires = Arc::clone(&self);
+            connections.spawn(async move {
+                let mut life = wires.life.subscribe();
+                tokio::select! {
+                    _ = http(&wires, client, broker) => {}
+                    _ = life.changed() => {}
+                }
+            });
+        }
+    }
+
+    /// The same for a database's socket.
+    pub(super) async fn database(self: Arc<Self>, listener: UnixListener, database: PathBuf) {
+        let mut connections = JoinSet::new();
+        loop {
+            let Ok((client, _)) = listener.accept().await else { return };
+            let (wires, database) = (Arc::clone(&self), database.clone());
+            connections.spawn(async move {
+                let mut life = wires.life.subscribe();
+                tokio::select! {
+                    _ = sql(&wires, client, &database) => {}
+                    _ = life.changed() => {}
+                }
+            });
+        }
+    }
+
+    fn meets(&self, step: Step) -> Way {
+        let mut state = self.state.lock().unwrap();
+        if state.stands {
+            return Way::Nowhere;
+        }
+        if !state.counts {
+            return Way::Through;
+        }
+        state.steps.push(step);
+        let here = place(&state.steps);
+        // Past it counts as well: a pass less is made now and then.
+        match state.plan.take_if(|(point, _)| here >= *point) {
+            None => Way::Through,
+            Some((_, Loss::Answer)) => Way::Unanswered,
+            Some((_, Loss::Request)) => {
+                drop(state);
+                self.stand();
+                Way::Nowhere
+            }
+        }
+    }
+
+    fn stand(&self) {
+        self.state.lock().unwrap().stands = true;
+        self.cut.notify_one();
+    }
+
+    /// Goes on unless everything stands still.
+    async fn goes_on(&self) {
+        if self.state.lock().unwrap().stands {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+fn place(steps: &[Step]) -> Point {
+    let reads = steps.iter().rev().take_while(|step| **step == Step::Read).count();
+    Point { deeds: steps.iter().filter(|step| **step != Step::Read).count(), reads }
+}
+
+/// Every place of a run; of reads no more after one deed than one cut has.
+pub(super) fn places(steps: &[Step], cut: usize) -> Vec<(Point, Step)> {
+    let all = (1..=steps.len()).map(|count| (place(&steps[..count]), steps[count - 1]));
+    all.filter(|(point, _)| point.reads <= cut).collect()
+}
+
+/// One connection to the broker. Whoever asks waits for the answer before asking again, so the first bytes
+/// after an answer begin a request.
+async fn http(wires: &Wires, mut client: TcpStream, broker: std::net::SocketAddr) -> std::io::Result<()> {
+    let mut broker = TcpStream::connect(broker).await?;
+    let (mut asked, mut answered) = (vec![0; 1 << 14], vec![0; 1 << 14]);
+    let (mut idle, mut unanswered) = (true, false);
+    loop {
+        tokio::select! {
+            count = client.read(&mut asked) => {
+                let bytes = &asked[..count?];
+                if bytes.is_empty() {
+                    return Ok(());
+                }
+                if std::mem::take(&mut idle) {
+                    match step_of(bytes).map_or(Way::Through, |step| wires.meets(step)) {
+                        Way::Through => {}
+                        Way::Unanswered => unanswered = true,
+                        Way::Nowhere => std::future::pending().await,
+                    }
+                }
+                wires.goes_on().await;
+                broker.write_all(bytes).await?;
+            }
+            count = broker.read(&mut answered) => {
+                let bytes = &answered[..count?];
+                if bytes.is_empty() {
+                    return Ok(());
+                }
+                if unanswered {
+                    wires.stand();
+                }
+                wires.goes_on().await;
+                idle = true;
+                client.write_all(bytes).await?;
+            }
+        }
+    }
+}
+
+fn step_of(request: &[u8]) -> Option<Step> {
+    let line = request.split(|byte| *byte == b'\r').next()?;
+    let mut words = std::str::from_utf8(line).ok()?.split(' ');
+    let (method, path) = (words.next()?, words.next()?.split('?').next()?);
+    let (is_orders, is_positions) = (path.contains("/orders"), path.ends_with("/positions"));
+    match method {
+        "POST" | "PUT" | "DELETE" if is_orders => Some(Step::Write),
+        "GET" if is_orders || is_positions => Some(Step::Read),
+        _ => None,
+    }
+}
+
+/// One connection to the database. What the server says is passed on as it comes; what the daemon says,
+/// message by message.
+async fn sql(wires: &Wires, client: UnixStream, database: &Path) -> std::io::Result<()> {
+    let server = UnixStream::connect(database).await?;
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = server.into_split();
+    let unanswered = watch::Sender::new(false);
+    let asks = async {
+        let mut transaction = Transaction::default();
+        let mut greeted = false;
+        loop {
+            let message = read_message(&mut from_client, greeted).await?;
+            greeted = true;
+            if transaction.commits(&message) {
+                match wires.meets(Step::Record) {
+                    Way::Through => {}
+                    Way::Unanswered => _ = unanswered.send_replace(true),
+                    Way::Nowhere => std::future::pending().await,
+                }
+            }
+            wires.goes_on().await;
+            to_server.write_all(&message).await?;
+        }
+    };
+    let answers = async {
+        let mut bytes = vec![0; 1 << 14];
+        loop {
+            let count = from_server.read(&mut bytes).await?;
+            if count == 0 {
+                return Ok(());
+            }
+            // Everything before it was answered before it was sent.
+            if *unanswered.borrow() {
+                wires.stand();
+            }
+            wires.goes_on().await;
+            to_client.write_all(&bytes[..count]).await?;
+        }
+    };
+    tokio::select! {
+        ended = asks => ended,
+        ended = answers => ended,
+    }
+}
+
+/// A message as it came: a kind and a length that counts itself; the first one has no kind.
+async fn read_message(from: &mut (impl AsyncReadExt + Unpin), has_kind: bool) -> std::io::Result<Vec<u8>> {
+    let head = if has_kind { 5 } else { 4 };
+    let mut message = vec![0; head];
+    from.read_exact(&mut message).await?;
+    let length: [u8; 4] = message[head - 4..].try_into().unwrap();
+    message.resize(head - 4 + usize::try_from(u32::from_be_bytes(length)).unwrap(), 0);
+    from.read_exact(&mut message[head..]).await?;
+    Ok(message)
+}
+
+/// What one connection's transaction has done so far.
+#[derive(Debug, Default)]
+struct Transaction {
+    /// Names of statements that write facts.
+    records: std::collections::HashSet<Vec<u8>>,
+    recorded: bool,
+}
+
+/// Statements that write what the engine decides by about a trade.
+const FACTS: [&str; 5] =
+    ["INSERT INTO intents", "UPDATE intents", "INSERT INTO trade_facts", "UPDATE trade_facts", "INSERT INTO fills"];
+
+impl Transaction {
+    /// Whether this message commits something that counts.
+    fn commits(&mut self, message: &[u8]) -> bool {
+        let mut words = message[5.min(message.len())..].split(|byte| *byte == 0);
+        let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        match message.first() {
+            Some(b'P') => {
+                let statement = String::from_utf8_lossy(second);
+                let counts = FACTS.iter().any(|fact| statement.contains(fact));
+                if counts {
+                    self.records.insert(first.to_vec());
+                } else {
+                    self.records.remove(first);
+                }
+                false
+            }
+            Some(b'B') => {
+                self.recorded |= self.records.contains(second);
+                false
+            }
+            Some(b'Q') if first.starts_with(b"COMMIT") => std::mem::take(&mut self.recorded),
+            Some(b'Q') => {
+                self.recorded = false;
+                false
+            }
+            _ => false,
+        }
+    }
+}
