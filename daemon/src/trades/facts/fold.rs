@@ -211,7 +211,7 @@ fn fold_trade(trade: &mut Trade, snapshot: &Snapshot, looked: Looked<'_>, contex
     let symbol = trade.spec.symbol.clone();
     let position = snapshot.position(&symbol);
     let stable = snapshot.is_stable(&symbol);
-    let own = position - others.hold;
+    let own = own_part(trade, position, others);
     let ground = Ground { stable, credible: cut.credible, agrees: own == derive::held(trade) };
     let known: BTreeSet<OrderId> = trade.intents.iter().filter_map(|intent| intent.broker_id).collect();
     let working: Vec<_> = snapshot.orders.iter().filter(|order| order.symbol == symbol).collect();
@@ -239,6 +239,15 @@ fn fold_trade(trade: &mut Trade, snapshot: &Snapshot, looked: Looked<'_>, contex
     let view = View { ground, position, available, seen, strays, quote, cover, wished, session };
     settle_marks(trade, &view, others, context);
     view
+}
+
+/// What of a position is not another trade's. What is missing of it is missing to those who hold something:
+/// a trade that has nothing, and of which nothing is alive, ends whatever becomes of the others.
+fn own_part(trade: &Trade, position: i64, others: Others) -> i64 {
+    let own = position - others.hold;
+    let alive = trade.intents.iter().any(|intent| intent.order().is_some() && intent.is_live());
+    let bears = alive || derive::held(trade) != 0 || position < 0;
+    if bears { own } else { own.max(0) }
 }
 
 /// An order that is ours by tag or by a number that an intent of ours recorded.

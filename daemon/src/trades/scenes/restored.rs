@@ -204,6 +204,28 @@ fn an_unknown_trade_takes_the_place_of_one_that_ended() {
     assert_eq!(stage.done, []);
 }
 
+/// And of what the new one holds somebody has sold a part: that is missing to the new one, and the old one
+/// ends all the same.
+#[test]
+fn a_trade_that_ended_leaves_its_place_whatever_is_missing_to_the_next() {
+    let mut stage = Stage::protected(2);
+    end(stage.newest(), OrderState::Canceled);
+    let id = stage.trade().id();
+    stage.orders.push(lost(60, tag(id, IntentRole::Close, (1, 2), 1), Shape::SellMarket, OrderState::Filled));
+    stage.orders.push(lost(70, tag(ANOTHER, IntentRole::Entry, (1, 1), 1), Shape::BuyMarket, OrderState::Filled));
+    stage.orders.push(lost(80, tag(ANOTHER, IntentRole::Bracket, (1, 1), 1), oco("4.00", "7.00"), OrderState::Live));
+    stage.holds(1);
+    finds_out(&mut stage);
+    stage.passes(1, 2);
+    assert_eq!(stage.book.trades[&id].marks.status, TradeStatus::Closed);
+    assert_eq!(stage.book.trades[&ANOTHER].marks.held, 2);
+    stage.passes(60, 2);
+    let quarantine = stage.book.trades[&ANOTHER].marks.quarantine.as_ref();
+    assert_eq!(quarantine.map(|found| found.reason.as_str()), Some("the broker shows 1, the ledger 2"));
+    assert_eq!(stage.book.account.reconciling, None, "the rest of the account goes on");
+    assert_eq!(stage.done, [], "the bracket stays");
+}
+
 /// Two trades of one symbol, one after the other, and the backup knows neither.
 #[test]
 fn unknown_trades_of_one_symbol_begin_one_after_the_other() {
