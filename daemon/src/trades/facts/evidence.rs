@@ -189,6 +189,23 @@ pub(super) fn give_back(trade: &mut Trade) {
     }
 }
 
+/// A newer trade of the symbol has orders at the broker, and the database that was brought back does not know the end of
+/// this one: it came before them, and what it still held by the ledger had left.
+pub(super) fn succeeded(trade: &mut Trade, snapshot: &Snapshot, context: &Context<'_>) {
+    let held = derive::held(trade);
+    let alive = trade.intents.iter().any(|intent| intent.order().is_some() && intent.is_live());
+    if trade.is_ended() || alive || held <= 0 {
+        return;
+    }
+    let (reason, value) = match sold_by_others(trade, snapshot, held, context) {
+        Some(value) => (CloseReason::External, Some(value)),
+        None => (CloseReason::ExternalUnexplained, None),
+    };
+    leave(trade, held, reason, value);
+    count_sales(trade, snapshot, context);
+    trade.marks.quarantine = None;
+}
+
 /// A person has accepted what this cut shows: the difference is booked, the quarantine ends. The
 /// person has seen one read; the broker must have shown it as often as any position that differs. A
 /// close accepts nothing that is missing: a position that comes back is sold. What is left when the

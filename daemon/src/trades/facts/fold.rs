@@ -142,6 +142,8 @@ struct Others {
     hold: i64,
     /// One of them is alive.
     live: bool,
+    /// A newer one holds something, or has an order alive.
+    succeed: bool,
 }
 
 fn others(book: &Book, id: TradeId) -> Others {
@@ -150,7 +152,12 @@ fn others(book: &Book, id: TradeId) -> Others {
     Others {
         hold: others().map(|other| derive::held(other).max(0)).sum(),
         live: others().any(|other| !other.is_ended()),
+        succeed: others().any(|other| other.id() > id && !other.is_ended() && matters(other)),
     }
+}
+
+fn matters(trade: &Trade) -> bool {
+    derive::held(trade) != 0 || trade.intents.iter().any(|intent| intent.order().is_some() && intent.is_live())
 }
 
 /// Whether the list shows every order that must be in it: what works, and what was sent today.
@@ -227,6 +234,10 @@ fn fold_trade(trade: &mut Trade, snapshot: &Snapshot, looked: Looked<'_>, contex
     }
     finish_cancels(trade);
     evidence::give_back(trade);
+    if others.succeed && ground.is_clean() {
+        evidence::succeeded(trade, snapshot, context);
+    }
+    let own = own_part(trade, position, others);
     let own = evidence::position(trade, snapshot, Shown { position: own, ground, taken: others.live }, context);
     let ground = Ground { agrees: own == derive::held(trade), ..ground };
     let strays = strays(trade, snapshot, context);
@@ -241,13 +252,11 @@ fn fold_trade(trade: &mut Trade, snapshot: &Snapshot, looked: Looked<'_>, contex
     view
 }
 
-/// What of a position is not another trade's. What is missing of it is missing to those who hold something:
-/// a trade that has nothing, and of which nothing is alive, ends whatever becomes of the others.
+/// What of a position is not another trade's. Two live trades of a symbol meet only where the newer one was taken up
+/// after a backup was brought back: it could not have begun before the end of the older one, so what differs
+/// differs from its ledger.
 fn own_part(trade: &Trade, position: i64, others: Others) -> i64 {
-    let own = position - others.hold;
-    let alive = trade.intents.iter().any(|intent| intent.order().is_some() && intent.is_live());
-    let bears = alive || derive::held(trade) != 0 || position < 0;
-    if bears { own } else { own.max(0) }
+    if others.succeed && !trade.is_ended() { derive::held(trade) } else { position - others.hold }
 }
 
 /// An order that is ours by tag or by a number that an intent of ours recorded.
