@@ -254,9 +254,11 @@ fn fold_trade(trade: &mut Trade, snapshot: &Snapshot, looked: Looked<'_>, contex
 
 /// What of a position is not another trade's. Two live trades of a symbol meet only where the newer one was taken up
 /// after a backup was brought back: it could not have begun before the end of the older one, so what differs
-/// differs from its ledger.
+/// is nothing of an older one that holds nothing. While its ledger still has something it agrees with nothing,
+/// and sells nothing.
 fn own_part(trade: &Trade, position: i64, others: Others) -> i64 {
-    if others.succeed && !trade.is_ended() { derive::held(trade) } else { position - others.hold }
+    let ended = others.succeed && !trade.is_ended() && derive::held(trade) == 0;
+    if ended { 0 } else { position - others.hold }
 }
 
 /// An order that is ours by tag or by a number that an intent of ours recorded.
