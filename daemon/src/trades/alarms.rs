@@ -111,10 +111,10 @@ fn clears_itself(kind: AlarmKind) -> bool {
 fn unverified(trade: &Trade, since_when: Since, look: Look<'_>) -> Verdict {
     let Look { session, now, timing } = look;
     let sent = trade.intents.iter().filter_map(|intent| intent.sent_at).min();
-    let known = since_when.verified.or(sent).or((trade.marks.adopted > 0).then_some(trade.spec.asked_at));
-    let silent = known.map(|at| since(at.max(session.opens), now));
-    let raise =
-        silent.is_some_and(|seconds| session.open && !trade.is_ended() && seconds > timing.unverified.as_secs_f64());
+    // A trade that nothing is known to be sent for is told of, too: a backup may have forgotten what was.
+    let known = since_when.verified.or(sent).unwrap_or(trade.spec.asked_at);
+    let silent = since(known.max(session.opens), now);
+    let raise = session.open && !trade.is_ended() && silent > timing.unverified.as_secs_f64();
     let message = format!(
         "{} has not been verified at the broker for {} s and more: look at the broker's own screen",
         trade.spec.symbol,

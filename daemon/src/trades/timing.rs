@@ -43,7 +43,7 @@ pub struct Timing {
     /// Clean reads without the order, and their distance, for the absence proof.
     pub absent_reads: u32,
     pub absent_gap: Duration,
-    /// The list of an earlier day is asked for no more often than this.
+    /// The list of an earlier day is asked for no more often than this, and kept in between.
     pub past_day: Duration,
     /// Clean reads without a working order before it is asked for by its id.
     pub missing_reads: u32,
@@ -110,6 +110,7 @@ impl Timing {
             cancel_again: self.cancel_again / times,
             mismatch: self.mismatch / times,
             absent_gap: self.absent_gap / times,
+            past_day: self.past_day / times,
             refusal_pause: self.refusal_pause / times,
             probation: self.probation / times,
             ..self

@@ -326,6 +326,18 @@ impl Broker {
         }
     }
 
+    /// A backup was brought back: an epoch that only an order had which was turned down is known to nobody.
+    pub fn know_listed_epochs(&mut self) {
+        let own = || self.orders.iter().filter_map(|order| Some((order, order.own?.epoch.0)));
+        let mut epochs = BTreeMap::new();
+        for (order, epoch) in own() {
+            let newest = epochs.entry(order.symbol).or_insert(epoch);
+            *newest = epoch.max(*newest);
+        }
+        self.entry_epoch = own().filter(|(order, _)| order.buys).map(|(_, epoch)| epoch).max().unwrap_or_default();
+        self.epochs = epochs;
+    }
+
     /// I3 where no race excuses it: it sells more than is there, and whoever sent it could have read that.
     fn oversells(&mut self, order: &NewOrder) {
         let Some(contract) = self.contracts.get(order.symbol).filter(|_| order.shape.is_sell()) else { return };

@@ -48,6 +48,8 @@ fn travel(world: &mut World, kept: crate::store::SimStore) {
     }
     let asked = world.store.book.trades.values().map(|trade| (trade.id(), trade.spec.quantity.get()));
     world.asked_before = asked.collect();
+    // By then every request has arrived, and no daemon is up.
+    world.later(DOWN * 1000 - 1, |world| world.broker.know_listed_epochs());
     let steps = std::mem::take(&mut world.store.steps);
     world.store = crate::store::SimStore { steps, ..kept };
     world.oracle.excuses.push("travel");
@@ -77,9 +79,7 @@ pub fn is_forgotten(world: &World, order: &SimOrder) -> bool {
     let symbol = world.broker.contracts.get(order.symbol).map(|contract| contract.symbol.as_str());
     let mut live = world.store.book.live_trades().filter(|trade| Some(trade.spec.symbol.as_str()) == symbol);
     let waits = live.next().is_some();
-    // A trade that was wiped in between keeps its symbol, in quarantine, until a person has looked.
-    let wiped = world.broker.wiped && waits;
-    has_travelled(world) && (wiped || (order.state.is_final() && (order.executed() == 0 || waits)))
+    has_travelled(world) && order.state.is_final() && (order.executed() == 0 || waits)
 }
 
 /// I20: whenever something is sent, every order of ours that lives has its intent.
@@ -101,7 +101,10 @@ pub fn last(world: &mut World) {
     if let Some(reconciling) = book.account.reconciling.as_ref() {
         broken.push(format!("L5 the account is not reconciled at rest: {reconciling:?}"));
     }
-    for (at, contract) in world.broker.contracts.iter().enumerate().filter(|(_, contract)| contract.position > 0) {
+    // What traded a moment ago is not known yet, as everywhere at rest.
+    let quiet = !crate::oracle::is_settling(world);
+    let held = world.broker.contracts.iter().enumerate().filter(|(_, contract)| quiet && contract.position > 0);
+    for (at, contract) in held {
         // What a corporate action made of it, nobody ever bought.
         if !world.broker.orders.iter().any(|order| order.symbol == at && order.own.is_some()) {
             continue;

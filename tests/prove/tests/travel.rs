@@ -22,6 +22,16 @@ fn a_backup_that_is_brought_back_breaks_no_invariant() {
     assert!(reached("travel-lost-orders") > 30, "{}", reached("travel-lost-orders"));
 }
 
+/// Seeds that found something once: what they found must not come back.
+const FOUND: &[u64] = &[2_016, 13_706, 14_781, 16_666, 26_090, 30_494, 45_882, 45_895, 49_022];
+
+#[test]
+fn what_a_backup_once_found_stays_mended() {
+    for seed in FOUND {
+        assert_eq!(run(&plan(*seed, Rules::ALL)).violations, Vec::<String>::new(), "{seed}");
+    }
+}
+
 #[test]
 fn each_rule_of_it_is_missed() {
     for rule in travel::MUTANTS {

@@ -4,7 +4,9 @@
 use blotter_shared::domain::{AlarmKind, TradeId};
 use rust_decimal::Decimal;
 
+use super::super::facts::evidence::adjusted_contract;
 use super::super::facts::{AlarmChange, Change, Trade, Wish};
+use super::super::ports::Symbol;
 use super::super::pricing::{self, Sides, TickGrid};
 use super::place::{NewTrade, begin, free_symbol};
 use super::{Accepted, Desk, RefusalCode, Refused, Versioned, adjust, current, wished};
@@ -31,7 +33,8 @@ pub(super) fn ack(kind: AlarmKind, trade: Option<TradeId>, desk: &Desk<'_>) -> R
     Ok(Accepted { changes: vec![Change::Alarm(AlarmChange::Ack { kind, trade, at: desk.now })], trade: None })
 }
 
-/// A position that is there already becomes a trade, at the cost that the broker says.
+/// A position that is there already becomes a trade, at the cost that the broker says. When a trade in
+/// quarantine has become it, that one is settled by the same word.
 pub(super) fn adopt(wanted: &NewTrade, desk: &Desk<'_>) -> Result<Accepted, Refused> {
     let symbol = free_symbol(wanted, desk)?;
     let found = desk.positions.iter().find(|position| position.symbol == symbol && position.quantity > 0);
@@ -55,5 +58,18 @@ pub(super) fn adopt(wanted: &NewTrade, desk: &Desk<'_>) -> Result<Accepted, Refu
             trade.marks.adopted_value = Some(position.cost.0 / multiplier);
         }
     }
+    accepted.changes.extend(desk.book.live_trades().filter_map(|old| succeeded(old, &position.symbol, desk)));
     Ok(accepted)
+}
+
+/// A trade that waits in quarantine because its contract seems to have become this one: whoever takes this
+/// one up has said that it did. The cuts that follow must still show that nothing is left of the old one.
+fn succeeded(old: &Trade, heir: &Symbol, desk: &Desk<'_>) -> Option<Change> {
+    let gone = !desk.positions.iter().any(|position| position.symbol == old.spec.symbol && position.quantity != 0);
+    let waits = old.marks.quarantine.is_some() && old.marks.held > 0 && gone;
+    let becomes_this = adjusted_contract(old, desk.positions) == Some(heir);
+    let becomes = Wish { until: None, accepts: Some(0), ..old.wish.clone() };
+    (waits && becomes_this)
+        .then(|| wished(old, becomes, desk.now).changes)
+        .and_then(|changes| changes.into_iter().next())
 }

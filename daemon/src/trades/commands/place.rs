@@ -67,10 +67,16 @@ pub(super) fn free_symbol(wanted: &NewTrade, desk: &Desk<'_>) -> Result<Symbol, 
     let symbol = Symbol::new(&wanted.contract.occ());
     let of_symbol = |trade: &&Trade| trade.spec.symbol == symbol;
     let mut trades = desk.book.trades.values().filter(of_symbol);
-    if trades.any(|trade| !trade.is_ended() || trade.live_exits().next().is_some()) {
-        return Err(Refused::new(RefusalCode::SymbolTaken, format!("a trade in {symbol} is alive already")));
-    }
-    Ok(symbol)
+    let taken = trades.find(|trade| !trade.is_ended() || trade.live_exits().next().is_some());
+    let Some(trade) = taken else { return Ok(symbol) };
+    let sentence = match trade.marks.quarantine.as_ref().filter(|_| !trade.is_ended()) {
+        Some(quarantine) => format!(
+            "the trade in {symbol} waits for a person first: {}; to protect it takes what the broker shows for the truth",
+            quarantine.reason
+        ),
+        None => format!("a trade in {symbol} is alive already"),
+    };
+    Err(Refused::new(RefusalCode::SymbolTaken, sentence))
 }
 
 fn within_limits(wanted: &NewTrade, price: Price, desk: &Desk<'_>) -> Result<(), Refused> {
@@ -100,19 +106,8 @@ pub(super) fn begin(wanted: &NewTrade, symbol: Symbol, adopted: i64, desk: &Desk
         initial_target: wanted.target,
         asked_at: desk.now,
     };
-    let wish = Wish {
-        version: 1,
-        keep: wanted.quantity.get(),
-        stop: wanted.stop,
-        target: wanted.target,
-        limit: None,
-        flat: None,
-        at_open: false,
-        until: None,
-        cut: false,
-        accepts: None,
-        since: desk.now,
-    };
+    let kept = Wish::keeping(wanted.quantity, 1, desk.now);
+    let wish = Wish { stop: wanted.stop, target: wanted.target, ..kept };
     let marks = Marks { adopted, ..Marks::new() };
     let trade = Trade { spec, wish, marks, intents: Vec::new(), fills: Vec::new() };
     Accepted { changes: vec![Change::Begin(Box::new(trade))], trade: Some((wanted.id, 1)) }

@@ -8,18 +8,19 @@
 //! the lease before the facts, the facts before the cut.
 
 mod lost;
+mod past;
 mod pulse;
 pub mod read;
 mod record;
 pub mod send;
 mod sight;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use blotter_shared::domain::{CloseReason, IntentId};
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 
+use self::past::Past;
 use self::pulse::Pulse;
 use self::sight::Sight;
 use super::alarms;
@@ -73,12 +74,12 @@ pub struct Engine<S, B, C, T> {
     pulse: Option<Pulse>,
     /// Since when it knows what is durable.
     sight: Sight,
-    /// Calls that the last cut took, or had taken when it failed.
+    /// Calls that the last cut took, or had taken when it failed; those for earlier days are apart.
     cut_reads: u32,
     /// Calls that a whole cut takes, as the last one did.
     cut_cost: u32,
-    /// Earlier days whose orders were asked for, and when, on the boot clock.
-    asked_days: BTreeMap<NaiveDate, Duration>,
+    /// Earlier days whose orders were asked for.
+    past: Past,
 }
 
 /// The lease as this process knows it, on the boot clock.
@@ -125,7 +126,7 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
             sight: Sight::default(),
             cut_reads: 0,
             cut_cost: SMALLEST_CUT,
-            asked_days: BTreeMap::new(),
+            past: Past::default(),
         }
     }
 
@@ -154,7 +155,8 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
         let enters = |trade: &Trade| trade.marks.held <= 0;
         self.ports.broker.hurry(book.live_trades().any(|trade| flies(trade) || enters(trade)));
         // Half a cut is worth nothing and uses up what a whole one needs.
-        if self.ports.broker.allowance().reads < self.cut_cost.min(LARGEST_CUT) {
+        let calls = self.cut_cost.saturating_add(self.past_calls(&book));
+        if self.ports.broker.allowance().reads < calls.min(LARGEST_CUT) {
             return Pass::Troubled;
         }
         let read = self.read(&book, begun).await;

@@ -6,9 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use blotter_shared::domain::{Cash, IntentState};
-use chrono::NaiveDate;
 
-use super::super::facts::{Book, Intent, Trade};
+use super::super::facts::{Book, Trade};
 use super::super::ports::{
     BrokerOrder, BrokerPort, Clock, Lookup, OrderId, Position, Quote, ReadFailure, Sessions, Store, Symbol,
 };
@@ -116,39 +115,6 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
             found.insert(id, self.ports.broker.order(id).await?);
         }
         Ok(found)
-    }
-
-    /// The lists of earlier days on which something was sent whose fate, or price, is not known. The
-    /// broker does not like to be asked for them often.
-    async fn history(&mut self, book: &Book, today: NaiveDate) -> BTreeMap<NaiveDate, Vec<BrokerOrder>> {
-        if !self.settings.rules.has(Rule::AbsenceNeedsItsDay) {
-            return BTreeMap::new();
-        }
-        let doubtful = |intent: &Intent| {
-            let unpriced = intent.legs.iter().any(|leg| leg.executed > 0 && leg.average.is_none());
-            unpriced || matches!(intent.state, IntentState::Unknown | IntentState::Sending)
-        };
-        let days: BTreeSet<NaiveDate> = book
-            .trades
-            .values()
-            .flat_map(|trade| &trade.intents)
-            .filter(|intent| intent.order().is_some() && doubtful(intent))
-            .filter_map(|intent| intent.sent_on.filter(|day| *day < today))
-            .collect();
-        let now = self.ports.clock.boot();
-        self.asked_days.retain(|day, _| days.contains(day));
-        let due = |asked: &Duration| now.saturating_sub(*asked) >= self.settings.timing.past_day;
-        let days: Vec<NaiveDate> = days.into_iter().filter(|day| self.asked_days.get(day).is_none_or(due)).collect();
-        let mut history = BTreeMap::new();
-        for day in days {
-            self.cut_reads += 1;
-            self.asked_days.insert(day, now);
-            // One that is not answered leaves its orders in doubt and their alarm open.
-            if let Ok(orders) = self.ports.broker.orders_on(day).await {
-                history.insert(day, orders);
-            }
-        }
-        history
     }
 
     /// Only an account that looks empty is asked what it is worth.

@@ -14,6 +14,7 @@
 //! taken up again.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use blotter_shared::domain::IntentState;
 use chrono::{DateTime, Utc};
@@ -65,7 +66,9 @@ fn is_due(intent: &mut Intent, context: &Context<'_>) -> bool {
     if context.rules.has(Rule::AbsenceNeedsItsDay) && !known_day {
         return false;
     }
-    let wait = context.timing.delivery + context.timing.settle;
+    // The list of an earlier day was read by so long ago.
+    let age = if same_day { Duration::ZERO } else { context.timing.past_day };
+    let wait = context.timing.delivery + context.timing.settle + age;
     let passed = context.steady && since(sent_at, context.now) >= wait.as_secs_f64();
     passed || !context.rules.has(Rule::AbsenceNeedsTime)
 }

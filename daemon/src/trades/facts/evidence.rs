@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
 use super::super::expiry;
-use super::super::ports::{BrokerOrder, Side};
+use super::super::ports::{BrokerOrder, Position, Side, Symbol};
 use super::super::rules::Rule;
 use super::super::snapshot::Snapshot;
 use super::absence::since;
@@ -189,6 +189,23 @@ pub(super) fn give_back(trade: &mut Trade) {
     }
 }
 
+/// A newer trade of the symbol has orders at the broker, and the database that was brought back does not know the end of
+/// this one: it came before them, and what it still held by the ledger had left.
+pub(super) fn succeeded(trade: &mut Trade, snapshot: &Snapshot, context: &Context<'_>) {
+    let held = derive::held(trade);
+    let alive = trade.intents.iter().any(|intent| intent.order().is_some() && intent.is_live());
+    if trade.is_ended() || alive || held <= 0 {
+        return;
+    }
+    let (reason, value) = match sold_by_others(trade, snapshot, held, context) {
+        Some(value) => (CloseReason::External, Some(value)),
+        None => (CloseReason::ExternalUnexplained, None),
+    };
+    leave(trade, held, reason, value);
+    count_sales(trade, snapshot, context);
+    trade.marks.quarantine = None;
+}
+
 /// A person has accepted what this cut shows: the difference is booked, the quarantine ends. The
 /// person has seen one read; the broker must have shown it as often as any position that differs. A
 /// close accepts nothing that is missing: a position that comes back is sold. What is left when the
@@ -247,7 +264,7 @@ fn judge(trade: &mut Trade, snapshot: &Snapshot, gone: i64, context: &Context<'_
     }
     let held = derive::held(trade);
     let whole = held > 0 && gone == held && !trade.entries().any(super::Intent::is_live);
-    let heir = if whole { adjusted_contract(trade, snapshot) } else { None };
+    let heir = if whole { adjusted_contract(trade, &snapshot.positions) } else { None };
     if whole
         && heir.is_none()
         && let Some((reason, value)) = explanation(trade, snapshot, gone, context)
@@ -339,9 +356,10 @@ fn count_sales(trade: &mut Trade, snapshot: &Snapshot, context: &Context<'_>) {
 
 /// A position of the same underlying, expiry and right that nobody asked for: what a split, a
 /// special dividend or a new name turns a contract into.
-fn adjusted_contract(trade: &Trade, snapshot: &Snapshot) -> Option<String> {
+#[must_use]
+pub fn adjusted_contract<'a>(trade: &Trade, positions: &'a [Position]) -> Option<&'a Symbol> {
     let ours = &trade.spec.contract;
-    let heir = snapshot.positions.iter().find(|position| {
+    let heir = positions.iter().find(|position| {
         let contract: Option<OptionContract> = position.symbol.as_str().parse().ok();
         position.quantity > 0
             && position.symbol != trade.spec.symbol
@@ -350,5 +368,5 @@ fn adjusted_contract(trade: &Trade, snapshot: &Snapshot) -> Option<String> {
                 numbered && other.expiry == ours.expiry && other.option_type == ours.option_type
             })
     })?;
-    Some(heir.symbol.to_string())
+    Some(&heir.symbol)
 }

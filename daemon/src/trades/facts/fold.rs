@@ -142,6 +142,8 @@ struct Others {
     hold: i64,
     /// One of them is alive.
     live: bool,
+    /// A newer one holds something, or has an order alive.
+    succeed: bool,
 }
 
 fn others(book: &Book, id: TradeId) -> Others {
@@ -150,7 +152,12 @@ fn others(book: &Book, id: TradeId) -> Others {
     Others {
         hold: others().map(|other| derive::held(other).max(0)).sum(),
         live: others().any(|other| !other.is_ended()),
+        succeed: others().any(|other| other.id() > id && !other.is_ended() && matters(other)),
     }
+}
+
+fn matters(trade: &Trade) -> bool {
+    derive::held(trade) != 0 || trade.intents.iter().any(|intent| intent.order().is_some() && intent.is_live())
 }
 
 /// Whether the list shows every order that must be in it: what works, and what was sent today.
@@ -211,7 +218,7 @@ fn fold_trade(trade: &mut Trade, snapshot: &Snapshot, looked: Looked<'_>, contex
     let symbol = trade.spec.symbol.clone();
     let position = snapshot.position(&symbol);
     let stable = snapshot.is_stable(&symbol);
-    let own = position - others.hold;
+    let own = own_part(trade, position, others);
     let ground = Ground { stable, credible: cut.credible, agrees: own == derive::held(trade) };
     let known: BTreeSet<OrderId> = trade.intents.iter().filter_map(|intent| intent.broker_id).collect();
     let working: Vec<_> = snapshot.orders.iter().filter(|order| order.symbol == symbol).collect();
@@ -227,6 +234,10 @@ fn fold_trade(trade: &mut Trade, snapshot: &Snapshot, looked: Looked<'_>, contex
     }
     finish_cancels(trade);
     evidence::give_back(trade);
+    if others.succeed && ground.is_clean() {
+        evidence::succeeded(trade, snapshot, context);
+    }
+    let own = own_part(trade, position, others);
     let own = evidence::position(trade, snapshot, Shown { position: own, ground, taken: others.live }, context);
     let ground = Ground { agrees: own == derive::held(trade), ..ground };
     let strays = strays(trade, snapshot, context);
@@ -239,6 +250,15 @@ fn fold_trade(trade: &mut Trade, snapshot: &Snapshot, looked: Looked<'_>, contex
     let view = View { ground, position, available, seen, strays, quote, cover, wished, session };
     settle_marks(trade, &view, others, context);
     view
+}
+
+/// What of a position is not another trade's. Two live trades of a symbol meet only where the newer one was taken up
+/// after a backup was brought back: it could not have begun before the end of the older one, so what differs
+/// is nothing of an older one that holds nothing. While its ledger still has something it agrees with nothing,
+/// and sells nothing.
+fn own_part(trade: &Trade, position: i64, others: Others) -> i64 {
+    let ended = others.succeed && !trade.is_ended() && derive::held(trade) == 0;
+    if ended { 0 } else { position - others.hold }
 }
 
 /// An order that is ours by tag or by a number that an intent of ours recorded.

@@ -261,7 +261,9 @@ fn begun(
         asked_at: first.shown.created_at,
     };
     let marks = Marks { adopted: there, adopted_value: value.filter(|_| there > 0), ..Marks::new() };
-    Some(Trade { wish: blank_wish(&spec, context), spec, marks, intents: Vec::new(), fills: Vec::new() })
+    // Its orders say the rest, and its version.
+    let wish = Wish::keeping(quantity, 0, context.now);
+    Some(Trade { wish, spec, marks, intents: Vec::new(), fills: Vec::new() })
 }
 
 /// Contracts that were there before the first order of today's list: what exits have sold and may still
@@ -280,22 +282,5 @@ fn limit_of(shape: Shape) -> Option<Price> {
     match shape {
         Shape::BuyLimit(limit) => Some(limit),
         Shape::BuyMarket | Shape::SellMarket | Shape::Stop(_) | Shape::Limit(_) | Shape::Oco { .. } => None,
-    }
-}
-
-/// Before its orders are looked at: to be kept, version 0.
-fn blank_wish(spec: &Spec, context: &Context<'_>) -> Wish {
-    Wish {
-        version: 0,
-        keep: spec.quantity.get(),
-        stop: None,
-        target: None,
-        limit: None,
-        flat: None,
-        at_open: false,
-        until: None,
-        cut: false,
-        accepts: None,
-        since: context.now,
     }
 }

@@ -65,6 +65,24 @@ pub struct Wish {
 }
 
 impl Wish {
+    /// So many contracts are to be kept, and nothing else is wanted yet.
+    #[must_use]
+    pub fn keeping(contracts: Quantity, version: i64, since: DateTime<Utc>) -> Self {
+        Self {
+            version,
+            keep: contracts.get(),
+            stop: None,
+            target: None,
+            limit: None,
+            flat: None,
+            at_open: false,
+            until: None,
+            cut: false,
+            accepts: None,
+            since,
+        }
+    }
+
     #[must_use]
     pub fn is_flat(&self) -> bool {
         self.flat.is_some()

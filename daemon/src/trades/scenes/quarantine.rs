@@ -1,11 +1,22 @@
 //! Out of a quarantine, by a person.
 
-use blotter_shared::domain::{AlarmKind, CloseReason, IntentRole, Price, Quantity, TradeStatus};
+use std::collections::BTreeMap;
 
-use super::super::commands::{Close, Command, RefusalCode, Versioned};
+use blotter_shared::domain::{
+    AlarmKind, Cash, CloseReason, IntentRole, Multiplier, Price, Quantity, TradeId, TradeStatus,
+};
+use chrono::Duration;
+use uuid::Uuid;
+
+use super::super::commands::{Close, Command, NewTrade, RefusalCode, Versioned};
 use super::super::plan::{Action, CancelCause};
-use super::super::specimen::decimal;
+use super::super::ports::Symbol;
+use super::super::risk::{Limits, Standing};
+use super::super::specimen::{SYMBOL, decimal};
 use super::Stage;
+
+/// What becomes of the contract of a specimen.
+const HEIR: &str = "ABC1270115C00075000";
 
 fn close(stage: &mut Stage) -> Result<(), RefusalCode> {
     let (id, version) = (stage.trade().id(), stage.trade().wish.version);
@@ -60,7 +71,7 @@ fn a_close_sells_what_is_there_of_a_smaller_position() {
     protect(&mut stage);
     stage.passes(2, 2);
     assert_eq!(stage.trade().marks.status, TradeStatus::Closed);
-    assert_eq!(super::super::pnl::realized(stage.trade(), blotter_shared::domain::Cash::ZERO), None);
+    assert_eq!(super::super::pnl::realized(stage.trade(), Cash::ZERO), None);
 }
 
 #[test]
@@ -146,6 +157,73 @@ fn a_close_that_came_before_the_quarantine_may_be_said_again() {
     close(&mut stage).unwrap();
     stage.passes(1, 2);
     assert_eq!(close(&mut stage), Err(RefusalCode::AlreadyClosing));
+}
+
+/// A person takes up two of a contract, with neither stop nor target.
+fn adopt(stage: &mut Stage, symbol: &str) -> Result<(), RefusalCode> {
+    let wide = Cash(decimal("1000000"));
+    let limits = Limits {
+        max_positions: 100,
+        daily_loss: wide,
+        heat_pct: wide.0,
+        trade_risk_pct: wide.0,
+        cooldown_losses: 0,
+        cooldown: Duration::zero(),
+    };
+    let standing = Standing {
+        equity: wide,
+        open_positions: 0,
+        day_pnl: Cash::ZERO,
+        heat: Cash::ZERO,
+        losses_in_a_row: 0,
+        last_loss_at: None,
+    };
+    let wanted = NewTrade {
+        id: TradeId(Uuid::from_u128(0x99)),
+        contract: symbol.parse().unwrap(),
+        multiplier: Multiplier::STANDARD,
+        quantity: Quantity::new(2).unwrap(),
+        limit: None,
+        stop: None,
+        target: None,
+        stop_waived: true,
+        limits,
+        standing,
+    };
+    stage.command(&Command::Adopt(Box::new(wanted)))
+}
+
+/// A split: the position is under another name.
+fn adjusted(left: i64) -> Stage {
+    let mut stage = Stage::protected(2);
+    stage.positions = BTreeMap::from([(Symbol::new(SYMBOL), left), (Symbol::new(HEIR), 2)]);
+    stage.passes(15, 2);
+    assert!(stage.trade().marks.quarantine.is_some());
+    stage
+}
+
+#[test]
+fn whoever_takes_up_the_adjusted_contract_settles_the_trade_of_the_old_one() {
+    let mut stage = adjusted(0);
+    assert!(stage.trade().marks.quarantine.as_ref().is_some_and(|found| found.reason.contains(HEIR)));
+    assert_eq!(adopt(&mut stage, SYMBOL), Err(RefusalCode::SymbolTaken));
+    assert_eq!(adopt(&mut stage, HEIR), Ok(()));
+    stage.passes(3, 2);
+    let old = stage.trade();
+    assert_eq!(old.marks.close_reason, Some(CloseReason::ExternalUnexplained));
+    assert_eq!((old.marks.outside, old.wish.version), (2, 2));
+    let heir = &stage.book.trades[&TradeId(Uuid::from_u128(0x99))];
+    assert_eq!((heir.marks.adopted, heir.marks.held, heir.is_ended()), (2, 2, false));
+    assert!(stage.alarm(AlarmKind::Quarantine).is_none(), "{:?}", stage.book.alarms);
+}
+
+#[test]
+fn a_contract_that_is_still_there_was_not_adjusted() {
+    let mut stage = adjusted(1);
+    assert_eq!(adopt(&mut stage, HEIR), Ok(()));
+    stage.passes(20, 2);
+    assert!(stage.trade().marks.quarantine.is_some(), "one of two is missing, and this explains nothing");
+    assert_eq!(stage.trade().wish.version, 1);
 }
 
 #[test]

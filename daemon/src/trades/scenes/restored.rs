@@ -1,7 +1,7 @@
 //! The database was brought back from a backup: it is older than the broker. What happened in between
 //! is known from the list of orders alone.
 
-use blotter_shared::domain::{AlarmKind, IntentRole, TradeId, TradeStatus};
+use blotter_shared::domain::{AlarmKind, CloseReason, IntentRole, TradeId, TradeStatus};
 use uuid::Uuid;
 
 use super::super::commands::{Adjust, Close, Command, adjust::Side as Want};
@@ -202,6 +202,65 @@ fn an_unknown_trade_takes_the_place_of_one_that_ended() {
     assert_eq!(stage.book.trades[&ANOTHER].marks.held, 2);
     comes_back(&mut stage);
     assert_eq!(stage.done, []);
+}
+
+/// Two of the trade that the backup knows, with nothing that works, and another trade of the symbol, whose bracket works.
+fn succeeded() -> Stage {
+    let mut stage = Stage::protected(2);
+    end(stage.newest(), OrderState::Canceled);
+    stage.orders.push(lost(70, tag(ANOTHER, IntentRole::Entry, (1, 1), 1), Shape::BuyMarket, OrderState::Filled));
+    stage.orders.push(lost(80, tag(ANOTHER, IntentRole::Bracket, (1, 1), 1), oco("4.00", "7.00"), OrderState::Live));
+    stage
+}
+
+/// Its end is in no list, and contracts of somebody else are there: the other trade could not have begun before it.
+#[test]
+fn a_trade_that_has_a_successor_has_ended_whatever_is_there() {
+    let mut stage = succeeded();
+    let id = stage.trade().id();
+    stage.holds(4);
+    finds_out(&mut stage);
+    let old = &stage.book.trades[&id].marks;
+    assert_eq!((old.close_reason, old.outside), (Some(CloseReason::ExternalUnexplained), 2));
+    stage.passes(60, 2);
+    let quarantine = stage.book.trades[&ANOTHER].marks.quarantine.as_ref();
+    assert_eq!(quarantine.map(|found| found.reason.as_str()), Some("the broker shows 4, the ledger 2"));
+    assert_eq!((stage.book.account.reconciling.clone(), stage.done.len()), (None, 0), "{:?}", stage.done);
+}
+
+/// Its bracket still works: it has not ended, and nobody guesses.
+#[test]
+fn a_trade_whose_bracket_works_has_no_successor() {
+    let mut stage = succeeded();
+    let id = stage.trade().id();
+    stage.orders.push(lost(90, tag(id, IntentRole::Bracket, (2, 2), 1), oco("4.00", "7.00"), OrderState::Live));
+    stage.holds(4);
+    stage.passes(60, 2);
+    assert_eq!((stage.book.trades[&id].marks.held, stage.book.trades.len()), (2, 1));
+    assert!(stage.book.account.reconciling.is_some());
+    assert_eq!(stage.done, []);
+}
+
+/// And of what the new one holds somebody has sold a part: that is missing to the new one, and the old one
+/// ends all the same.
+#[test]
+fn a_trade_that_ended_leaves_its_place_whatever_is_missing_to_the_next() {
+    let mut stage = Stage::protected(2);
+    end(stage.newest(), OrderState::Canceled);
+    let id = stage.trade().id();
+    stage.orders.push(lost(60, tag(id, IntentRole::Close, (1, 2), 1), Shape::SellMarket, OrderState::Filled));
+    stage.orders.push(lost(70, tag(ANOTHER, IntentRole::Entry, (1, 1), 1), Shape::BuyMarket, OrderState::Filled));
+    stage.orders.push(lost(80, tag(ANOTHER, IntentRole::Bracket, (1, 1), 1), oco("4.00", "7.00"), OrderState::Live));
+    stage.holds(1);
+    finds_out(&mut stage);
+    stage.passes(1, 2);
+    assert_eq!(stage.book.trades[&id].marks.status, TradeStatus::Closed);
+    assert_eq!(stage.book.trades[&ANOTHER].marks.held, 2);
+    stage.passes(60, 2);
+    let quarantine = stage.book.trades[&ANOTHER].marks.quarantine.as_ref();
+    assert_eq!(quarantine.map(|found| found.reason.as_str()), Some("the broker shows 1, the ledger 2"));
+    assert_eq!(stage.book.account.reconciling, None, "the rest of the account goes on");
+    assert_eq!(stage.done, [], "the bracket stays");
 }
 
 /// Two trades of one symbol, one after the other, and the backup knows neither.

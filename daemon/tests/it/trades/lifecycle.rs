@@ -113,7 +113,7 @@ async fn a_trade_that_cannot_be_recorded_is_told_of_and_holds_up_no_other() {
     rig.pin("5.00", "5.10").await;
     let healthy = rig.hold().await;
     let admin = Raw::connect(&rig.cluster.url()).await;
-    // The row says that it ended without a position: no road leads from there to what the broker shows.
+    // The row says that it ended without a position: one road leads from there back to a position, and none to its end.
     let spoil = format!(
         "SET session_replication_role = replica;
          UPDATE paper_trades SET status = 'VOID', held_qty = 0, protection = 'N/A', naked_since = NULL, close_date = now()
@@ -122,6 +122,8 @@ async fn a_trade_that_cannot_be_recorded_is_told_of_and_holds_up_no_other() {
     admin.batch_execute(&spoil).await.unwrap();
     std::mem::swap(&mut rig.contract, &mut rig.other);
     rig.pin("7.20", "7.30").await;
+    // A pass that still saw it held could take that road, and there would be nothing to tell.
+    rig.until_sold().await;
     let told = format!(
         "SELECT count(*) FROM alarms WHERE kind = 'NEEDS_PERSON' AND trade_id = '{stuck}' AND cleared_at IS NULL
             AND message LIKE '%cannot be recorded%'"

@@ -29,7 +29,7 @@ use blotter_daemon::trades::rules::Rules;
 use blotter_daemon::trades::runtime::broker::BrokerAccount;
 use blotter_daemon::trades::runtime::clock::{Exchange, LoopClock};
 use blotter_daemon::trades::runtime::store::Ledger;
-use blotter_daemon::trades::tag::Installation;
+use blotter_daemon::trades::tag::{Installation, Tag};
 use blotter_daemon::trades::timing::Timing;
 use blotter_shared::domain::{BrokerMode, Cash, Multiplier, OptionContract, Price, Quantity, TradeId};
 use blotter_sim::config::{Config, RateLimits};
@@ -66,6 +66,12 @@ pub(super) enum Death {
     BeforeSend,
     /// It is sent, the answer is never recorded.
     AfterSend,
+}
+
+/// Whether an order was sent for this trade.
+fn is_of(order: &Order, trade: TradeId) -> bool {
+    let tag: Option<Tag> = order.tag.as_deref().and_then(|tag| tag.parse().ok());
+    tag.is_some_and(|tag| tag.trade == trade)
 }
 
 /// The broker of a process that may die at a write: at an order whose tag has this part, or at a
@@ -309,13 +315,26 @@ impl Rig {
         let mut looks = looks();
         loop {
             let ours = self.ours().await;
-            let accepted =
-                |order: &Order| order.legs.len() == 2 && order.legs.iter().all(|leg| leg.status == OrderStatus::Open);
+            let accepted = |order: &Order| {
+                order.legs.len() == 2
+                    && is_of(order, id)
+                    && order.legs.iter().all(|leg| leg.status == OrderStatus::Open)
+            };
             if ours.iter().any(accepted) {
                 return id;
             }
             let waited = (self.now() - begun).to_std().unwrap_or_default();
             assert!(waited < DEADLINE, "waited for: the bracket is looked through; the broker has {ours:#?}");
+            looks.tick().await;
+        }
+    }
+
+    /// The broker has sold all that it held of the contract; the engine has not looked yet.
+    pub(super) async fn until_sold(&self) {
+        let (mut looks, begun) = (looks(), self.now());
+        while self.position().await != 0 {
+            let waited = (self.now() - begun).to_std().unwrap_or_default();
+            assert!(waited < DEADLINE, "waited for: the position is sold; the broker has {:#?}", self.ours().await);
             looks.tick().await;
         }
     }

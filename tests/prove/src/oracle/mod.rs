@@ -12,7 +12,7 @@ use blotter_daemon::trades::ports::Placement;
 use blotter_shared::domain::{AlarmKind, IntentRole, IntentState, TradeId, TradeStatus};
 
 pub use self::live::lease_moved;
-pub use self::rest::last;
+pub use self::rest::{is_settling, last};
 pub use self::tables::{intent_may_move, trade_may_move};
 
 use crate::broker::SimOrder;
@@ -306,7 +306,10 @@ fn over_contracts(world: &World, daemon: usize, id: TradeId) -> Option<i64> {
         others.filter(|other| other.spec.symbol.as_str() == symbol).map(|other| other.marks.held).sum();
     let given_up = trade.wish.accepts.is_some() || trade.wish.flat == Some(FlatCause::User);
     let sent = trade.marks.adopted > 0 || trade.intents.iter().any(|intent| intent.sent_at.is_some());
-    (sent && shown > of_others && !given_up).then_some(shown)
+    // Taken up after a backup was brought back: what the cut shows is judged by the trade that has come since.
+    let newer = |other: &Trade| other.id() > id && other.spec.symbol == trade.spec.symbol;
+    let succeeded = crate::travel::has_travelled(world) && world.store.book.live_trades().any(newer);
+    (sent && shown > of_others && !given_up && !succeeded).then_some(shown)
 }
 
 fn mark(status: TradeStatus) -> &'static str {

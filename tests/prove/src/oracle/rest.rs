@@ -11,9 +11,7 @@ use crate::world::World;
 
 /// At rest: the faults have been off for long.
 pub fn last(world: &mut World) {
-    let now = world.second();
-    let settling = now.saturating_sub(world.broker.changed_at) < 75;
-    if settling {
+    if is_settling(world) {
         world.oracle.count("end-not-quiet");
         return;
     }
@@ -25,6 +23,11 @@ pub fn last(world: &mut World) {
         money(world, trade);
     }
     owned(world);
+}
+
+/// The broker's books changed a moment ago.
+pub fn is_settling(world: &World) -> bool {
+    world.second().saturating_sub(world.broker.changed_at) < 75
 }
 
 /// What was reached, so that a run that proves nothing is seen to prove nothing.

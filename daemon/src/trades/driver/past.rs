@@ -1,0 +1,121 @@
+//! The lists of earlier days on which something was sent whose fate, or price, is not known.
+//!
+//! The broker does not like to be asked for them often. One that was answered is kept until it is time to
+//! ask again: a day that is over gains no order, and each cut in between looks into it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use blotter_shared::domain::IntentState;
+use chrono::NaiveDate;
+
+use super::super::facts::{Book, Intent};
+use super::super::ports::{BrokerOrder, BrokerPort, Clock, Sessions, Store};
+use super::super::rules::Rule;
+use super::Engine;
+
+/// One earlier day.
+#[derive(Debug)]
+struct Day {
+    /// When it was last asked for, on the boot clock.
+    asked: Duration,
+    /// What was answered then; nothing when nothing was.
+    listed: Option<Vec<BrokerOrder>>,
+}
+
+/// Earlier days as they were last answered.
+#[derive(Debug, Default)]
+pub(super) struct Past(BTreeMap<NaiveDate, Day>);
+
+impl Past {
+    /// Days that are asked for now. What nobody asks about any more is forgotten.
+    fn due(&mut self, wanted: &BTreeSet<NaiveDate>, now: Duration, every: Duration) -> Vec<NaiveDate> {
+        self.0.retain(|day, _| wanted.contains(day));
+        let fresh = |day: &NaiveDate| self.0.get(day).is_some_and(|known| now.saturating_sub(known.asked) < every);
+        wanted.iter().copied().filter(|day| !fresh(day)).collect()
+    }
+
+    fn lists(&self) -> BTreeMap<NaiveDate, Vec<BrokerOrder>> {
+        self.0.iter().filter_map(|(day, known)| Some((*day, known.listed.clone()?))).collect()
+    }
+}
+
+impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
+    /// Calls that the next cut makes for earlier days.
+    pub(super) fn past_calls(&mut self, book: &Book) -> u32 {
+        let today = self.ports.sessions.at(self.ports.clock.now()).date;
+        u32::try_from(self.past_due(book, today).len()).unwrap_or(u32::MAX)
+    }
+
+    fn past_due(&mut self, book: &Book, today: NaiveDate) -> Vec<NaiveDate> {
+        let wanted =
+            if self.settings.rules.has(Rule::AbsenceNeedsItsDay) { wanted(book, today) } else { BTreeSet::new() };
+        self.past.due(&wanted, self.ports.clock.boot(), self.settings.timing.past_day)
+    }
+
+    /// Earlier days, no older than the distance at which they are asked for.
+    pub(super) async fn history(&mut self, book: &Book, today: NaiveDate) -> BTreeMap<NaiveDate, Vec<BrokerOrder>> {
+        for day in self.past_due(book, today) {
+            let asked = self.ports.clock.boot();
+            // One that is not answered leaves its orders in doubt and their alarm open.
+            let listed = self.ports.broker.orders_on(day).await.ok();
+            self.past.0.insert(day, Day { asked, listed });
+        }
+        self.past.lists()
+    }
+}
+
+/// Days before today on which something was sent that is in doubt, or has no price.
+fn wanted(book: &Book, today: NaiveDate) -> BTreeSet<NaiveDate> {
+    let doubtful = |intent: &&Intent| {
+        let unpriced = intent.legs.iter().any(|leg| leg.executed > 0 && leg.average.is_none());
+        let unknown = matches!(intent.state, IntentState::Unknown | IntentState::Sending);
+        intent.order().is_some() && (unpriced || unknown)
+    };
+    let intents = book.trades.values().flat_map(|trade| &trade.intents);
+    intents.filter(doubtful).filter_map(|intent| intent.sent_on.filter(|day| *day < today)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVERY: Duration = Duration::from_secs(30);
+
+    fn day(text: &str) -> NaiveDate {
+        text.parse().unwrap()
+    }
+
+    fn answered(past: &mut Past, day: NaiveDate, second: u64, listed: Option<Vec<BrokerOrder>>) {
+        past.0.insert(day, Day { asked: Duration::from_secs(second), listed });
+    }
+
+    #[test]
+    fn a_day_is_asked_for_once_in_a_while_and_looked_at_in_between() {
+        let (yesterday, wanted) = (day("2026-11-23"), BTreeSet::from([day("2026-11-23")]));
+        let mut past = Past::default();
+        assert_eq!(past.due(&wanted, Duration::from_secs(100), EVERY), [yesterday]);
+        answered(&mut past, yesterday, 100, Some(Vec::new()));
+        assert_eq!(past.due(&wanted, Duration::from_secs(129), EVERY), []);
+        assert_eq!(past.lists(), BTreeMap::from([(yesterday, Vec::new())]));
+        assert_eq!(past.due(&wanted, Duration::from_secs(130), EVERY), [yesterday]);
+    }
+
+    #[test]
+    fn a_day_that_was_not_answered_shows_nothing_and_is_not_asked_for_at_once() {
+        let (yesterday, wanted) = (day("2026-11-23"), BTreeSet::from([day("2026-11-23")]));
+        let mut past = Past::default();
+        answered(&mut past, yesterday, 100, Some(Vec::new()));
+        answered(&mut past, yesterday, 130, None);
+        assert_eq!(past.lists(), BTreeMap::new(), "what it showed before is too old");
+        assert_eq!(past.due(&wanted, Duration::from_secs(159), EVERY), []);
+    }
+
+    #[test]
+    fn a_day_that_nothing_is_in_doubt_of_is_forgotten() {
+        let mut past = Past::default();
+        answered(&mut past, day("2026-11-23"), 100, Some(Vec::new()));
+        assert_eq!(past.due(&BTreeSet::new(), Duration::from_secs(101), EVERY), []);
+        assert_eq!(past.lists(), BTreeMap::new());
+    }
+}
