@@ -247,11 +247,12 @@ fn a_form_without_a_daemon_or_a_contract_asks_for_no_quote_and_lets_the_client_s
 fn weeklies_of_an_index_are_looked_for_in_the_chain_of_the_index() {
     let mut desk = desk();
     let asked = |desk: &Desk| {
-        let of = |deed: &Effect| match deed {
-            Effect::Call(Call::Look(LookCall::Chain { symbol, .. } | LookCall::Expirations { symbol })) => {
-                Some(symbol.clone())
-            }
-            _ => None,
+        let of = |deed: &Effect| {
+            let Effect::Call(Call::Look(LookCall::Chain { symbol, .. } | LookCall::Expirations { symbol })) = deed
+            else {
+                return None;
+            };
+            Some(symbol.clone())
         };
         desk.deeds.iter().filter_map(of).collect::<Vec<_>>()
     };
