@@ -2,13 +2,16 @@
 //! makes is looked at. Either way a night without one is an alarm.
 //!
 //! Invariants:
-//! * The program proves the archive that it makes; the daemon believes its exit code, and looks that the
-//!   archive is there.
+//! * The program proves the archive that it makes; the daemon believes its exit code, and looks that there is
+//!   an archive that was not there before.
+//! * Why there is none is told to whoever runs the daemon, and to nobody else: it may name the database's host
+//!   and role.
 //! * It is given no secret: the environment that it inherits is without the daemon's, and its connection
 //!   may hold no password (`config` sees to that).
 //! * It ends with the daemon, and whatever it has started with it (`program`).
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,7 +20,7 @@ use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 
 use crate::clock::Clock;
 use crate::db::alarms::{Subject, alarm_clear, alarm_raise};
-use crate::db::secrets::secret_users;
+use crate::db::settings::settings_users;
 use crate::db::{Db, DbError};
 use crate::events::Hub;
 use crate::program;
@@ -69,12 +72,13 @@ impl Backup {
     /// It is about everybody's book.
     async fn tell(&self, trouble: Option<&String>) -> Result<(), DbError> {
         let tx = self.db.system_tx().await?;
-        let users = secret_users(&tx).await?;
+        let users = settings_users(&tx).await?;
         tx.commit().await?;
         for user in &users {
             let tx = self.db.user_tx(user).await?;
             let changed = match trouble {
                 Some(why) => {
+                    let why = if self.hub.is_operator(user) { why } else { "the operator sees why" };
                     let message = format!("there is no new backup: {why}");
                     alarm_raise(&tx, AlarmKind::BackupFailed, &Subject::General, &message).await?
                 }
@@ -96,16 +100,20 @@ impl Plan {
         }
         let mut command = program::command(program);
         command.arg(&self.folder).args(&self.connection);
+        let before = self.archives()?;
         let ended = program::run(command, b"", PATIENCE).await;
         let output = ended.map_err(|error| format!("{}: {error}", program.display()))?;
         if !output.status.success() {
             return Err(program::reason(&output));
         }
-        let newest = newest(&self.folder).map_err(|error| format!("{}: {error}", self.folder.display()))?;
-        if newest.is_none() {
-            return Err(format!("{} says that it made one, and none is there", program.display()));
+        if self.archives()?.iter().all(|archive| before.contains(archive)) {
+            return Err(format!("{} says that it made one, and there is no new one", program.display()));
         }
         Ok(program::last_line(&String::from_utf8_lossy(&output.stdout)).unwrap_or_else(|| "made".to_owned()))
+    }
+
+    fn archives(&self) -> Result<Vec<Archive>, String> {
+        archives(&self.folder).map_err(|error| format!("{}: {error}", self.folder.display()))
     }
 
     /// What somebody else has made.
@@ -126,20 +134,36 @@ impl Plan {
 /// # Errors
 /// When the folder cannot be read. One that is not there is empty.
 pub fn newest(folder: &Path) -> io::Result<Option<DateTime<Utc>>> {
+    Ok(archives(folder)?.into_iter().map(|archive| archive.made_at).max())
+}
+
+/// An archive, and by what it differs from another that is put in its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Archive {
+    made_at: DateTime<Utc>,
+    inode: u64,
+    written: (i64, i64),
+    bytes: u64,
+}
+
+/// Those with something in them.
+fn archives(folder: &Path) -> io::Result<Vec<Archive>> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
-    let mut newest = None;
+    let mut found = Vec::new();
     for entry in entries {
         let entry = entry?;
-        let of = entry.file_name().to_str().and_then(made_at);
-        if of > newest && entry.metadata()?.len() > 0 {
-            newest = of;
+        let Some(made_at) = entry.file_name().to_str().and_then(made_at) else { continue };
+        let file = entry.metadata()?;
+        let (inode, written, bytes) = (file.ino(), (file.mtime(), file.mtime_nsec()), file.len());
+        if bytes > 0 {
+            found.push(Archive { made_at, inode, written, bytes });
         }
     }
-    Ok(newest)
+    Ok(found)
 }
 
 /// `blotter-20261121T093000Z.dump`.

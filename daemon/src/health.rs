@@ -43,12 +43,13 @@ impl std::fmt::Debug for Rates {
 /// States and reasons, without ages.
 type Essence = [(ComponentState, Option<String>); 4];
 
-/// What a user is told who does not look after the daemon: that the database is away, and neither
-/// where it is nor as whom it is spoken to.
+/// What a user is told who does not look after the daemon: that the database is away or a task fails, and
+/// neither where the database is nor as whom it is spoken to.
 #[must_use]
 pub fn for_others(mut health: Health) -> Health {
-    if let Some(detail) = &mut health.database.detail {
-        *detail = "the daemon's log has the reason".to_owned();
+    let details = [&mut health.database.detail, &mut health.scheduler.detail];
+    for detail in details.into_iter().flatten() {
+        "the daemon's log has the reason".clone_into(detail);
     }
     health
 }

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::Username;
 use crate::db::alarms::{alarm_claim, alarm_told};
-use crate::db::secrets::secret_users;
+use crate::db::settings::settings_users;
 use crate::db::{Db, DbError};
 use crate::program;
 
@@ -53,7 +53,7 @@ impl Herald {
 
     async fn look(&self) -> Result<(), DbError> {
         let tx = self.db.system_tx().await?;
-        let users = secret_users(&tx).await?;
+        let users = settings_users(&tx).await?;
         tx.commit().await?;
         for user in users {
             while let Some(alarm) = self.claim(&user).await? {

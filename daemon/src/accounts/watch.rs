@@ -17,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Accounts, report};
 use crate::auth::Username;
 use crate::broker::{AccountStatus, Priority};
-use crate::db::secrets::{TokenColumn, secret_users};
+use crate::db::secrets::TokenColumn;
+use crate::db::settings::settings_users;
 use crate::db::{DbError, DbState};
 use crate::health::HealthBoard;
 
@@ -86,7 +87,7 @@ impl Accounts {
 
     async fn look_at_all(&self) -> Result<Vec<Seen>, DbError> {
         let tx = self.inner.db.system_tx().await?;
-        let users = secret_users(&tx).await?;
+        let users = settings_users(&tx).await?;
         tx.commit().await?;
         let looks = futures_util::stream::iter(users).map(|user| async move { self.look_at(&user).await });
         let found: Vec<_> = looks.buffer_unordered(AT_A_TIME).collect().await;

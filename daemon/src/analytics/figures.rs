@@ -1,14 +1,11 @@
 //! What people look at, made of a tally.
 
 use blotter_shared::domain::Cash;
-use blotter_shared::protocol::performance::{Figures, Ratios, Streaks};
+use blotter_shared::protocol::performance::{ENOUGH_TRADES, Figures, Ratios, Streaks};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::{FromPrimitive, ToPrimitive};
 
 use super::Tally;
-
-/// Below this many trades a ratio of ratios says nothing.
-const ENOUGH_TRADES: i64 = 30;
 
 /// The figures of a set of trades.
 #[must_use]
@@ -63,10 +60,14 @@ pub fn streaks(tally: &Tally) -> Streaks {
     }
 }
 
+fn are_few(trades: i64) -> bool {
+    trades < i64::from(ENOUGH_TRADES)
+}
+
 /// `ln(N·w) / −ln(1 − w)`, of trades that are independent of each other.
 fn expected_longest_loss(tally: &Tally) -> Option<Decimal> {
     let n = tally.wins + tally.losses;
-    if n < ENOUGH_TRADES || tally.wins == 0 || tally.losses == 0 {
+    if are_few(n) || tally.wins == 0 || tally.losses == 0 {
         return None;
     }
     let rate = float(tally.wins)? / float(n)?;
@@ -76,7 +77,7 @@ fn expected_longest_loss(tally: &Tally) -> Option<Decimal> {
 /// Wald and Wolfowitz's test of runs.
 fn z_score(tally: &Tally) -> Option<Decimal> {
     let n = tally.wins + tally.losses;
-    if n < ENOUGH_TRADES || tally.wins == 0 || tally.losses == 0 {
+    if are_few(n) || tally.wins == 0 || tally.losses == 0 {
         return None;
     }
     let (n, wins, losses) = (float(n)?, float(tally.wins)?, float(tally.losses)?);
@@ -92,7 +93,7 @@ pub fn ratios(tally: &Tally) -> Ratios {
 }
 
 fn sqn(tally: &Tally) -> Option<Decimal> {
-    if tally.r_trades < ENOUGH_TRADES {
+    if are_few(tally.r_trades) {
         return None;
     }
     let (mean, deviation) = mean_and_deviation(tally.r_trades, tally.r_sum, tally.r_squares)?;
@@ -100,7 +101,7 @@ fn sqn(tally: &Tally) -> Option<Decimal> {
 }
 
 fn half_kelly(tally: &Tally) -> Option<Decimal> {
-    if tally.trades() < ENOUGH_TRADES || tally.wins == 0 || tally.losses == 0 {
+    if are_few(tally.trades()) || tally.wins == 0 || tally.losses == 0 {
         return None;
     }
     let rate = float(tally.wins)? / float(tally.wins + tally.losses)?;

@@ -2,7 +2,7 @@
 //! deviations of daily returns.
 
 use blotter_shared::domain::Cash;
-use blotter_shared::protocol::performance::{DayResult, EquityPoint};
+use blotter_shared::protocol::performance::{DayResult, ENOUGH_DAYS, ENOUGH_DAYS_OF_A_YEAR, EquityPoint};
 use chrono::NaiveDate;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
@@ -11,11 +11,7 @@ use super::figures::{float, shown};
 
 /// Most points of a curve: twice the columns of a wide terminal.
 const POINTS_MAX: usize = 400;
-/// Fewer days say nothing about a deviation.
-const ENOUGH_DAYS: usize = 20;
 const DAYS_OF_A_YEAR: f64 = 252.0;
-/// A shorter time is not made a year of.
-const DAYS_OF_A_QUARTER: usize = 63;
 
 /// What the days of a period say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -106,7 +102,7 @@ fn returns(days: &[(NaiveDate, Decimal)], start: Decimal) -> Option<Vec<f64>> {
         returns.push(net / equity);
         equity += net;
     }
-    (returns.len() >= ENOUGH_DAYS).then_some(returns)
+    (returns.len() >= usize::from(ENOUGH_DAYS)).then_some(returns)
 }
 
 fn sharpe(returns: &[f64]) -> Option<Decimal> {
@@ -126,7 +122,7 @@ fn sortino(returns: &[f64]) -> Option<Decimal> {
 
 /// What a year would bring if all of it were like these days.
 fn annual_growth(returns: &[f64]) -> Option<f64> {
-    if returns.len() < DAYS_OF_A_QUARTER {
+    if returns.len() < usize::from(ENOUGH_DAYS_OF_A_YEAR) {
         return None;
     }
     let (n, _) = mean(returns)?;

@@ -4,15 +4,12 @@
 //! Results are ten-thousandths of a dollar, in the order in which the trades were closed.
 
 use blotter_shared::domain::{BrokerMode, Cash};
-use blotter_shared::protocol::performance::{IntervalKind, Period, Spread};
+use blotter_shared::protocol::performance::{ENOUGH_FOR_INTERVAL, ENOUGH_FOR_TWENTIETHS, IntervalKind, Period, Spread};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
 use super::figures::{float, ratio, shown};
 
-/// Fewer say nothing about an interval or a line, and nothing about twentieths.
-const ENOUGH: usize = 10;
-const ENOUGH_FOR_TWENTIETHS: usize = 20;
 /// Samples of a bootstrap, and the most trades that are drawn from: past that the two intervals differ by
 /// less than the first one's own chance.
 const SAMPLES: usize = 10_000;
@@ -34,7 +31,7 @@ pub fn spread(mode: BrokerMode, period: Period, outcomes: &[Outcome]) -> Spread 
     let mut ranked = results.clone();
     ranked.sort_unstable();
     let (low_high, interval) = interval(&results);
-    let has_twentieths = ranked.len() >= ENOUGH_FOR_TWENTIETHS;
+    let has_twentieths = ranked.len() >= usize::from(ENOUGH_FOR_TWENTIETHS);
     Spread {
         mode,
         period,
@@ -84,7 +81,7 @@ fn held(outcomes: &[Outcome], counts: impl Fn(&Outcome) -> bool) -> Option<Decim
 
 /// The 95 % interval of the mean.
 fn interval(results: &[i64]) -> (Option<(Decimal, Decimal)>, IntervalKind) {
-    if results.len() < ENOUGH {
+    if results.len() < usize::from(ENOUGH_FOR_INTERVAL) {
         (None, IntervalKind::Bootstrap)
     } else if results.len() <= BOOTSTRAP_MAX {
         (bootstrap(results), IntervalKind::Bootstrap)
@@ -131,7 +128,7 @@ fn normal(results: &[i64]) -> Option<(Decimal, Decimal)> {
 
 /// Tradervue's form: the slope to its standard error, not divided again by the number of trades.
 fn k_ratio(results: &[i64]) -> Option<Decimal> {
-    if results.len() < ENOUGH {
+    if results.len() < usize::from(ENOUGH_FOR_INTERVAL) {
         return None;
     }
     let n = float(i64::try_from(results.len()).ok()?)?;

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use blotter_shared::domain::BrokerMode;
+use blotter_shared::domain::{BrokerMode, underlying_of};
 use blotter_shared::protocol::prices::{ChainQuery, Expirations, ExpirationsQuery, OptionChain};
 use blotter_shared::protocol::problem::ProblemCode;
 
@@ -42,9 +42,10 @@ pub(super) async fn chain(
     Ok(Json(api.chains.chain(&of, query.expiry, strikes).await?))
 }
 
-/// Whose chain: of the world that was named, or of the one that new entries go to.
+/// Whose chain: of the world that was named, or of the one that new entries go to. The broker lists weeklies of
+/// an index under the index.
 async fn chain_of(api: &ApiState, who: Username, symbol: &str, mode: Option<BrokerMode>) -> Result<ChainOf, ApiError> {
-    let Ok(ticker) = symbol.to_uppercase().parse() else {
+    let Ok(ticker) = underlying_of(&symbol.to_uppercase()).parse() else {
         return Err(ApiError::field("symbol", Some(symbol.to_owned()), "a ticker"));
     };
     let mode = match mode {

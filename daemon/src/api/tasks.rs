@@ -5,7 +5,13 @@ use axum::extract::State;
 use blotter_shared::protocol::tasks::TaskList;
 
 use super::ApiState;
+use super::extract::Who;
 
-pub(super) async fn list(State(api): State<ApiState>) -> Json<TaskList> {
-    Json(api.tasks.list(api.clock.now()))
+/// What the tasks say of themselves is about everybody: only whoever runs the daemon reads it.
+pub(super) async fn list(State(api): State<ApiState>, who: Who) -> Json<TaskList> {
+    let mut list = api.tasks.list(api.clock.now());
+    if !api.hub.is_operator(&who.0.username) {
+        list.tasks.iter_mut().for_each(|task| task.detail = None);
+    }
+    Json(list)
 }

@@ -7,12 +7,12 @@ use crate::auth::Username;
 use crate::config::{Config, Environment};
 use crate::db::Db;
 use crate::db::audit::{Walked, chains_walk};
-use crate::db::secrets::secret_users;
+use crate::db::settings::settings_users;
 
 pub(super) fn run(json: bool, config: &Config, environment: &Environment) -> anyhow::Result<()> {
     connected(config, environment, async |db: &Db| {
         let tx = db.system_tx().await?;
-        let users = secret_users(&tx).await?;
+        let users = settings_users(&tx).await?;
         tx.commit().await?;
         let mut broken = 0;
         for user in users {

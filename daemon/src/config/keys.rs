@@ -20,8 +20,18 @@ pub struct KeyDoc {
     /// Why one would change it.
     pub doc: &'static str,
     pub rule: String,
+    /// What is written for it is told to nobody.
+    pub is_secret: bool,
     /// The default as TOML, or an example where there is none.
     pub shown: String,
+}
+
+impl KeyDoc {
+    /// Section and name.
+    #[must_use]
+    pub fn path(&self) -> String {
+        format!("{}.{}", self.section, self.name)
+    }
 }
 
 macro_rules! sections {
@@ -67,6 +77,7 @@ macro_rules! sections {
                         name: stringify!($key),
                         doc: concat!($($doc, "\n"),*),
                         rule: Rule::<$type>::words(&rule),
+                        is_secret: Rule::<$type>::is_secret(&rule),
                         shown: Rule::<$type>::show(&rule, &default),
                     }
                 },)*)*]

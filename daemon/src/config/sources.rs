@@ -39,6 +39,14 @@ impl Environment {
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
+
+    /// The names under which secrets of the daemon may lie here, however they are spelt.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<&str> {
+        let secret: Vec<String> = Config::keys().iter().filter(|key| key.is_secret).map(KeyDoc::path).collect();
+        let is_secret = |name: &&str| key_of(name).is_some_and(|key| secret.contains(&key));
+        self.0.keys().map(String::as_str).filter(is_secret).collect()
+    }
 }
 
 impl<const N: usize> From<[(&str, &str); N]> for Environment {
@@ -225,21 +233,25 @@ fn gather_credentials(environment: &Environment, entries: &mut Vec<Entry>, fault
 /// `BLOTTER_<SECTION>_<KEY>` and the names with a meaning of their own. Other names that begin
 /// with `BLOTTER_` belong to the client.
 fn gather_variables(environment: &Environment, entries: &mut Vec<Entry>) {
-    let sections = Config::sections();
     for (name, value) in &environment.0 {
-        let named = NAMES.iter().find(|(variable, _)| variable == name).map(|(_, key)| (*key).to_owned());
-        let by_section = || {
-            let rest = name.strip_prefix("BLOTTER_")?.to_ascii_lowercase();
-            let (section, _) = sections.iter().find(|(section, _)| rest.starts_with(&format!("{section}_")))?;
-            Some(format!("{section}.{}", rest.get(section.len() + 1..)?))
-        };
-        let Some(key) = named.or_else(by_section) else { continue };
+        let Some(key) = key_of(name) else { continue };
         if value.is_empty() {
             continue;
         }
         let origin = Origin::Variable(name.clone());
         entries.push(Entry { key, raw: Raw::Text(value.clone()), origin, exposed: None });
     }
+}
+
+/// The key that a variable stands for.
+fn key_of(name: &str) -> Option<String> {
+    let named = NAMES.iter().find(|(variable, _)| *variable == name).map(|(_, key)| (*key).to_owned());
+    named.or_else(|| {
+        let rest = name.strip_prefix("BLOTTER_")?.to_ascii_lowercase();
+        let sections = Config::sections();
+        let (section, _) = sections.iter().find(|(section, _)| rest.starts_with(&format!("{section}_")))?;
+        Some(format!("{section}.{}", rest.get(section.len() + 1..)?))
+    })
 }
 
 /// Hands out what was written, key by key, and complains about what nobody asked for.
@@ -271,7 +283,7 @@ impl<'a> Reader<'a> {
 
     /// What is left is unknown.
     pub(super) fn finish(self, keys: &[KeyDoc]) {
-        let known: Vec<_> = keys.iter().map(|key| format!("{}.{}", key.section, key.name)).collect();
+        let known: Vec<_> = keys.iter().map(KeyDoc::path).collect();
         for entry in self.entries {
             let rule = format!("is no key{}", did_you_mean(&entry.key, &known));
             self.faults.push(Fault::new(entry.key, None, rule, entry.origin));

@@ -27,7 +27,7 @@ use crate::broker::rate_limit::BucketKind;
 use crate::broker::{Priority, Ticker};
 use crate::db::DbError;
 use crate::db::context::{ContextRow, Entered, context_put, entered};
-use crate::db::secrets::secret_users;
+use crate::db::settings::settings_users;
 use crate::market::{Bar, BarsRequest, Interval, Quote};
 use crate::prices::Recorder;
 use crate::prices::judge::{Mark, Moment, SoundGreeks};
@@ -88,7 +88,7 @@ impl Collector {
     /// When the database does not answer.
     pub async fn look(&self) -> Result<usize, DbError> {
         let tx = self.recorder.db.system_tx().await?;
-        let users = secret_users(&tx).await?;
+        let users = settings_users(&tx).await?;
         tx.commit().await?;
         let mut stored = 0;
         for user in &users {

@@ -10,8 +10,7 @@ use super::audit::{AuditEntry, audit_append};
 use super::cells::{Cells, unreadable};
 use super::changes::{Changed, change_append};
 use super::settings::{ENSURE, settings_get};
-use super::{DbError, SystemTx, UserTx};
-use crate::auth::Username;
+use super::{DbError, UserTx};
 
 /// A column that holds a sealed token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -93,15 +92,6 @@ const REPLACE: &str = "
      WHERE username = $1 AND $3 = CASE $2
            WHEN 'tradier_sim_token' THEN tradier_sim_token WHEN 'tradier_sandbox_token' THEN tradier_sandbox_token
            WHEN 'tradier_live_token' THEN tradier_live_token WHEN 'orats_token' THEN orats_token END";
-
-/// Everybody who has settings, in a fixed order.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn secret_users(tx: &SystemTx) -> Result<Vec<Username>, DbError> {
-    let rows = tx.session().query("SELECT username FROM user_settings ORDER BY username", &[]).await?;
-    rows.iter().map(|row| Cells::of(row).parsed("username", "a user name")).collect()
-}
 
 /// The user's sealed tokens.
 ///

@@ -10,7 +10,8 @@ use tokio_postgres::Row;
 use super::audit::{AuditEntry, audit_append};
 use super::cells::Cells;
 use super::changes::{Changed, change_append};
-use super::{DbError, UserTx};
+use super::{DbError, SystemTx, UserTx};
+use crate::auth::Username;
 
 pub(super) const ENSURE: &str = "
     INSERT INTO user_settings (username, created_date, updated_date) VALUES ($1, $2, $2)
@@ -34,6 +35,15 @@ const UPDATE: &str = "
            auto_refresh = coalesce($8, auto_refresh), trade_risk_pct = coalesce($9, trade_risk_pct),
            cooldown_losses = coalesce($10, cooldown_losses), cooldown_min = coalesce($11, cooldown_min)
      WHERE username = $1";
+
+/// Everybody who has settings, in a fixed order.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn settings_users(tx: &SystemTx) -> Result<Vec<Username>, DbError> {
+    let rows = tx.session().query("SELECT username FROM user_settings ORDER BY username", &[]).await?;
+    rows.iter().map(|row| Cells::of(row).parsed("username", "a user name")).collect()
+}
 
 /// The user's settings; the first look creates them from the defaults.
 ///

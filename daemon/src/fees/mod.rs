@@ -31,7 +31,7 @@ use crate::db::fees::{
     ChargedFill, ChargedTrade, FillKey, NetRow, charged_accounts, charged_fills, charged_trades, fees_tell, fill_fees,
     fill_fees_put,
 };
-use crate::db::secrets::secret_users;
+use crate::db::settings::settings_users;
 use crate::db::{Db, DbError};
 use crate::events::Hub;
 use crate::trades::pnl;
@@ -89,7 +89,7 @@ impl Fees {
 
     async fn run(&self) -> Result<Report, DbError> {
         let tx = self.db.system_tx().await?;
-        let users = secret_users(&tx).await?;
+        let users = settings_users(&tx).await?;
         tx.commit().await?;
         let mut report = Report::default();
         for user in &users {

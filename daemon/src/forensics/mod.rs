@@ -28,7 +28,7 @@ use crate::db::forensics::{
     BookedFill, ClosedScope, ClosedTrade, FindingsRow, booked_fills, closed_count, closed_trades, findings_put,
 };
 use crate::db::prices::PriceRow;
-use crate::db::secrets::secret_users;
+use crate::db::settings::settings_users;
 use crate::db::{Db, DbError};
 use crate::market::{Bar, BarsRequest, Interval};
 use crate::prices::retention::histories;
@@ -102,7 +102,7 @@ impl Forensics {
     /// When the database does not answer. What was stored by then stays stored.
     pub async fn run(&self, scope: &ClosedScope, mut progress: impl FnMut(Progress)) -> Result<Report, DbError> {
         let tx = self.db.system_tx().await?;
-        let users = secret_users(&tx).await?;
+        let users = settings_users(&tx).await?;
         tx.commit().await?;
         let mut of = 0;
         for user in &users {

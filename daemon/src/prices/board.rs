@@ -15,6 +15,7 @@ use futures_util::{Stream, stream};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::auth::Username;
 
@@ -22,6 +23,9 @@ use crate::auth::Username;
 const PACE: Duration = Duration::from_millis(250);
 /// A price that stays is told again with its new age.
 pub const TOLD_AGAIN_AFTER: TimeDelta = TimeDelta::seconds(20);
+/// Most prices in one event: a client reads events of a mebibyte, and a price takes 700 bytes at most. What is
+/// left comes with the next one.
+const MOST: usize = 1000;
 /// A comment comes when nothing else does.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
@@ -113,7 +117,7 @@ impl Board {
             board: self.clone(),
             who: who.clone(),
             user,
-            told: 0,
+            told: (0, TradeId(Uuid::nil())),
             next: Instant::now(),
         };
         stream::unfold(client, move |mut client| {
@@ -138,14 +142,18 @@ impl UserBoard {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn since(&self, told: u64) -> (u64, Vec<LivePrice>) {
+    /// What is new after `told`, the oldest news first.
+    fn since(&self, told: Place) -> Vec<(Place, LivePrice)> {
         let state = self.lock();
-        let mut news: Vec<_> =
-            state.prices.values().filter(|kept| kept.seq > told).map(|kept| kept.price.clone()).collect();
-        news.sort_by_key(|price| price.trade_id);
-        (state.seq, news)
+        let place = |kept: &Kept| (kept.seq, kept.price.trade_id);
+        let mut news: Vec<_> = state.prices.values().filter(|kept| place(kept) > told).collect();
+        news.sort_unstable_by_key(|kept| place(kept));
+        news.into_iter().take(MOST).map(|kept| (place(kept), kept.price.clone())).collect()
     }
 }
+
+/// Where a price stands among the news: the number of its telling, and whose it is.
+type Place = (u64, TradeId);
 
 /// A newer look at the same quote is no news, until whoever shows it would take it for old.
 fn is_no_news(known: &Kept, price: &LivePrice) -> bool {
@@ -160,7 +168,7 @@ struct Client {
     user: Arc<UserBoard>,
     changed: watch::Receiver<u64>,
     /// Everything up to here was told.
-    told: u64,
+    told: Place,
     /// Not before.
     next: Instant,
 }
@@ -171,11 +179,13 @@ impl Client {
         let until = Instant::now() + self.board.heartbeat;
         loop {
             self.changed.mark_unchanged();
-            let (seq, news) = self.user.since(self.told);
-            self.told = seq;
-            if !news.is_empty() {
+            let news = self.user.since(self.told);
+            if let Some((last, _)) = news.last() {
+                self.told = *last;
                 self.next = Instant::now() + self.board.pace;
-                return frame(&LivePrices { prices: news });
+                let mut prices: Vec<_> = news.into_iter().map(|(_, price)| price).collect();
+                prices.sort_unstable_by_key(|price| price.trade_id);
+                return frame(&LivePrices { prices });
             }
             // The sender lives as long as `self.user`.
             if timeout(until.saturating_duration_since(Instant::now()), self.changed.changed()).await.is_err() {
@@ -210,7 +220,6 @@ mod tests {
     use blotter_shared::protocol::prices::{MarkKind, QuoteQuality, QuoteSource};
     use futures_util::{FutureExt, StreamExt};
     use rust_decimal::Decimal;
-    use uuid::Uuid;
 
     use super::*;
 
@@ -291,6 +300,35 @@ mod tests {
         assert_eq!(read(&first.next().await.unwrap()), [(1, 500)], "until it would be taken for old");
         board.publish(&ann, vec![LivePrice { at: later.at + TimeDelta::seconds(9), ..later }]);
         assert_eq!(first.next().await.unwrap(), ": still here\n\n", "and then not at once again");
+    }
+
+    #[tokio::test]
+    async fn a_book_of_any_size_is_told_in_events_that_a_client_reads() {
+        let board = quick();
+        let ann: Username = "ann".parse().unwrap();
+        let mut stream = Box::pin(open(&board));
+        let long = Decimal::from_i128_with_scale(-79_228_162_514_264_337_593_543_950_335, 28);
+        let book = |changed: u128| -> Vec<LivePrice> {
+            let cents = |trade: u128| if trade <= changed { 900 } else { 500 };
+            (1..=2_500)
+                .map(|trade| LivePrice { delta: Some(long), iv: Some(long), ..price(trade, cents(trade)) })
+                .collect()
+        };
+        board.publish(&ann, book(0));
+        let mut told = Vec::new();
+        for count in [1000, 1000] {
+            let event = stream.next().await.unwrap();
+            assert!(event.len() < 1 << 20, "{} bytes", event.len());
+            told.extend(read(&event));
+            assert_eq!(told.len() % 1000, 0, "{count} at a time");
+        }
+        // Two change before the last ones are told: they are told again, and nothing is left out.
+        board.publish(&ann, book(2));
+        told.extend(read(&stream.next().await.unwrap()));
+        let of = |trades: std::ops::RangeInclusive<u128>, cents| trades.map(move |trade| (trade, cents));
+        let all: Vec<_> = of(1..=2_000, 500).chain(of(1..=2, 900)).chain(of(2_001..=2_500, 500)).collect();
+        assert_eq!(told, all);
+        assert_eq!(stream.next().await.unwrap(), ": still here\n\n", "and nothing twice");
     }
 
     #[tokio::test]

@@ -23,7 +23,7 @@ use crate::broker::{Priority, ReadError};
 use crate::calendar::{Calendar, Force, Hours, Session, hours_of};
 use crate::clock::Clock;
 use crate::db::prices::{PriceRow, Watched, prices_put, trades_value, watched};
-use crate::db::secrets::secret_users;
+use crate::db::settings::settings_users;
 use crate::db::{Db, DbError};
 use crate::market::{MarketData, Quote};
 
@@ -99,7 +99,7 @@ impl Recorder {
     /// When it cannot even be found out who has positions. One user's trouble is in the report.
     pub async fn record(&self, round: Round) -> Result<RoundReport, DbError> {
         let tx = self.db.system_tx().await?;
-        let users = secret_users(&tx).await?;
+        let users = settings_users(&tx).await?;
         tx.commit().await?;
         let each = futures_util::stream::iter(users).map(|user| async move { self.record_user(&user, round).await });
         let reports: Vec<_> = each.buffer_unordered(AT_A_TIME).collect().await;

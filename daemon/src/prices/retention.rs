@@ -16,7 +16,7 @@ use crate::db::prices::{
     DAY_SPAN, DayRow, Mark, PriceRow, day_put, days_to_thin, days_unpacked, months_drop, price_days, price_marks,
     price_rows,
 };
-use crate::db::secrets::secret_users;
+use crate::db::settings::settings_users;
 use crate::db::{Db, DbError, UserTx};
 
 /// Days back that are looked through for what was never packed: an outage may last.
@@ -66,7 +66,7 @@ impl Retention {
         let today = self.clock.now().with_timezone(&New_York).date_naive();
         let mut done = Tidied::default();
         let tx = self.db.system_tx().await?;
-        let users = secret_users(&tx).await?;
+        let users = settings_users(&tx).await?;
         tx.commit().await?;
         for user in &users {
             done.packed += self.pack_all(user, today).await?;

@@ -16,7 +16,7 @@ use crate::broker::{DayStatus, MarketDay, Priority};
 use crate::calendar::Calendar;
 use crate::clock::Clock;
 use crate::db::alarms::{Subject, alarm_clear, alarm_raise};
-use crate::db::secrets::secret_users;
+use crate::db::settings::settings_users;
 use crate::db::{Db, DbError};
 use crate::events::Hub;
 
@@ -42,7 +42,7 @@ impl CalendarCheck {
     /// When the database does not answer, or no broker does.
     pub async fn check(&self) -> Result<Option<String>, String> {
         let tx = self.db.system_tx().await.map_err(|error| error.to_string())?;
-        let users = secret_users(&tx).await.map_err(|error| error.to_string())?;
+        let users = settings_users(&tx).await.map_err(|error| error.to_string())?;
         tx.commit().await.map_err(|error| error.to_string())?;
         let (mut agreed, mut silent, mut found) = (0, 0, 0);
         for user in &users {

@@ -7,7 +7,7 @@ use blotter_shared::domain::AlarmKind;
 
 use crate::auth::Username;
 use crate::db::alarms::{Subject, alarm_clear, alarm_raise};
-use crate::db::secrets::secret_users;
+use crate::db::settings::settings_users;
 use crate::db::snapshots::{StrayRows, strays};
 use crate::db::{Db, DbError};
 use crate::events::Hub;
@@ -28,7 +28,7 @@ impl Strays {
         let tx = self.db.system_tx().await?;
         let found: HashMap<Username, StrayRows> =
             strays(&tx).await?.into_iter().map(|rows| (rows.user.clone(), rows)).collect();
-        let users = secret_users(&tx).await?;
+        let users = settings_users(&tx).await?;
         tx.commit().await?;
         for user in &users {
             self.tell(user, found.get(user)).await?;

@@ -5,7 +5,8 @@ use futures_util::future::BoxFuture;
 
 use super::{Place, SealedRow, SecretStore, StoreError};
 use crate::auth::Username;
-use crate::db::secrets::{SealedToken, TokenColumn, secret_replace, secret_users, secrets_of};
+use crate::db::secrets::{SealedToken, TokenColumn, secret_replace, secrets_of};
+use crate::db::settings::settings_users;
 use crate::db::{Db, DbError};
 
 /// The columns of `user_settings`.
@@ -22,7 +23,7 @@ impl DatabaseSecrets {
 
     async fn read_users(&self) -> Result<Vec<Username>, DbError> {
         let tx = self.db.system_tx().await?;
-        let users = secret_users(&tx).await?;
+        let users = settings_users(&tx).await?;
         tx.commit().await?;
         Ok(users)
     }

@@ -29,6 +29,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::api::routes::me;
 use crate::prices::rig::{CALL, Rig, Says};
 use crate::support::{DEADLINE, looks};
 
@@ -151,13 +152,19 @@ async fn a_night_without_a_backup_is_an_alarm_until_there_is_one() {
     let rig = Rig::start("2026-11-20T09:30:00Z").await;
     let (folder, connection) = (TempDir::new().unwrap(), Some("service=blotter".to_owned()));
     let archives = folder.path().join("archives");
+    let settings =
+        format!("INSERT INTO user_settings (username, created_date, updated_date) VALUES ('{}', now(), now())", me());
+    rig.admin.batch_execute(&settings).await.unwrap();
+    let told = |who: String| format!("{OPEN} AND username = '{who}'");
+    let (operator, other) = (told(me()), told("ann".to_owned()));
     let with = |program| chores(&rig, Calendar::new(), plan(&archives, program, connection.clone()));
     let broken = program(&folder, "broken", "#!/bin/sh\necho 'half of it' >&2\necho 'the disk is full' >&2\nexit 1\n");
     assert_eq!(run(&with(Some(broken)), TaskName::Backup).await, Err("the disk is full".to_owned()));
-    assert_eq!(rig.text(OPEN).await, "BACKUP_FAILED: there is no new backup: the disk is full");
+    assert_eq!(rig.text(&operator).await, "BACKUP_FAILED: there is no new backup: the disk is full");
+    assert_eq!(rig.text(&other).await, "BACKUP_FAILED: there is no new backup: the operator sees why");
     let liar = program(&folder, "liar", "#!/bin/sh\necho done\n");
-    let said = run(&with(Some(liar)), TaskName::Backup).await.unwrap_err();
-    assert!(said.ends_with("says that it made one, and none is there"), "{said}");
+    let said = run(&with(Some(liar.clone())), TaskName::Backup).await.unwrap_err();
+    assert!(said.ends_with("says that it made one, and there is no new one"), "{said}");
     let gone = run(&with(Some(folder.path().join("gone"))), TaskName::Backup).await.unwrap_err();
     assert!(gone.contains("gone: No such file"), "{gone}");
     let nowhere = chores(&rig, Calendar::new(), plan(&archives, Some(folder.path().join("liar")), None));
@@ -173,12 +180,16 @@ async fn a_night_without_a_backup_is_an_alarm_until_there_is_one() {
     assert_eq!(run(&with(Some(sound)), TaskName::Backup).await, Ok(Some("812 rows, counted twice".to_owned())));
     assert_eq!(rig.text(OPEN).await, "");
 
+    // The archive of another night is not this night's.
+    let said = run(&with(Some(liar)), TaskName::Backup).await.unwrap_err();
+    assert!(said.ends_with("says that it made one, and there is no new one"), "{said}");
+
     // Made by somebody else: looked at alone.
     assert!(run(&with(None), TaskName::Backup).await.unwrap().unwrap().contains("2026-11-20 09:30"));
     rig.set("2026-11-21T15:31:00Z");
     let said = run(&with(None), TaskName::Backup).await.unwrap_err();
     assert!(said.contains("the newest in") && said.ends_with("is of 2026-11-20 09:30 UTC"), "{said}");
-    assert!(rig.text(OPEN).await.starts_with("BACKUP_FAILED: there is no new backup: the newest"));
+    assert!(rig.text(&operator).await.starts_with("BACKUP_FAILED: there is no new backup: the newest"));
     let unset = run(&chores(&rig, Calendar::new(), None), TaskName::Backup).await;
     assert_eq!(unset.unwrap().as_deref(), Some("no backup is made or looked after: backup.folder is not set"));
 }

@@ -12,7 +12,7 @@ pub use grid::TickGrid;
 pub use ids::{AlarmId, CommandId, IntentId, TradeId, TradeNumber};
 pub use intent::{IntentOp, IntentRole, IntentState};
 pub use money::{Cash, Multiplier, Price, Quantity};
-pub use option::{OptionContract, OptionType};
+pub use option::{OptionContract, OptionType, underlying_of};
 pub use values::{
     AlarmKind, BrokerMode, CloseReason, Desired, Outcome, Protection, Severity, Statistics, Step, TradeStatus,
 };

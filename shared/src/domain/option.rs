@@ -72,10 +72,28 @@ pub enum OptionSymbolError {
     Strike,
 }
 
+/// The ticker behind the root of a contract: weeklies of an index have a root of their own.
+#[must_use]
+pub fn underlying_of(root: &str) -> &str {
+    match root {
+        "SPXW" => "SPX",
+        "NDXP" => "NDX",
+        "RUTW" => "RUT",
+        "VIXW" => "VIX",
+        other => other,
+    }
+}
+
 /// Length of everything behind the root: yymmdd, right, strike.
 const TAIL: usize = 15;
 
 impl OptionContract {
+    /// The ticker that it is about.
+    #[must_use]
+    pub fn underlying(&self) -> &str {
+        underlying_of(&self.root)
+    }
+
     /// The OCC symbol without padding, as brokers spell it.
     #[must_use]
     pub fn occ(&self) -> String {

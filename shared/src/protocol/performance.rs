@@ -12,6 +12,17 @@ use serde::{Deserialize, Serialize};
 use crate::domain::values::words;
 use crate::domain::{BrokerMode, Cash};
 
+/// Fewer trades say nothing about a ratio of ratios.
+pub const ENOUGH_TRADES: u16 = 30;
+/// Fewer trading days say nothing about a deviation.
+pub const ENOUGH_DAYS: u16 = 20;
+/// Fewer trading days, a quarter of them, are not made a year of.
+pub const ENOUGH_DAYS_OF_A_YEAR: u16 = 63;
+/// Fewer trades say nothing about an interval or a line.
+pub const ENOUGH_FOR_INTERVAL: u16 = 10;
+/// Fewer trades have no twentieths.
+pub const ENOUGH_FOR_TWENTIETHS: u16 = 20;
+
 words! {
     /// Which trading days count, the newest included. A trading day begins at 18:00 in New York, the
     /// evening before.

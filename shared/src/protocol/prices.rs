@@ -145,7 +145,7 @@ pub struct Series {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExpirationsQuery {
-    /// The underlying's ticker.
+    /// The underlying's ticker; the root of an index's weeklies (SPXW) stands for the index.
     pub symbol: String,
     /// Which world's; that of new entries when it is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -167,7 +167,7 @@ pub struct Expirations {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChainQuery {
-    /// The underlying's ticker.
+    /// The underlying's ticker; the root of an index's weeklies (SPXW) stands for the index.
     pub symbol: String,
     pub expiry: NaiveDate,
     /// Strikes on each side of the money: 1 to 200, 10 when it is not said.

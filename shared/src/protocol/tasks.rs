@@ -60,7 +60,7 @@ pub struct TaskReport {
     pub succeeded_at: Option<DateTime<Utc>>,
     /// Failures in a row.
     pub failures: u32,
-    /// What the last run says about itself.
+    /// What the last run says about itself; only whoever runs the daemon is told.
     pub detail: Option<String>,
     /// Times that passed without a run that succeeded, ever.
     pub missed: u64,

@@ -2,7 +2,10 @@
 //! there are says how many it needs.
 
 use blotter_shared::domain::Cash;
-use blotter_shared::protocol::performance::{Figures, IntervalKind, Performance, Spread};
+use blotter_shared::protocol::performance::{
+    ENOUGH_DAYS, ENOUGH_DAYS_OF_A_YEAR, ENOUGH_FOR_INTERVAL, ENOUGH_FOR_TWENTIETHS, ENOUGH_TRADES, Figures,
+    IntervalKind, Performance, Spread,
+};
 use ratatui::layout::Rect;
 use rust_decimal::Decimal;
 
@@ -26,11 +29,6 @@ pub enum Line {
 pub fn width(screen: u16) -> u16 {
     90.min(screen).saturating_sub(4)
 }
-
-/// Enough trades and days for what is reckoned with them; the daemon's rules.
-const TRADES: u64 = 30;
-const DAYS: u64 = 20;
-const QUARTER: u64 = 63;
 
 #[must_use]
 pub fn lines(model: &Model, width: u16) -> Vec<Line> {
@@ -69,9 +67,9 @@ fn hours(value: Option<Decimal>) -> String {
 }
 
 /// What a figure is, or how many more it needs.
-fn needs(value: Option<Decimal>, what: &str, (have, least, unit): (u64, u64, &str)) -> String {
+fn needs(value: Option<Decimal>, what: &str, (have, least, unit): (u64, u16, &str)) -> String {
     match value {
-        None if have < least => format!("{have} of {least} {unit}"),
+        None if have < u64::from(least) => format!("{have} of {least} {unit}"),
         Some(_) | None => what.to_owned(),
     }
 }
@@ -142,18 +140,18 @@ fn of_spread(spread: &Spread) -> Vec<Line> {
         figure(
             "5 % and 95 %",
             both(spread.low, spread.high),
-            needs(spread.low.map(|cash| cash.0), "every twentieth is beyond", (n, 20, "trades")),
+            needs(spread.low.map(|cash| cash.0), "every twentieth is beyond", (n, ENOUGH_FOR_TWENTIETHS, "trades")),
         ),
         figure(
             "Expectancy lies",
             both(spread.expectancy_low, spread.expectancy_high),
-            needs(low, &interval, (n, 10, "trades")),
+            needs(low, &interval, (n, ENOUGH_FOR_INTERVAL, "trades")),
         ),
         figure("Best three", percent(spread.best_three), "of all that was won"),
         figure(
             "K-ratio",
             number(spread.k_ratio),
-            needs(spread.k_ratio, "slope to its error, not divided by n", (n, 10, "trades")),
+            needs(spread.k_ratio, "slope to its error, not divided by n", (n, ENOUGH_FOR_INTERVAL, "trades")),
         ),
         figure("Median held", hours(spread.held_hours), {
             let (won, lost) = (hours(spread.held_hours_winners), hours(spread.held_hours_losers));
@@ -167,7 +165,7 @@ fn risk(data: &Performance) -> Vec<Line> {
     let of_days = |value, what: &str, least| needs(value, what, (days, least, "days"));
     let fall = format::signed_money(-drawdown.deepest.0);
     let share = drawdown.deepest_pct.map(|part| format!("{} of equity", format::percent(-part))).unwrap_or_default();
-    let trades = |value, what: &str, have| needs(value, what, (have, TRADES, "trades"));
+    let trades = |value, what: &str, have| needs(value, what, (have, ENOUGH_TRADES, "trades"));
     let r_trades = data.figures.r_trades;
     vec![
         Line::Title("Risk"),
@@ -178,16 +176,32 @@ fn risk(data: &Performance) -> Vec<Line> {
             format!("longest: {} days", drawdown.longest_days),
         ),
         figure("Recovery", number(drawdown.recovery_factor), "net to the deepest fall"),
-        figure("Sharpe", number(ratios.sharpe), of_days(ratios.sharpe, "a year, of daily returns", DAYS)),
-        figure("Sortino", number(ratios.sortino), of_days(ratios.sortino, "falls alone; every day counts", DAYS)),
+        figure("Sharpe", number(ratios.sharpe), of_days(ratios.sharpe, "a year, of daily returns", ENOUGH_DAYS)),
+        figure(
+            "Sortino",
+            number(ratios.sortino),
+            of_days(ratios.sortino, "falls alone; every day counts", ENOUGH_DAYS),
+        ),
         figure(
             "Sharpe above 0",
             percent(ratios.probabilistic_sharpe),
-            of_days(ratios.probabilistic_sharpe, "how sure, by skew and tails", DAYS),
+            of_days(ratios.probabilistic_sharpe, "how sure, by skew and tails", ENOUGH_DAYS),
         ),
-        figure("Ulcer index", number(ratios.ulcer), of_days(ratios.ulcer, "root mean square of the falls, %", DAYS)),
-        figure("Growth a year", percent(ratios.annual_growth), of_days(ratios.annual_growth, "if it went on", QUARTER)),
-        figure("Calmar", number(ratios.calmar), of_days(ratios.calmar, "growth to the deepest daily fall", QUARTER)),
+        figure(
+            "Ulcer index",
+            number(ratios.ulcer),
+            of_days(ratios.ulcer, "root mean square of the falls, %", ENOUGH_DAYS),
+        ),
+        figure(
+            "Growth a year",
+            percent(ratios.annual_growth),
+            of_days(ratios.annual_growth, "if it went on", ENOUGH_DAYS_OF_A_YEAR),
+        ),
+        figure(
+            "Calmar",
+            number(ratios.calmar),
+            of_days(ratios.calmar, "growth to the deepest daily fall", ENOUGH_DAYS_OF_A_YEAR),
+        ),
         figure("SQN", number(ratios.sqn), trades(ratios.sqn, &sqn_band(ratios.sqn), r_trades)),
         figure("Half Kelly", percent(ratios.half_kelly), trades(ratios.half_kelly, "of equity", data.figures.trades)),
         figure("t of the mean", number(ratios.t_statistic), "beyond 2 chance is unlikely"),
@@ -212,7 +226,7 @@ fn sequence(data: &Performance) -> Vec<Line> {
     };
     let most = format!("most {} won, {} lost; a scratch does not count", streaks.longest_win, streaks.longest_loss);
     let decided = figures.wins + figures.losses;
-    let enough = |value, what: &str| needs(value, what, (decided, TRADES, "decided"));
+    let enough = |value, what: &str| needs(value, what, (decided, ENOUGH_TRADES, "decided"));
     vec![
         Line::Title("Time and sequence"),
         figure("In a row", now, most),

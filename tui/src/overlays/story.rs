@@ -32,19 +32,40 @@ pub fn lines(story: &Story, model: &Model, width: u16) -> Vec<(String, Role)> {
     let Some(told) = &story.told else { return vec![("The daemon is asked …".to_owned(), Role::Muted)] };
     let mut lines = Vec::new();
     for moment in &told.moments {
-        for (index, part) in text::wrap(&words(moment, model), width.saturating_sub(4)).into_iter().enumerate() {
-            let indent = if index == 0 { "" } else { "    " };
-            lines.push((format!("{indent}{part}"), role(moment.kind)));
-        }
+        lines.extend(folded(0, &words(moment, model), width).map(|words| (words, role(moment.kind))));
     }
     if let Some(context) = &story.context {
-        lines.extend(tree(context).into_iter().map(|(words, role)| (text::cut(&words, width), role)));
+        for Branch { depth, words, role } in tree(context) {
+            lines.extend(folded(depth, &words, width).map(|words| (words, role)));
+        }
     }
     lines
 }
 
+/// Cells by which a line is set in when it goes on with the one before.
+const FOLD: usize = 4;
+
+/// As many lines as the words need, none wider than it may be.
+fn folded(depth: usize, words: &str, width: u16) -> impl Iterator<Item = String> {
+    let indent = depth * 2;
+    let room = |indent: usize| width.saturating_sub(u16::try_from(indent).unwrap_or(u16::MAX));
+    let fits = !words.contains('\n') && text::width(words) <= room(indent);
+    let parts = if fits { vec![words.to_owned()] } else { text::wrap(words, room(indent + FOLD)) };
+    parts.into_iter().enumerate().map(move |(index, part)| {
+        let indent = if index == 0 { indent } else { indent + FOLD };
+        format!("{}{part}", " ".repeat(indent))
+    })
+}
+
+/// A line of the tree.
+struct Branch {
+    depth: usize,
+    words: String,
+    role: Role,
+}
+
 /// What was known at the entry, as a tree: documents as they are kept, and `–` for what could not be had.
-fn tree(context: &TradeContext) -> Vec<(String, Role)> {
+fn tree(context: &TradeContext) -> Vec<Branch> {
     let number = |value: Option<Decimal>| value.map(|value| Value::String(value.normalize().to_string()));
     let word = |value: &Option<String>| value.clone().map(Value::String);
     let said = [
@@ -69,7 +90,8 @@ fn tree(context: &TradeContext) -> Vec<(String, Role)> {
         ("order book", &context.order_book),
         ("AI reasoning", &context.ai_reasoning),
     ];
-    let mut lines = vec![(String::new(), Role::Text), ("At the entry".to_owned(), Role::Heading)];
+    let top = |words: &str, role| Branch { depth: 0, words: words.to_owned(), role };
+    let mut lines = vec![top("", Role::Text), top("At the entry", Role::Heading)];
     for (name, value) in said {
         lines.extend(value.map(|value| leaf(name, &value, 1)));
     }
@@ -82,16 +104,17 @@ fn tree(context: &TradeContext) -> Vec<(String, Role)> {
 /// Deeper than this nobody reads, and nothing that we store goes.
 const DEPTH_MAX: usize = 8;
 
-fn branch(name: &str, value: &Value, depth: usize, lines: &mut Vec<(String, Role)>) {
+fn branch(name: &str, value: &Value, depth: usize, lines: &mut Vec<Branch>) {
+    let title = || Branch { depth, words: text::clean(name), role: Role::Strong };
     match value {
         Value::Object(fields) if depth < DEPTH_MAX => {
-            lines.push((format!("{}{}", "  ".repeat(depth), text::clean(name)), Role::Strong));
+            lines.push(title());
             for (name, value) in fields {
                 branch(name, value, depth + 1, lines);
             }
         }
         Value::Array(items) if depth < DEPTH_MAX => {
-            lines.push((format!("{}{}", "  ".repeat(depth), text::clean(name)), Role::Strong));
+            lines.push(title());
             for (index, value) in items.iter().enumerate() {
                 branch(&(index + 1).to_string(), value, depth + 1, lines);
             }
@@ -102,15 +125,15 @@ fn branch(name: &str, value: &Value, depth: usize, lines: &mut Vec<(String, Role
     }
 }
 
-fn leaf(name: &str, value: &Value, depth: usize) -> (String, Role) {
+fn leaf(name: &str, value: &Value, depth: usize) -> Branch {
     let (words, role) = match value {
         Value::Null => (format::UNKNOWN.to_owned(), Role::Muted),
-        Value::String(words) => (text::clean(words), Role::Text),
+        Value::String(words) => (words.lines().map(text::clean).collect::<Vec<_>>().join("\n"), Role::Text),
         Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
             (text::clean(&value.to_string()), Role::Text)
         }
     };
-    (format!("{}{}  {words}", "  ".repeat(depth), text::clean(name)), role)
+    Branch { depth, words: format!("{}  {words}", text::clean(name)), role }
 }
 
 fn words(moment: &Moment, model: &Model) -> String {

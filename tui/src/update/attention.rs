@@ -19,13 +19,14 @@ use crate::widgets::text;
 
 /// Between two rings of an alarm that nobody has seen.
 pub const REPEAT: Duration = Duration::from_secs(30);
-/// Two sounds in this time are one: a bracket that fails raises an alarm in the same breath.
+/// Two sounds in this time are one: a bracket that fails raises an alarm in the same breath. But news never
+/// silence money at risk.
 const BREATH: Duration = Duration::from_secs(1);
 
 /// What was heard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Heard {
-    last: Option<Duration>,
+    last: Option<(Duration, Weight)>,
     /// When an alarm that nobody has seen is heard again.
     pub repeat_at: Option<Duration>,
 }
@@ -43,7 +44,9 @@ pub(super) fn trade_changed(model: &mut Model, was: Option<&Trade>, now: &Trade)
     if now.status.is_terminal() && !was.status.is_terminal() {
         return trade_ended(model, now);
     }
-    if is_bare(now) && !is_bare(was) && !is_planned(now) {
+    // What was planned and failed is lost as well, although the stop was gone before.
+    let is_lost = |trade: &Trade| is_bare(trade) && !is_planned(trade);
+    if is_lost(now) && !is_lost(was) {
         let words = format!("{} has no stop that is known to work", name(now));
         model.notices.say(model.now, Level::Warn, words.clone());
         return ring(model, Sound::Loss, words, Weight::MoneyAtRisk);
@@ -59,7 +62,7 @@ fn is_bare(trade: &Trade) -> bool {
 }
 
 /// Between two brackets, or before the first one, a position is without a stop for a moment, as it was wanted.
-/// What goes wrong then raises an alarm, and that is heard.
+/// What goes wrong then is another step, and heard.
 fn is_planned(trade: &Trade) -> bool {
     match trade.step {
         None | Some(Step::BracketAgain | Step::CloseAtOpen) => false,
@@ -151,9 +154,11 @@ fn ring(model: &mut Model, sound: Sound, text: String, weight: Weight) -> Vec<Ef
         return vec![];
     }
     let now = model.now.since_start;
-    if model.heard.last.is_some_and(|last| now < last + BREATH) {
+    let is_same_breath =
+        |(last, of): (Duration, Weight)| now < last + BREATH && (weight == Weight::News || of == Weight::MoneyAtRisk);
+    if model.heard.last.is_some_and(is_same_breath) {
         return vec![];
     }
-    model.heard.last = Some(now);
+    model.heard.last = Some((now, weight));
     vec![Effect::Ring { sound, text }]
 }

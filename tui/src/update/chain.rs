@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use blotter_shared::domain::{OptionContract, OptionType, Price};
+use blotter_shared::domain::{OptionContract, OptionType, Price, underlying_of};
 use blotter_shared::protocol::prices::OptionChain;
 
 use super::typed::{contract, read_price};
@@ -45,11 +45,12 @@ pub(super) fn begin(model: &mut Model) -> Vec<Effect> {
     vec![Effect::Call(Call::Look(LookCall::Expirations { symbol }))]
 }
 
-/// The ticker that a text begins with, when it could be one.
+/// The ticker that a text begins with, when it could be one. Weeklies of an index are in the index's chain.
 #[must_use]
 pub(super) fn ticker(text: &str) -> Option<String> {
     let root = contract(text).map(|contract| contract.root);
-    let word = root.ok().or_else(|| text.split_whitespace().next().map(str::to_uppercase))?;
+    let root = root.ok().or_else(|| text.split_whitespace().next().map(str::to_uppercase))?;
+    let word = underlying_of(&root).to_owned();
     let is_ticker = word.len() <= 6 && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '/');
     (is_ticker && word.starts_with(|c: char| c.is_ascii_alphabetic())).then_some(word)
 }
@@ -164,29 +165,38 @@ pub(super) fn follow(model: &mut Model) -> Vec<Effect> {
         return expiry.map(|expiry| chain_call(symbol, expiry, STRIKES)).into_iter().collect();
     }
     let Some(form) = place_form_mut(model) else { return vec![] };
-    let Some(wanted) = form.fields.first().and_then(|field| contract(field.text()).ok()) else { return vec![] };
+    let Some(wanted) = wanted(form) else { return vec![] };
     let is_new = form.quote.as_ref().is_none_or(|quote| quote.symbol != wanted.occ());
-    let is_left = form.focus != Focus::Field(CONTRACT);
     let is_due = form.quote_at.is_none_or(|at| now >= at);
     let is_asked = form.asked_quote.as_deref() == Some(wanted.occ().as_str());
-    if !is_left || !(is_due || (is_new && !is_asked)) {
+    if !(is_due || (is_new && !is_asked)) {
         return vec![];
     }
     form.asked_quote = Some(wanted.occ());
     form.quote_at = Some(now + FORM_REFRESH);
-    vec![chain_call(wanted.root, wanted.expiry, STRIKES_OF_A_QUOTE)]
+    vec![chain_call(wanted.underlying().to_owned(), wanted.expiry, STRIKES_OF_A_QUOTE)]
+}
+
+/// The contract whose quote is worth asking for: it is typed, and its line is left.
+fn wanted(form: &Form) -> Option<OptionContract> {
+    let is_left = form.purpose == Purpose::Place && form.focus != Focus::Field(CONTRACT);
+    form.fields.first().filter(|_| is_left).and_then(|field| contract(field.text()).ok())
 }
 
 fn chain_call(symbol: String, expiry: chrono::NaiveDate, strikes: u16) -> Effect {
     Effect::Call(Call::Look(LookCall::Chain { symbol, expiry, strikes }))
 }
 
-/// When [`follow`] would ask by the mere passing of time.
+/// When [`follow`] would ask by the mere passing of time. A time at which it would not is none: it passes, and
+/// would be due again at once, for ever.
 #[must_use]
 pub fn next_wake(model: &Model) -> Option<Duration> {
+    if model.session.link() != Link::Live {
+        return None;
+    }
     match model.overlays.last() {
         Some(Overlay::Chain(picker)) => picker.refresh_at,
-        Some(Overlay::Form(form)) if form.focus != Focus::Field(CONTRACT) => form.quote_at,
+        Some(Overlay::Form(form)) => wanted(form).and(form.quote_at),
         Some(_) | None => None,
     }
 }

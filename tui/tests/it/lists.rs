@@ -114,6 +114,23 @@ fn a_lost_stop_is_heard_once_and_an_alarm_until_it_is_seen() {
 }
 
 #[test]
+fn news_do_not_silence_a_stop_that_is_lost_in_the_same_breath() {
+    let mut desk = desk();
+    let mut ended = open_trades()[1].clone();
+    (ended.status, ended.close) = (TradeStatus::Closed, closed_trades()[0].close.clone());
+    desk.push(Event::Trade(Box::new(ended)));
+    let mut naked = open_trades()[0].clone();
+    naked.protection = Protection::Naked;
+    desk.push(Event::Trade(Box::new(naked)));
+    let sounds: Vec<Sound> = rings(&desk).into_iter().map(|(sound, _)| sound).collect();
+    assert_eq!(sounds, [Sound::Profit, Sound::Loss]);
+    let mut other = open_trades()[3].clone();
+    (other.status, other.close) = (TradeStatus::Closed, closed_trades()[0].close.clone());
+    desk.push(Event::Trade(Box::new(other)));
+    assert_eq!(rings(&desk).len(), 2, "but for news one sound is enough");
+}
+
+#[test]
 fn in_quiet_hours_only_money_at_risk_is_heard() {
     let mut desk = desk();
     let time = |text: &str| text.parse().unwrap();

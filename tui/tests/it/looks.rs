@@ -204,6 +204,82 @@ fn a_contract_is_found_in_the_chain_and_bought_after_a_question() {
     assert!(desk.model.in_flight == 0, "nothing is sent before the question is answered");
 }
 
+fn quotes_asked(desk: &Desk) -> usize {
+    desk.deeds
+        .iter()
+        .filter(|deed| matches!(deed, Effect::Call(Call::Look(LookCall::Chain { strikes: 100, .. }))))
+        .count()
+}
+
+/// Nothing is asked, and it sleeps until something can change: a time that has passed would be due at once, for ever.
+#[track_caller]
+fn sleeps(desk: &Desk, asked: usize) {
+    assert_eq!(quotes_asked(desk), asked, "{}", desk.screen());
+    let wake = blotter_tui::model::next_wake(&desk.model).unwrap();
+    assert!(wake > desk.now.since_start, "woken at {wake:?}, and it is {:?}", desk.now.since_start);
+}
+
+#[test]
+fn a_form_without_a_daemon_or_a_contract_asks_for_no_quote_and_lets_the_client_sleep() {
+    let mut desk = desk();
+    desk.keys("n").pass(1.0).types("nvda").keys("enter enter enter");
+    desk.pass(14.0);
+    sleeps(&desk, 0);
+    desk.pass(2.0);
+    sleeps(&desk, 1);
+    // The line of the contract does not parse any more, and is left.
+    desk.keys("shift-tab backspace backspace tab").pass(16.0);
+    beat(&mut desk);
+    sleeps(&desk, 1);
+    desk.keys("shift-tab").types(" C").keys("tab");
+    sleeps(&desk, 2);
+    desk.lose_daemon();
+    desk.pass(16.0);
+    sleeps(&desk, 2);
+    desk.is_gone = false;
+    desk.pass(30.0).pass(30.0);
+    let asked = quotes_asked(&desk);
+    assert!(asked > 2, "{}", desk.screen());
+    sleeps(&desk, asked);
+}
+
+#[test]
+fn weeklies_of_an_index_are_looked_for_in_the_chain_of_the_index() {
+    let mut desk = desk();
+    let asked = |desk: &Desk| {
+        let of = |deed: &Effect| {
+            let Effect::Call(Call::Look(LookCall::Chain { symbol, .. } | LookCall::Expirations { symbol })) = deed
+            else {
+                return None;
+            };
+            Some(symbol.clone())
+        };
+        desk.deeds.iter().filter_map(of).collect::<Vec<_>>()
+    };
+    desk.keys("n").pass(1.0).types("SPXW 2026-03-20 6000 C").keys("tab");
+    assert_eq!(asked(&desk), ["SPX"]);
+    desk.keys("esc esc n").pass(1.0).types("spxw").keys("enter enter");
+    assert_eq!(asked(&desk), ["SPX", "SPX", "SPX"]);
+    assert!(desk.screen().contains("SPX at 150.12"), "{}", desk.screen());
+}
+
+#[test]
+fn what_was_reasoned_at_the_entry_can_be_read_to_its_end() {
+    let mut desk = desk();
+    desk.keys("j enter w");
+    let Some(Overlay::Story(mut story)) = desk.model.overlays.pop() else { panic!("no story") };
+    let words: Vec<String> = (0..60).map(|n| format!("word{n:02}")).collect();
+    let context = story.context.as_mut().unwrap();
+    context.ai_reasoning = Some(serde_json::json!({"why": {"setup": words.join(" "), "risk": "one\ntwo\u{1b}"}}));
+    let lines = blotter_tui::overlays::story::lines(&story, &desk.model, 50);
+    assert!(lines.iter().all(|(line, _)| line.chars().count() <= 50), "{lines:#?}");
+    let text = lines.iter().map(|(line, _)| line.trim()).collect::<Vec<_>>().join(" ");
+    assert!(text.contains(&format!("setup  {}", words.join(" "))), "{lines:#?}");
+    assert!(text.contains("risk  one two\\u{1b}"), "{lines:#?}");
+    let at = lines.iter().position(|(line, _)| line.starts_with("      setup  word00 ")).unwrap();
+    assert!(lines[at + 1].0.starts_with("          word"), "what goes on is set in: {lines:#?}");
+}
+
 #[test]
 fn a_broken_limit_is_named_with_its_setting_before_anything_is_asked() {
     let mut world = World::busy();

@@ -282,3 +282,18 @@ fn a_bracket_on_its_way_to_another_is_no_alarm_and_a_lost_one_is() {
     assert!(!bare(Some(Step::BracketComes)) && !bare(Some(Step::CloseSells)) && !bare(Some(Step::FirstBracket)));
     assert!(bare(None) && bare(Some(Step::BracketAgain)));
 }
+
+/// The old bracket is gone, as it was wanted, and the new one is refused: that is the moment to hear of it.
+#[test]
+fn a_bracket_that_is_refused_on_its_way_is_heard_at_once() {
+    let mut desk = desk();
+    let mut says = |step: Step| {
+        let mut trade = desk.world.open[1].clone();
+        (trade.protection, trade.step) = (blotter_shared::domain::Protection::Naked, Some(step));
+        desk.push(Event::Trade(Box::new(trade)));
+        desk.deeds.iter().filter(|effect| matches!(effect, Effect::Ring { sound: Sound::Loss, .. })).count()
+    };
+    assert_eq!(says(Step::FirstBracket), 0);
+    assert_eq!(says(Step::BracketAgain), 1);
+    assert_eq!(says(Step::BracketAgain), 1, "and once");
+}

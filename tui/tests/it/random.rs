@@ -42,6 +42,8 @@ const SCRIPTS: &[&str] = &[
     "tab enter",
     "n",
     "n v d a enter",
+    "n n v d a enter enter enter",
+    "shift-tab backspace tab",
     "enter enter enter",
     "tab 4 tab 9 enter enter",
     "C",
@@ -131,6 +133,11 @@ fn walk(desk: &mut Desk, step: &Step) -> Result<(), String> {
     let was_confirm = matches!(desk.model.overlays.last(), Some(Overlay::Confirm(_)));
     let before = desk.deeds.len();
     take(desk, step);
+    // A time that has passed would wake it again at once, for ever.
+    let wake = blotter_tui::model::next_wake(&desk.model).unwrap();
+    if wake <= desk.now.since_start {
+        return Err(format!("{step:?}: it wants to be woken at {wake:?}, and it is {:?}", desk.now.since_start));
+    }
     let lines = desk.screen().lines().count();
     if lines > usize::from(desk.model.height) {
         return Err(format!("{lines} lines"));

@@ -168,7 +168,7 @@ fn is_emergency(order: &Placement) -> bool {
 fn sendable(order: &Placement) -> Result<NewOrder, String> {
     let contract: OptionContract =
         order.symbol.as_str().parse().map_err(|_| format!("{} is no option", order.symbol))?;
-    let underlying = underlying_of(&contract.root).parse().map_err(|error: broker::OrderProblem| error.to_string())?;
+    let underlying = contract.underlying().parse().map_err(|error: broker::OrderProblem| error.to_string())?;
     let leg = |side, pricing| Leg { side, quantity: order.quantity, pricing };
     let sell = |pricing| leg(TradeSide::SellToClose, pricing);
     let shape = match order.shape {
@@ -182,18 +182,6 @@ fn sendable(order: &Placement) -> Result<NewOrder, String> {
     let lifetime = if order.shape.is_for_the_day() { Lifetime::Day } else { Lifetime::Gtc };
     let tag = order.tag.parse().map_err(|error: broker::OrderProblem| error.to_string())?;
     NewOrder::new(Instrument { underlying, contract }, shape, lifetime, tag).map_err(|error| error.to_string())
-}
-
-/// The ticker behind the root of a contract: weeklies of an index have a root of their own.
-#[must_use]
-pub fn underlying_of(root: &str) -> &str {
-    match root {
-        "SPXW" => "SPX",
-        "NDXP" => "NDX",
-        "RUTW" => "RUT",
-        "VIXW" => "VIX",
-        other => other,
-    }
 }
 
 fn side(price: Option<Decimal>) -> Option<Price> {

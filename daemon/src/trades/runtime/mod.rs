@@ -48,7 +48,7 @@ use crate::calendar::{Calendar, Force};
 use crate::clock::Clock;
 use crate::db::engine::AccountKey;
 use crate::db::installation::{Installation, installation_ensure};
-use crate::db::secrets::secret_users;
+use crate::db::settings::settings_users;
 use crate::db::{Db, DbError, DbState};
 use crate::events::Hub;
 use crate::health::HealthBoard;
@@ -167,7 +167,7 @@ impl Engines {
     async fn look(&mut self, stop: &CancellationToken) -> Result<(), DbError> {
         let tx = self.parts.db.system_tx().await?;
         let installation = installation_ensure(&tx).await?;
-        let users = secret_users(&tx).await?;
+        let users = settings_users(&tx).await?;
         tx.commit().await?;
         let mut wanted = HashSet::new();
         for user in users {
@@ -269,7 +269,7 @@ impl Parts {
             kill_file: self.kill_file.clone(),
         };
         let broker = BrokerAccount::new(account.clone(), self.clock.clone());
-        let sessions = Exchange { calendar: Arc::clone(&self.calendar), force: self.force };
+        let sessions = Exchange::of_mode(key.1, &self.calendar, self.force);
         let settings = Settings {
             holder: self.holder,
             installation: tag::Installation::new(installation.id),

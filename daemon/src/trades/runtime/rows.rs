@@ -9,7 +9,6 @@ use super::super::facts::{Fill, Intent, LegSeen, Op, Trade, Wish, WishStamp};
 use super::super::pnl::{self, Precision};
 use super::super::ports::Symbol;
 use super::super::timing::Timing;
-use super::broker::underlying_of;
 use super::store::json;
 use crate::db::DbError;
 use crate::db::engine::{FiguresRow, FillRow, IntentRow, MarksRow, NewTradeRow, WishRow};
@@ -38,7 +37,7 @@ pub(super) fn begun(trade: &Trade) -> Result<NewTradeRow, DbError> {
     let spec = &trade.spec;
     Ok(NewTradeRow {
         id: spec.id.0,
-        ticker: underlying_of(&spec.contract.root).to_owned(),
+        ticker: spec.contract.underlying().to_owned(),
         symbol: spec.symbol.to_string(),
         option_type: spec.contract.option_type.as_str(),
         strike: spec.contract.strike,

@@ -13,18 +13,22 @@ use blotter_daemon::calendar::{Calendar, Force, MarketClock};
 use blotter_daemon::clock::Clock;
 use blotter_daemon::config::Config;
 use blotter_daemon::context::Collector;
-use blotter_daemon::db::Db;
+use blotter_daemon::db::{Db, DbState};
 use blotter_daemon::events::{Hub, HubParts};
 use blotter_daemon::health::HealthBoard;
 use blotter_daemon::prices::sources::OratsDesk;
 use blotter_daemon::prices::{Board, Chains, Recorder};
-use blotter_daemon::schedule::TaskBoard;
+use blotter_daemon::schedule::timetable::Turn;
+use blotter_daemon::schedule::{self, Jobs, Scheduler, TaskBoard};
 use blotter_daemon::telemetry::Metrics;
 use blotter_daemon::trades::runtime::bells::Bells;
 use blotter_daemon::trades::runtime::desk::Counter;
 use blotter_shared::protocol::health::{ComponentState, Health, Version};
 use blotter_shared::protocol::problem::{Problem, ProblemCode};
+use blotter_shared::protocol::tasks::{TaskList, TaskName};
 use chrono::TimeDelta;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use nix::unistd::Uid;
 use tempfile::TempDir;
 use tokio::net::UnixListener;
@@ -148,6 +152,7 @@ impl Directory for Wavering {
 /// A daemon that lets us in by a group, for as long as the directory says that we are in it.
 struct Desk {
     socket: PathBuf,
+    api: Arc<Api>,
     word: Arc<AtomicU8>,
     minutes: Arc<AtomicI64>,
     _server: JoinSet<()>,
@@ -165,9 +170,10 @@ impl Desk {
         let Bare { socket, listener, mut accept, _file, _dir } = bare(url, us + 1);
         accept.admission = Admission::new(us + 1, config, Wavering(Arc::clone(&word)), clock);
         accept.recheck = recheck;
+        let api = Arc::clone(&accept.api);
         let mut server = JoinSet::new();
         server.spawn(serve(listener, accept));
-        Self { socket, word, minutes, _server: server, _keep: (_file, _dir) }
+        Self { socket, api, word, minutes, _server: server, _keep: (_file, _dir) }
     }
 
     /// From now on the directory says this; what was known before is forgotten.
@@ -229,6 +235,50 @@ async fn others_are_not_told_where_the_database_is() {
     for text in [told, refused.detail] {
         assert!(!text.contains("treasurer") && !text.contains(nowhere.path().to_str().unwrap()), "{text}");
     }
+}
+
+/// Tasks that fail as a database's own programs do.
+#[derive(Debug)]
+struct Talkative;
+
+const SAID: &str = "pg_dump: error: connection to server at \"10.0.0.5\" failed for user \"treasurer\"";
+
+impl Jobs for Talkative {
+    fn run(&self, _task: TaskName, _turn: Turn) -> BoxFuture<'_, Result<Option<String>, String>> {
+        std::future::ready(Err(SAID.to_owned())).boxed()
+    }
+}
+
+/// Tasks are about everybody and about the database: why one failed is for whoever runs the daemon.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn others_are_told_that_a_task_fails_and_not_why() {
+    let db = TestDb::start().await;
+    let desk = Desk::open(&db.cluster.url(), Duration::from_secs(3600));
+    let api = &desk.api;
+    support::reach(&api.db, DbState::Ready).await;
+    let parts = schedule::Parts {
+        db: api.db.clone(),
+        clock: api.clock.clone(),
+        health: api.health.clone(),
+        metrics: api.metrics.clone(),
+        timetable: app::timetable(&Config::defaults().market, Arc::new(Calendar::new())),
+        jobs: Arc::new(Talkative),
+        holder: uuid::Uuid::from_u128(1),
+    };
+    Scheduler::new(parts, api.tasks.clone()).step().await.unwrap();
+    let all = api.tasks.list(api.clock.now()).tasks;
+    assert!(all.iter().any(|task| task.detail.as_deref() == Some(SAID)), "{all:?}");
+    let operator = nix::unistd::User::from_uid(Uid::effective()).unwrap().unwrap().name.parse().unwrap();
+    let health = api.hub.health_for(&operator);
+    assert!(health.scheduler.detail.is_some_and(|detail| detail.contains("partitions")), "the operator is told more");
+
+    let mut client = Client::connect(&desk.socket).await;
+    let told: TaskList = client.get("/v1/tasks").await.json();
+    assert!(told.tasks.iter().any(|task| task.failures == 1), "{told:?}");
+    assert!(told.tasks.iter().all(|task| task.detail.is_none()), "{told:?}");
+    let health: Health = client.get("/v1/health").await.json();
+    assert_eq!(health.scheduler.state, ComponentState::Degraded);
+    assert_eq!(health.scheduler.detail.as_deref(), Some("the daemon's log has the reason"));
 }
 
 /// A client that says one request and prints the answer; perl is part of every Debian.

@@ -97,6 +97,14 @@ async fn a_chain_is_shown_around_the_money_and_asked_for_once() {
     }
     let asked = server.requests().iter().filter(|request| request.path.ends_with("/chains")).count();
     assert_eq!(asked, 1, "it is kept for seconds");
+    let path = format!("/v1/chain?symbol=spxw&expiry={expiry}&strikes=5&mode=SIM");
+    assert_eq!(client.get(&path).await.json::<OptionChain>().symbol, "SPX");
+    let asked = server.requests().into_iter().filter(|request| request.path.ends_with("/chains"));
+    let asked: Vec<String> = asked.map(|request| request.query).collect();
+    assert!(
+        asked.len() == 2 && asked[1].split('&').any(|part| part == "symbol=SPX"),
+        "weeklies of an index: {asked:?}"
+    );
     for (query, field) in
         [("symbol=%20&expiry=2026-09-18", "symbol"), ("symbol=SPY&expiry=2026-09-18&strikes=0", "strikes")]
     {

@@ -4,7 +4,7 @@ use blotter_testkit::terminal::Size;
 use serde_json::{Value, json};
 
 use crate::screens::{another, dollars};
-use crate::seat::{bought, does, faults, hides, messages, opens_newest, presses, row_of, sees, sent, shows};
+use crate::seat::{bought, does, faults, hides, opens_newest, presses, row_of, sees, sent, shows, told};
 use crate::stage::Stage;
 use crate::trader::{is_protected, on_grid, until};
 
@@ -69,18 +69,18 @@ fn of_two_that_close_one_trade_one_sells_and_both_see_the_end() {
     for terminal in &mut both {
         opens_newest(terminal, "Gc", &title);
     }
-    // The close is under way for as long as the other one takes to answer.
-    faults(&demo.socket, &[json!({ "kind": "latency", "endpoint": "trading", "ms": 3000 })]);
+    // The close gets no further than its first step before both have been told.
+    faults(&demo.socket, &[json!({ "kind": "unavailable", "endpoint": "trading" })]);
     for terminal in &mut both {
         let keys = |screen: &str| if screen.contains(&title) { "y" } else { "" };
         does(terminal, "an answered question", keys, |screen| (!screen.contains(&title)).then_some(()));
     }
-    let ended = until(&demo.socket, "the end", &trade.number, |trade| trade["status"] == "CLOSED");
+    let told = both.each_mut().map(|terminal| told(terminal, &["It is on its way out.", ALERT]));
     faults(&demo.socket, &[]);
+    let ended = until(&demo.socket, "the end", &trade.number, |trade| trade["status"] == "CLOSED");
     assert_eq!(ended["close"]["reason"], "MANUAL_CLOSE", "{ended:#}");
     assert_eq!(sent(&demo.socket, &trade.number, "the sale"), 1);
 
-    let told = both.each_mut().map(messages);
     assert_eq!(told.iter().filter(|told| told.contains("It is on its way out.")).count(), 1, "{}", told.join("\n"));
     assert_eq!(told.iter().filter(|told| told.contains(ALERT)).count(), 1, "{}", told.join("\n"));
     let result = dollars(&ended["close"]["realized_pnl"]);

@@ -51,23 +51,28 @@ pub(crate) fn sent(socket: &Path, number: &str, what: &str) -> usize {
 
 /// Puts these faults, and no others, between the daemon and the simulated broker.
 pub(crate) fn faults(socket: &Path, faults: &[Value]) {
-    control(socket, "DELETE", &json!({}));
+    control(socket, ("DELETE", "faults"), &json!({}));
     for fault in faults {
-        control(socket, "POST", fault);
+        control(socket, ("POST", "faults"), fault);
     }
 }
 
-fn control(socket: &Path, method: &str, body: &Value) {
+/// Lets something happen in the simulated market.
+pub(crate) fn happens(socket: &Path, act: &Value) {
+    control(socket, ("POST", "do"), act);
+}
+
+fn control(socket: &Path, (method, what): (&str, &str), body: &Value) {
     let config = fs::read_to_string(socket.with_file_name("config.toml")).unwrap();
     let (_, rest) = config.split_once("sim_url = \"http://").unwrap();
     let (address, _) = rest.split_once('/').unwrap();
     let body = body.to_string();
-    let head = format!("{method} /__sim/faults HTTP/1.1\r\nhost: sim\r\nconnection: close\r\ncontent-length: ");
+    let head = format!("{method} /__sim/{what} HTTP/1.1\r\nhost: sim\r\nconnection: close\r\ncontent-length: ");
     let mut stream = TcpStream::connect(address).unwrap();
     stream.write_all(format!("{head}{}\r\n\r\n{body}", body.len()).as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200"), "{method} {body}: {answer}");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{method} {what} {body}: {answer}");
 }
 
 /// Waits until the screen is as wanted; that may take as long as the slowest step of a trade.
@@ -132,10 +137,12 @@ pub(crate) fn opens_newest(terminal: &mut Terminal, key: &'static str, title: &s
     does(terminal, title, keys, |screen| screen.contains(title).then_some(()));
 }
 
-/// Every message of this client's session, read from its own list.
-pub(crate) fn messages(terminal: &mut Terminal) -> String {
+/// The messages of this client's session, read from its own list, once one of them says any of this.
+#[track_caller]
+pub(crate) fn told(terminal: &mut Terminal, any: &[&str]) -> String {
+    let is_there = |screen: &str| screen.contains("┌ Messages") && any.iter().any(|words| screen.contains(words));
     let keys = |screen: &str| if screen.contains("┌ Messages") { "" } else { "!" };
-    let told = does(terminal, "the messages", keys, |screen| screen.contains("┌ Messages").then(|| screen.to_owned()));
+    let told = does(terminal, &format!("any of {any:?}"), keys, |screen| is_there(screen).then(|| screen.to_owned()));
     let keys = |screen: &str| if screen.contains("┌ Messages") { "\u{1b}" } else { "" };
     does(terminal, "no messages", keys, |screen| (!screen.contains("┌ Messages")).then_some(()));
     told

@@ -105,7 +105,8 @@ const MODULES: &[(&str, &str)] = &[
     ("postgres", "db ours"),
     ("health", "clock db"),
     ("events", "auth calendar clock config db health telemetry"),
-    ("program", ""),
+    // Which variables are secret follows from the table of keys.
+    ("program", "config"),
     ("backup", "clock db events program"),
     ("herald", "auth db program"),
     ("vault", "auth clock config db"),
