@@ -14,3 +14,4 @@ mod refusals;
 mod restored;
 mod rig;
 mod stored;
+mod unhurried;
