@@ -103,7 +103,7 @@ async fn cold(daemon: &mut Daemon, (mut admin, user): (Client, &str), report: &m
     Ok(admin)
 }
 
-/// After one more close each time, with many trades and with few.
+/// After one more close each time, with many trades and with few; then with nothing closed between two looks.
 async fn warm(daemon: &Daemon, (admin, user): (&Client, &str), report: &mut Report) -> Result<()> {
     const CLOSES: usize = 60;
     let (mut many, mut few) = (Vec::new(), Vec::new());
@@ -118,6 +118,16 @@ async fn warm(daemon: &Daemon, (admin, user): (&Client, &str), report: &mut Repo
             ensure!(answer.status.is_success(), "{}", answer.text());
         }
     }
+    let mut again = Vec::new();
+    let mut connection = Connection::open(&daemon.socket()).await?;
+    for _ in 0..CLOSES {
+        let began = Instant::now();
+        let answer = connection.get(&performance("SIM")).await?;
+        again.push(began.elapsed().as_secs_f64() * 1e3);
+        ensure!(answer.status.is_success(), "{}", answer.text());
+    }
+    let again = Sample::new(again);
+    report.set("history.performance.repeat.p99", again.p99().context("no run")?, &again)?;
     let (many, few) = (Sample::new(many), Sample::new(few));
     report.set("history.performance.warm.p99", many.p99().context("no run")?, &many)?;
     let growth = many.median().context("no run")? / few.median().context("no run")?;
