@@ -109,7 +109,8 @@ pub fn heat_pct(open: &Counts, settings: &Settings) -> Option<Decimal> {
 /// Profit and loss of this trading session. It is only known here while every trade that counts was
 /// entered in this session; for one held overnight it needs the daemon's bookend of the evening before.
 #[must_use]
-pub fn day_pnl(open: &Counts, recent: &Recent, now: DateTime<Utc>) -> Option<Cash> {
+pub fn day_pnl(open: &Counts, recent: Option<&Recent>, now: DateTime<Utc>) -> Option<Cash> {
+    let recent = recent?;
     let today = trading_date(now);
     let ended_today = |trade: &&Trade| trade.close.as_ref().is_some_and(|close| trading_date(close.at) == today);
     let closed = &recent.trades;

@@ -32,7 +32,8 @@ use crate::quotes::Quotes;
 use crate::sound::QuietHours;
 use crate::theme::glyphs::Glyphs;
 use crate::theme::{Background, ColorDepth, Theme};
-use crate::update::{attention, chain, looks};
+use crate::update::errands::Errands;
+use crate::update::{attention, chain, errands, looks};
 
 /// What does not change while the client runs.
 #[derive(Clone, Debug)]
@@ -70,7 +71,8 @@ pub struct Data {
     pub market: Option<Heard<Market>>,
     pub settings: Option<Settings>,
     pub open: Option<OpenBook>,
-    pub recent: Recent,
+    /// Absent until they were told: a day without its closed trades is no day's result.
+    pub recent: Option<Recent>,
     pub alarms: Vec<Alarm>,
     /// The accounts that a token is stored for.
     pub accounts: Vec<AccountReport>,
@@ -88,13 +90,12 @@ pub struct Recent {
 }
 
 impl Recent {
-    /// Takes the first page of everything; another page says nothing about the newest.
-    pub fn take(&mut self, query: &HistoryQuery, page: &TradeList) {
+    /// What the first page of everything tells; another page says nothing about the newest.
+    #[must_use]
+    pub fn of(query: &HistoryQuery, page: &TradeList) -> Option<Self> {
         let filter = HistoryQuery { mode: None, ..query.clone() };
-        if filter == HistoryQuery::default() {
-            self.trades.clone_from(&page.items);
-            self.has_more = page.next_cursor.is_some();
-        }
+        let is_first = filter == HistoryQuery::default();
+        is_first.then(|| Self { trades: page.items.clone(), has_more: page.next_cursor.is_some() })
     }
 
     /// A trade was pushed.
@@ -151,6 +152,7 @@ pub struct Model {
     /// Actions of this client that have not been answered.
     pub in_flight: u32,
     pub heard: attention::Heard,
+    pub errands: Errands,
     /// Bytes of an export that is under way.
     pub exporting: Option<u64>,
     /// A load of everything is under way.
@@ -187,6 +189,7 @@ impl Model {
             timed_refresh: TimedRefresh::On,
             in_flight: 0,
             heard: attention::Heard::default(),
+            errands: Errands::default(),
             exporting: None,
             is_loading: false,
             reload_at: None,
@@ -300,6 +303,7 @@ pub fn next_wake(model: &Model) -> Option<Duration> {
         model.quotes.next_wake(),
         looks::next_wake(model),
         chain::next_wake(model),
+        errands::next_wake(model),
         crate::panes::open::marks::next_wake(model),
         spinner,
         Some(model.now.since_start + until_next_minute(model.trading_now())),

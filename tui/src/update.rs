@@ -4,6 +4,7 @@
 mod answers;
 pub mod attention;
 pub mod chain;
+pub mod errands;
 pub mod exit_form;
 pub mod keys;
 pub mod looks;
@@ -14,7 +15,7 @@ mod trade_form;
 mod typed;
 pub use typed::contract as contract_of;
 
-use crate::client::calls::{Call, CallError, HistoryQuery};
+use crate::client::calls::{Call, CallError};
 use crate::client::export::ExportSaid;
 use crate::client::session::{Input, Order};
 use crate::clock::Now;
@@ -39,6 +40,7 @@ pub fn update(model: &mut Model, now: Now, msg: Msg) -> Vec<Effect> {
     trade_form::note_stale(model);
     effects.extend(looks::follow(model));
     effects.extend(chain::follow(model));
+    errands::note_asked(model, &effects);
     settle(model);
     let new_title = self::title(model);
     if new_title != title {
@@ -76,7 +78,11 @@ fn handle(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Loaded(result) => {
             model.is_loading = false;
             let orders = model.session.step(model.now, Input::Loaded(result));
-            carry_out(model, orders)
+            let mut effects = carry_out(model, orders);
+            if !model.is_cut_off() {
+                effects.extend(errands::all(model));
+            }
+            effects
         }
         Msg::Export(said) => {
             exported(model, said);
@@ -166,6 +172,7 @@ fn on_time(model: &mut Model) -> Vec<Effect> {
     let orders = model.session.step(model.now, Input::Wake);
     let mut effects = carry_out(model, orders);
     effects.extend(attention::on_time(model));
+    effects.extend(errands::due(model));
     if model.reload_at.is_some_and(|at| model.now.since_start >= at) {
         model.reload_at = None;
         let orders = model.session.step(model.now, Input::MustReload);
@@ -198,22 +205,11 @@ fn effect_of(model: &mut Model, order: Order) -> Effect {
     }
 }
 
-/// What a screen is made of, the rows first.
+/// What the screen stands on, the positions first: no more than the daemon answers at once. The other panes are
+/// asked for when it is through, each on its own ([`errands`]).
 fn everything(model: &Model) -> Vec<Call> {
-    let history = model.history.refresh();
-    let newest = HistoryQuery { mode: model.history.mode, ..HistoryQuery::default() };
-    let mut calls = vec![Call::OpenTrades, Call::Settings, Call::Health, Call::Accounts, Call::Market];
-    // The day's result is made of the newest, whatever the pane shows.
-    if history != newest {
-        calls.push(Call::History(newest));
-    }
-    calls.push(Call::History(history));
-    calls.push(Call::Totals(model.history.query().totals()));
-    if model.pane == Pane::Performance || model.performance.data.is_some() {
-        calls.push(Call::Performance(model.performance.query()));
-    }
-    calls.extend([Call::Alarms, Call::SyncStatus { version: model.data.seq.unwrap_or(0) }]);
-    calls
+    let missed = Call::SyncStatus { version: model.data.seq.unwrap_or(0) };
+    vec![Call::OpenTrades, Call::Settings, Call::Health, Call::Market, Call::Alarms, Call::Accounts, missed]
 }
 
 /// Keeps selection and scrolling where they belong after any change.

@@ -1,6 +1,6 @@
-//! `/v1/trades/export`: the whole list behind a filter, written while it is read. Only one page is held
-//! at a time, and the next is read when the client has taken this one: a million trades take no more
-//! memory than a thousand, and no transaction outlives its page.
+//! `/v1/trades/export`: the whole list behind a filter, written while it is read. Two pages are held at most:
+//! while one is written as text the database reads the next, and goes no further before the client has taken
+//! the first. A million trades take no more memory than a thousand, and no transaction outlives its page.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use blotter_shared::protocol::trades::{Book, ExportFormat, ExportQuery, Trade, TradeQuery};
 use bytes::Bytes;
-use futures_util::stream::{self, StreamExt, TryStreamExt};
+use futures_util::stream::{self, TryStreamExt};
 use http::header;
 
 use super::ApiState;
@@ -28,9 +28,10 @@ struct Export {
     api: ApiState,
     who: Arc<Principal>,
     query: TradeQuery,
-    format: ExportFormat,
     next: Next,
 }
+
+type Page = (Vec<Trade>, export::Place);
 
 /// What comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,17 +47,16 @@ pub(super) async fn stream(
     Params(query): Params<ExportQuery>,
 ) -> Result<Response, ApiError> {
     let format = query.format.unwrap_or(ExportFormat::Csv);
-    let mut export = Export { api, who: who.0, query: list_of(query), format, next: Next::First };
+    let mut export = Export { api, who: who.0, query: list_of(query), next: Next::First };
     // The first page before the answer's status: what can be refused is refused properly.
     let first = export.page().await?;
-    let rest = stream::try_unfold(export, |mut export| async move {
-        if export.next == Next::Nothing {
-            return Ok::<_, DbError>(None);
-        }
-        let bytes = export.page().await?;
-        Ok(Some((bytes, export)))
+    let bytes = stream::try_unfold((export, first), move |(mut export, page)| async move {
+        let Some((trades, place)) = page else { return Ok::<_, DbError>(None) };
+        let writing = tokio::task::spawn_blocking(move || text(format, &trades, place));
+        let (next, text) = futures_util::future::join(export.page(), writing).await;
+        let text = text.map_err(|error| DbError::Internal { message: error.to_string(), source: None })?;
+        Ok(Some((Bytes::from(text), (export, next?))))
     });
-    let bytes = stream::once(async { Ok(first) }).chain(rest);
     let media = match format {
         ExportFormat::Csv => "text/csv; charset=utf-8; header=present",
         ExportFormat::Json => "application/json",
@@ -82,15 +82,18 @@ fn list_of(query: ExportQuery) -> TradeQuery {
 }
 
 impl Export {
-    /// The bytes of the next page, with what belongs in front of the first and behind the last.
-    async fn page(&mut self) -> Result<Bytes, DbError> {
+    /// The next page and its place in the whole, if there is one.
+    async fn page(&mut self) -> Result<Option<Page>, DbError> {
+        if self.next == Next::Nothing {
+            return Ok(None);
+        }
         let tx = self.api.db.user_tx(&self.who.username).await?;
         let page = trade_page(&tx, &self.query, PAGE).await?;
         tx.commit().await?;
         let place = export::Place { is_first: self.next == Next::First, is_last: page.next_cursor.is_none() };
         self.next = if place.is_last { Next::Nothing } else { Next::Page };
         self.query.cursor = page.next_cursor;
-        Ok(Bytes::from(text(self.format, &page.items, place)))
+        Ok(Some((page.items, place)))
     }
 }
 

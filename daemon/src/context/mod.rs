@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::Username;
 use crate::broker::factory::Account;
 use crate::broker::rate_limit::BucketKind;
-use crate::broker::{Priority, Ticker};
+use crate::broker::{Priority, ReadError, Ticker};
 use crate::db::DbError;
 use crate::db::context::{ContextRow, Entered, context_put, entered};
 use crate::db::settings::settings_users;
@@ -36,8 +36,9 @@ use sectors::{FUNDS, sector_of};
 
 /// Between two looks for new trades; a poke makes it look at once.
 const LOOK: Duration = Duration::from_secs(5);
-/// Longest that one trade's context may take.
-const PATIENCE: Duration = Duration::from_secs(45);
+/// Longest that one trade's context may take, and one piece of it: what hangs takes nothing else with it.
+const PATIENCE: Duration = Duration::from_secs(120);
+const PIECE: Duration = Duration::from_secs(35);
 /// Later than this after an entry the market is another one.
 const LATE: TimeDelta = TimeDelta::minutes(10);
 /// A context takes about a dozen calls, which the engine and the screens may need more.
@@ -163,15 +164,17 @@ struct Bars {
 }
 
 impl Desk<'_> {
+    /// The quote first: it is of the moment of the entry, and bars keep.
     async fn gather(&self, trade: &Entered) -> ContextRow {
         let mut missing = Missing::new();
+        let quote = self.quotes(std::slice::from_ref(&trade.symbol)).await;
         let bars = self.all_bars(&trade.ticker, &mut missing).await;
         let signals = noted(signals(&bars, &mut missing), &missing);
         let mut missing = Missing::new();
         let regime = self.regime(&trade.ticker, &closes(&bars.daily), &mut missing).await;
         let regime = noted(regime, &missing);
         let mut missing = Missing::new();
-        let quote = match self.quotes(std::slice::from_ref(&trade.symbol)).await {
+        let quote = match quote {
             Ok(mut quotes) => quotes.pop(),
             Err(why) => {
                 missing.insert("*".to_owned(), why);
@@ -202,20 +205,24 @@ impl Desk<'_> {
     }
 
     async fn all_bars(&self, ticker: &str, missing: &mut Missing) -> Bars {
-        let mut bars = Bars::default();
-        let wanted: [(&mut Vec<Bar>, Interval, i64, &[&str]); 4] = [
-            (&mut bars.minute, Interval::OneMinute, 4, &["1m"]),
-            (&mut bars.five, Interval::FiveMinutes, 6, &["5m"]),
-            (&mut bars.fifteen, Interval::FifteenMinutes, 16, &["15m", "1h"]),
-            (&mut bars.daily, Interval::Daily, 320, &["daily"]),
-        ];
-        for (place, interval, days, keys) in wanted {
-            match self.bars(ticker, interval, days).await {
-                Ok(found) => *place = found,
-                Err(why) => missing.extend(keys.iter().map(|key| ((*key).to_owned(), why.clone()))),
-            }
+        let (minute, five, fifteen, daily) = tokio::join!(
+            self.bars(ticker, Interval::OneMinute, 4),
+            self.bars(ticker, Interval::FiveMinutes, 6),
+            self.bars(ticker, Interval::FifteenMinutes, 16),
+            self.bars(ticker, Interval::Daily, 320),
+        );
+        let mut found = |bars: Result<Vec<Bar>, String>, keys: &[&str]| {
+            bars.unwrap_or_else(|why| {
+                missing.extend(keys.iter().map(|key| ((*key).to_owned(), why.clone())));
+                Vec::new()
+            })
+        };
+        Bars {
+            minute: found(minute, &["1m"]),
+            five: found(five, &["5m"]),
+            fifteen: found(fifteen, &["15m", "1h"]),
+            daily: found(daily, &["daily"]),
         }
-        bars
     }
 
     /// Closed bars of the last days, oldest first.
@@ -223,7 +230,7 @@ impl Desk<'_> {
         let symbol: Ticker = ticker.parse().map_err(|_| format!("{ticker} is no ticker"))?;
         let now = local(self.moment.now);
         let request = BarsRequest { symbol, interval, start: Some(now - TimeDelta::days(days)), end: Some(now) };
-        let bars = self.account.market.bars(&request, Priority::Read).await.map_err(|error| error.to_string())?;
+        let bars = piece(self.account.market.bars(&request, Priority::Read)).await?;
         let length = match interval {
             Interval::OneMinute => TimeDelta::minutes(1),
             Interval::FiveMinutes => TimeDelta::minutes(5),
@@ -235,8 +242,7 @@ impl Desk<'_> {
     }
 
     async fn quotes(&self, symbols: &[String]) -> Result<Vec<Quote>, String> {
-        let found = self.account.market.quotes(symbols, Priority::Read).await;
-        found.map(|found| found.quotes).map_err(|error| error.to_string())
+        Ok(piece(self.account.market.quotes(symbols, Priority::Read)).await?.quotes)
     }
 
     async fn regime(&self, ticker: &str, daily: &[f64], missing: &mut Missing) -> Value {
@@ -292,10 +298,10 @@ impl Desk<'_> {
         let ratio = async {
             let spy: Ticker = "SPY".parse().map_err(|_| "SPY is no ticker".to_owned())?;
             let market = &self.account.market;
-            let dates = market.expirations(&spy, Priority::Read).await.map_err(|error| error.to_string())?;
+            let dates = piece(market.expirations(&spy, Priority::Read)).await?;
             let today = local(self.moment.now).date();
             let expiry = dates.into_iter().find(|date| *date >= today).ok_or("no expiry is listed")?;
-            let chain = market.chain(&spy, expiry, Priority::Read).await.map_err(|error| error.to_string())?;
+            let chain = piece(market.chain(&spy, expiry, Priority::Read)).await?;
             let volume = |side| -> u64 {
                 let of_side =
                     chain.rows.iter().filter(|row| row.terms.as_ref().is_some_and(|terms| terms.option_type == side));
@@ -314,6 +320,14 @@ impl Desk<'_> {
                 None
             }
         }
+    }
+}
+
+/// One answer of the broker, or why there is none.
+async fn piece<T>(answer: impl Future<Output = Result<T, ReadError>>) -> Result<T, String> {
+    match tokio::time::timeout(PIECE, answer).await {
+        Ok(answer) => answer.map_err(|error| error.to_string()),
+        Err(_) => Err("the broker took too long".to_owned()),
     }
 }
 

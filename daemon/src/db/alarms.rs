@@ -28,7 +28,8 @@ const SOME: &str = concat!("SELECT ", columns!(), " FROM alarm_rows WHERE userna
 const RAISE: &str = "
     INSERT INTO alarms (username, alarm_id, kind, subject, trade_id, message, raised_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7)
-    ON CONFLICT (username, kind, subject) WHERE cleared_at IS NULL DO NOTHING
+    ON CONFLICT (username, kind, subject) WHERE cleared_at IS NULL
+    DO UPDATE SET message = excluded.message WHERE alarms.message <> excluded.message
     RETURNING alarm_id";
 
 const CLEAR: &str = "
@@ -79,7 +80,8 @@ pub async fn alarm_list(tx: &UserTx) -> Result<Vec<Alarm>, DbError> {
     rows.iter().map(alarm_of).collect()
 }
 
-/// Raises an alarm; `None` when it is open already.
+/// Raises an alarm, or gives the one that is open the sentence of what is the cause now: it stays as old, as told
+/// and as acknowledged as it is. `None` when it says so already.
 ///
 /// # Errors
 /// When the database does not answer.

@@ -8,7 +8,7 @@
 mod outcomes;
 mod store;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use blotter_shared::domain::{BrokerMode, Cash, OptionType};
 use blotter_shared::protocol::performance::{Breakdown, DayResult};
@@ -21,7 +21,7 @@ use super::{DbError, UserTx};
 use crate::analytics::{Dimension, Ending, Fact, Tally, buckets};
 pub use outcomes::{outcomes, sums_version};
 pub use store::Groups;
-use store::{Span, StoredTally, groups_of, sums_put};
+use store::{Place, Span, StoredTally, Touched, groups_of, sums_put};
 
 /// Days that one transaction brings up to date: a look of somebody with a long history is answered in
 /// steps, each of which lasts.
@@ -81,15 +81,17 @@ pub async fn performance_refresh(tx: &UserTx) -> Result<usize, DbError> {
         let range = months.entry((mode, first_of_month(day))).or_insert((day, day));
         *range = (range.0.min(day), range.1.max(day));
     }
-    let mut years: Vec<(BrokerMode, NaiveDate)> = Vec::new();
+    let mut years: BTreeMap<(BrokerMode, NaiveDate), Touched> = BTreeMap::new();
     for ((mode, month), days) in months {
-        days_put(tx, mode, days).await?;
-        roll_up(tx, mode, (Span::Day, Span::Month), (month, next_month(month))).await?;
-        years.push((mode, first_of_year(month)));
+        let touched = days_put(tx, mode, days).await?;
+        let place = Place { mode, span: Span::Month, range: (month, next_month(month)) };
+        roll_up(tx, Span::Day, place, &touched).await?;
+        let year = years.entry((mode, first_of_year(month))).or_insert(Touched::Groups(BTreeSet::new()));
+        *year = year.clone().and(&touched);
     }
-    years.dedup();
-    for (mode, year) in years {
-        roll_up(tx, mode, (Span::Month, Span::Year), (year, next_year(year))).await?;
+    for ((mode, year), touched) in years {
+        let place = Place { mode, span: Span::Year, range: (year, next_year(year)) };
+        roll_up(tx, Span::Month, place, &touched).await?;
     }
     Ok(rows.len())
 }
@@ -145,8 +147,9 @@ fn day_of(row: &Row) -> Result<DayResult, DbError> {
     })
 }
 
-/// Writes the sums of the days of a range again.
-async fn days_put(tx: &UserTx, mode: BrokerMode, days: (NaiveDate, NaiveDate)) -> Result<(), DbError> {
+/// Writes the sums of the days of a range again; says which groups have changed. Of one day, the usual case, only
+/// those are written that differ from what is stored.
+async fn days_put(tx: &UserTx, mode: BrokerMode, days: (NaiveDate, NaiveDate)) -> Result<Touched, DbError> {
     let rows = tx.session().query(FACTS, &[&tx.user(), &mode.as_str(), &days.0, &days.1]).await?;
     let mut sums: BTreeMap<(NaiveDate, Dimension, String), Tally> = BTreeMap::new();
     for row in &rows {
@@ -157,32 +160,56 @@ async fn days_put(tx: &UserTx, mode: BrokerMode, days: (NaiveDate, NaiveDate)) -
             *sum = sum.then(&one);
         }
     }
-    let next = days.1.succ_opt().unwrap_or(days.1);
     let stored = sums.into_iter().map(|((starts, dimension, bucket), tally)| StoredTally {
         dimension: dimension.as_str().to_owned(),
         starts,
         bucket,
         tally,
     });
-    sums_put(tx, mode, Span::Day, (days.0, next), stored.collect()).await
+    let mut stored: Vec<StoredTally> = stored.collect();
+    let next = days.1.succ_opt().unwrap_or(days.1);
+    let place = Place { mode, span: Span::Day, range: (days.0, next) };
+    let touched = if days.0 == days.1 {
+        let before = store::sums_read(tx, place, &Touched::All).await?;
+        Touched::Groups(differing(before, &stored))
+    } else {
+        Touched::All
+    };
+    stored.retain(|sum| touched.has(&sum.group()));
+    if !touched.is_nothing() {
+        sums_put(tx, place, &touched, stored).await?;
+    }
+    Ok(touched)
+}
+
+/// Groups that came, went or changed.
+fn differing(mut before: Groups, now: &[StoredTally]) -> BTreeSet<(String, String)> {
+    let mut differ: BTreeSet<(String, String)> = BTreeSet::new();
+    for sum in now {
+        let group = sum.group();
+        if before.remove(&group).as_ref() != Some(&sum.tally) {
+            differ.insert(group);
+        }
+    }
+    // A dimension that this version does not know is somebody else's.
+    let ours = |dimension: &str| Dimension::all().any(|known| known.as_str() == dimension);
+    differ.extend(before.into_keys().filter(|(dimension, _)| ours(dimension)));
+    differ
 }
 
 /// Writes the sums of one long span again, from those of the short spans inside.
-async fn roll_up(
-    tx: &UserTx,
-    mode: BrokerMode,
-    spans: (Span, Span),
-    range: (NaiveDate, NaiveDate),
-) -> Result<(), DbError> {
-    let params: super::session::Params<'_> = &[&tx.user(), &mode.as_str(), &spans.0.as_str(), &range.0, &range.1];
-    let groups = groups_of(&tx.session().query(store::PARTS, params).await?)?;
+async fn roll_up(tx: &UserTx, of: Span, place: Place, touched: &Touched) -> Result<(), DbError> {
+    if touched.is_nothing() {
+        return Ok(());
+    }
+    let groups = store::sums_read(tx, Place { span: of, ..place }, touched).await?;
     let stored = groups.into_iter().map(|((dimension, bucket), tally)| StoredTally {
         dimension,
-        starts: range.0,
+        starts: place.range.0,
         bucket,
         tally,
     });
-    sums_put(tx, mode, spans.1, range, stored.collect()).await
+    sums_put(tx, place, touched, stored.collect()).await
 }
 
 fn fact_of(row: &Row) -> Result<Fact, DbError> {

@@ -92,7 +92,8 @@ fn changes(book: &Book, verdicts: impl Iterator<Item = (TradeId, Verdict)>, at: 
                 (Some((severity, message)), None) => {
                     Some(AlarmChange::Raise { kind, trade: Some(id), severity, message, at })
                 }
-                (Some((severity, message)), Some(open)) if open.severity < severity => {
+                // The cause is another one now, and the sentence with it.
+                (Some((severity, message)), Some(open)) if open.severity < severity || open.message != message => {
                     Some(AlarmChange::Raise { kind, trade: Some(id), severity, message, at })
                 }
                 (None, Some(_)) if clears_itself(kind) => Some(AlarmChange::Clear { kind, trade: Some(id), at }),

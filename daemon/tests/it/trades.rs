@@ -15,3 +15,4 @@ mod refusals;
 mod restored;
 mod rig;
 mod stored;
+mod unhurried;

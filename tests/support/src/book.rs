@@ -88,7 +88,7 @@ const CLOSED_TRADES: &str = "
     INSERT INTO paper_trades (username, id, number, broker_mode, account_id, ticker, option_symbol, option_type, strike, expiry, qty,
                               entry_date, entry_price, desired, desired_qty, status, close_date, close_reason, close_price, realized_pnl,
                               realized_pnl_pct, r_multiple, hold_duration_h, fees, strategy, created_at, updated_at)
-    SELECT $1, gen_random_uuid(), $3 + n, $2, 'VA00000001', 'SYM' || n % 50, 'SYM' || n % 50 || '260101C' || lpad((n % 1000)::text, 8, '0'),
+    SELECT $1, gen_random_uuid(), $3 + n, $2, 'VA00000001', 'SYM' || n % 50, 'SYM' || n % 50 || '260101C' || lpad((1 + n % 1000)::text, 8, '0'),
            CASE n % 3 WHEN 0 THEN 'PUT' ELSE 'CALL' END, 100, ended::date + 5, 1, ended - interval '3 hours', 4.50, 'FLAT', 0, 'CLOSED', ended,
            CASE n % 4 WHEN 0 THEN 'SL_HIT' WHEN 1 THEN 'EXPIRED' ELSE 'TP_HIT' END, 5, pnl, pnl / 4.5, pnl / 150.0, 3, 1.30,
            'strategy ' || n % 7, ended, ended

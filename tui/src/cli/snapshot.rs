@@ -105,13 +105,18 @@ fn model(context: &Context, args: &SnapshotArgs) -> Model {
 async fn load(context: &Context, daemon: &Daemon, model: &mut Model) {
     let greeting = daemon.ask(&Call::Version).await;
     let effects = update::update(model, context.clock.now(), Msg::Greeted(greeting));
+    answer(context, daemon, model, effects).await;
+    let effects = update::update(model, context.clock.now(), Msg::Loaded(Ok(())));
+    answer(context, daemon, model, effects).await;
+}
+
+async fn answer(context: &Context, daemon: &Daemon, model: &mut Model, effects: Vec<Effect>) {
     let mut calls: VecDeque<Call> = effects.into_iter().flat_map(calls_of).collect();
     while let Some(call) = calls.pop_front() {
         let result = Box::new(daemon.call(&call).await);
         let effects = update::update(model, context.clock.now(), Msg::Answered { call, result });
         calls.extend(effects.into_iter().flat_map(calls_of));
     }
-    model.is_loading = false;
 }
 
 /// What an effect asks the daemon. A picture follows no events.

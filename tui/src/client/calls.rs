@@ -1,5 +1,7 @@
 //! Every request that this client makes, with the type of its answer: the one table of routes.
 
+use std::time::Duration;
+
 use blotter_shared::domain::{BrokerMode, Outcome, TradeId};
 use blotter_shared::protocol::accounts::{AccountList, TokenKind, TokenUpdate};
 use blotter_shared::protocol::alarms::AlarmList;
@@ -135,6 +137,25 @@ impl CallError {
         match self {
             Self::Unreachable(_) | Self::Broken | Self::TimedOut { .. } => true,
             Self::Refused(_) | Self::Garbled(_) => false,
+        }
+    }
+
+    /// Whether the same question may be answered a little later: it was the moment, and not the question.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::Broken | Self::TimedOut { .. } => true,
+            Self::Refused(problem) => matches!(problem.code.status(), 408 | 429 | 500..),
+            Self::Garbled(_) => false,
+        }
+    }
+
+    /// How long the daemon asks to be left alone.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused(problem) => problem.retry_after_s.map(Duration::from_secs),
+            Self::Unreachable(_) | Self::Broken | Self::TimedOut { .. } | Self::Garbled(_) => None,
         }
     }
 

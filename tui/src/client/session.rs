@@ -10,7 +10,7 @@
 //! Pure: (state, input, now) gives the next state and orders for others to carry out. Loading asks
 //! for everything and remembers the feed's sequence; the stream is then opened from there, so that
 //! nothing between the two is lost. A refused load (the database is away) does not end the session:
-//! the stream tells when it is worth asking again, and the timed refresh asks anyway.
+//! it is asked for again after a pause that grows, and at once when the stream tells that it is worth it.
 
 use std::time::Duration;
 
@@ -86,6 +86,8 @@ pub enum Link {
 
 const FIRST_RETRY: Duration = Duration::from_millis(250);
 const LAST_RETRY: Duration = Duration::from_secs(15);
+/// The first pause after a load that was refused in part.
+const FIRST_RELOAD: Duration = Duration::from_secs(1);
 const REFUSED_RETRY: Duration = Duration::from_secs(30);
 /// The heartbeat that is assumed until the stream names its own.
 const ASSUMED_HEARTBEAT: Duration = Duration::from_secs(15);
@@ -103,8 +105,9 @@ pub struct Session {
     last_spoke: Duration,
     /// When the daemon last answered anything.
     last_contact: Option<Duration>,
-    /// The last load was refused in part.
-    is_incomplete: bool,
+    /// Loads in a row that were refused in part, and when the next is due.
+    refusals: u32,
+    reload_at: Option<Duration>,
     next_check: Option<Duration>,
     refresh: Duration,
     trouble: Option<CallError>,
@@ -121,7 +124,8 @@ impl Session {
             heartbeat: ASSUMED_HEARTBEAT,
             last_spoke: Duration::ZERO,
             last_contact: None,
-            is_incomplete: false,
+            refusals: 0,
+            reload_at: None,
             next_check: None,
             refresh,
             trouble: None,
@@ -142,7 +146,6 @@ impl Session {
             Phase::Retrying { .. } => Link::Retrying,
             Phase::Refused { .. } => Link::Refused,
             Phase::Connecting | Phase::Loading if self.attempt > 0 => Link::Retrying,
-            Phase::Loading if self.last_contact.is_some() && self.is_incomplete => Link::Connecting,
             Phase::Connecting | Phase::Loading => Link::Connecting,
         }
     }
@@ -182,8 +185,8 @@ impl Session {
     pub fn next_wake(&self) -> Option<Duration> {
         match self.phase {
             Phase::Retrying { at } | Phase::Refused { at } => Some(at),
-            Phase::Live => Some(self.next_check.map_or(self.silence_at(), |check| check.min(self.silence_at()))),
-            Phase::Loading => Some(self.last_spoke + OPENING_TIMEOUT * 2),
+            Phase::Live => [self.next_check, self.reload_at, Some(self.silence_at())].into_iter().flatten().min(),
+            Phase::Loading => Some(self.last_spoke.max(self.last_contact.unwrap_or_default()) + OPENING_TIMEOUT * 2),
             Phase::Connecting | Phase::Stale => None,
         }
     }
@@ -224,12 +227,12 @@ impl Session {
         match (self.phase, result) {
             (Phase::Loading, Err(error)) if error.is_silence() => self.failed(now, error),
             (Phase::Loading, result) => {
-                self.is_incomplete = result.is_err();
+                self.note_load(now, if result.is_ok() { Load::Whole } else { Load::Refused });
                 self.last_spoke = now.since_start;
                 vec![Order::OpenStream]
             }
             (Phase::Live, result) => {
-                self.is_incomplete = result.is_err();
+                self.note_load(now, if result.is_ok() { Load::Whole } else { Load::Refused });
                 vec![]
             }
             (Phase::Connecting | Phase::Stale | Phase::Retrying { .. } | Phase::Refused { .. }, Ok(()) | Err(_)) => {
@@ -310,11 +313,26 @@ impl Session {
     }
 
     fn check_if_due(&mut self, now: Now) -> Vec<Order> {
-        if self.next_check.is_none_or(|check| now.since_start < check) {
-            return vec![];
+        let is_due = |at: Option<Duration>| at.is_some_and(|at| now.since_start >= at);
+        let (reloads, checks) = (is_due(self.reload_at), is_due(self.next_check));
+        if checks || (reloads && self.next_check.is_some()) {
+            self.next_check = Some(now.since_start + self.refresh);
         }
-        self.next_check = Some(now.since_start + self.refresh);
-        vec![if self.is_incomplete { Order::LoadAll } else { Order::Check }]
+        if reloads {
+            self.reload_at = None;
+            return vec![Order::LoadAll];
+        }
+        if checks { vec![Order::Check] } else { vec![] }
+    }
+
+    /// What was refused is asked for again, whether or not there is a timed refresh.
+    fn note_load(&mut self, now: Now, outcome: Load) {
+        self.refusals = match outcome {
+            Load::Whole => 0,
+            Load::Refused => self.refusals.saturating_add(1),
+        };
+        let pause = spread(self.refusals, (FIRST_RELOAD, LAST_RETRY), split_mix(&mut self.random));
+        self.reload_at = (self.refusals > 0).then(|| now.since_start + pause);
     }
 
     fn asked(&mut self, now: Now) -> Vec<Order> {
@@ -348,14 +366,25 @@ impl Session {
         vec![Order::CloseStream]
     }
 
-    /// Doubles with each failure up to a limit; the upper half of it is random, so that the
-    /// clients of a daemon that restarts do not all come at once.
     fn backoff(&mut self) -> Duration {
-        let doubled = FIRST_RETRY.saturating_mul(1 << self.attempt.saturating_sub(1).min(10)).min(LAST_RETRY);
-        let half = doubled / 2;
-        let half_ms = u64::try_from(half.as_millis()).unwrap_or(u64::MAX).max(1);
-        half + Duration::from_millis(split_mix(&mut self.random) % half_ms)
+        spread(self.attempt, (FIRST_RETRY, LAST_RETRY), split_mix(&mut self.random))
     }
+}
+
+/// How a load that the daemon answered ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Load {
+    Whole,
+    Refused,
+}
+
+/// The pause after so many failures: doubles with each up to a limit, and the upper half of it is random, so
+/// that the clients of a daemon that restarts do not all come at once.
+#[must_use]
+pub fn spread(failures: u32, (first, last): (Duration, Duration), random: u64) -> Duration {
+    let half = first.saturating_mul(1 << failures.saturating_sub(1).min(10)).min(last) / 2;
+    let half_ms = u64::try_from(half.as_millis()).unwrap_or(u64::MAX).max(1);
+    half + Duration::from_millis(random % half_ms)
 }
 
 /// Whether the timed refresh runs.

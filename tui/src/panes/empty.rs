@@ -10,6 +10,7 @@ use crate::input::keymap::Action;
 use crate::model::Model;
 use crate::panes::history::model::filter_name;
 use crate::theme::Role;
+use crate::update::errands::Errand;
 use crate::widgets::canvas::{Canvas, centred, line};
 use crate::widgets::text;
 
@@ -29,7 +30,7 @@ pub fn open(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         return say(canvas, area, &[(sentence, Role::Strong), ("Esc clears the search.".to_owned(), Role::Muted)]);
     }
     if model.data.open.is_none() {
-        return waiting(canvas, area, model);
+        return waiting(canvas, area, model, Wanted::Positions);
     }
     draw_checks(canvas, area, "No open positions", &checks(model), &next_step(model));
 }
@@ -37,7 +38,7 @@ pub fn open(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
 /// The History pane without a trade.
 pub fn history(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     if model.history.items.is_none() {
-        return waiting(canvas, area, model);
+        return waiting(canvas, area, model, Wanted::History);
     }
     let search = model.history.list.search.text();
     let lines = match (model.history.filter, search.is_empty()) {
@@ -74,16 +75,26 @@ pub fn performance(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
             ("No figures from this daemon".to_owned(), Role::Strong),
             (text::clean(reason), Role::Muted),
         ],
-        (None, None) => return waiting(canvas, area, model),
+        (None, None) => return waiting(canvas, area, model, Wanted::Figures),
     };
     say(canvas, area, &lines);
 }
 
+/// What a pane waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    Positions,
+    History,
+    Figures,
+}
+
 /// Nothing is known yet.
-fn waiting(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
+fn waiting(canvas: &mut Canvas<'_>, area: Rect, model: &Model, wanted: Wanted) {
     let (title, detail) = match model.session.link() {
-        Link::Connecting => ("Connecting to the daemon", "The first answer fills this pane.".to_owned()),
-        Link::Live => ("Waiting for the daemon's data", "It is there and cannot say yet; see above why.".to_owned()),
+        Link::Connecting if model.data.version.is_none() => {
+            ("Connecting to the daemon", "The first answer fills this pane.".to_owned())
+        }
+        Link::Connecting | Link::Live => loading(model, wanted),
         Link::Stale | Link::Retrying => {
             ("No connection to the daemon", "`blotter doctor` in another terminal says what is missing.".to_owned())
         }
@@ -91,7 +102,39 @@ fn waiting(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
             ("The daemon refuses this client", "`blotter doctor` in another terminal says why.".to_owned())
         }
     };
-    say(canvas, area, &[(title.to_owned(), Role::Strong), (detail, Role::Muted)]);
+    say(canvas, area, &[(title.to_owned(), Role::Strong), (text::clean(&detail), Role::Muted)]);
+}
+
+/// The daemon is there, and this has not come yet.
+fn loading(model: &Model, wanted: Wanted) -> (&'static str, String) {
+    let comes = "The daemon is there; its answer fills this pane.";
+    let (errand, titles, patience) = match (wanted, model.session.link()) {
+        (Wanted::Positions, Link::Live) => {
+            return ("Waiting for the daemon's data", "It is there and cannot say yet; see above why.".to_owned());
+        }
+        (Wanted::Positions, _) => return ("Loading the open positions", comes.to_owned()),
+        (Wanted::History, _) => (
+            Errand::History,
+            ["Loading the history", "The history has not come yet", "The history did not come"],
+            comes,
+        ),
+        (Wanted::Figures, _) => (
+            Errand::Performance,
+            ["Loading the figures", "The figures have not come yet", "The figures did not come"],
+            "The daemon adds up what was closed. The first look at a long history takes a while; nothing else waits for it.",
+        ),
+    };
+    let [loads, comes_later, failed] = titles;
+    let progress = model.errands.of(errand);
+    match progress.trouble() {
+        None => (loads, patience.to_owned()),
+        Some(trouble) if progress.goes_on() => (comes_later, format!("Tried again by itself. The reason: {trouble}")),
+        Some(trouble) => {
+            let sync =
+                model.keymap.key_of(Action::Sync).map(|chord| format!("{chord} tries again. ")).unwrap_or_default();
+            (failed, format!("{sync}The reason: {trouble}"))
+        }
+    }
 }
 
 /// Sentences in the middle of the pane.

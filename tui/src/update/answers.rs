@@ -11,12 +11,13 @@ use blotter_shared::protocol::settings::Settings;
 use blotter_shared::protocol::sync::SyncStatus;
 use blotter_shared::protocol::trades::Trade;
 
-use super::{attention, carry_out, looks, orders, settings_form};
+use super::errands::Errand;
+use super::{attention, carry_out, errands, looks, orders, settings_form};
 use crate::client::calls::{Answer, Call, CallError};
 use crate::client::events::StreamItem;
 use crate::client::session::{Input, TimedRefresh};
 use crate::effect::Effect;
-use crate::model::{Heard, Model};
+use crate::model::{Heard, Model, Recent};
 use crate::open_book::OpenBook;
 use crate::overlays::Overlay;
 use crate::overlays::notices::Level;
@@ -29,6 +30,7 @@ pub(super) fn answered(model: &mut Model, call: &Call, result: Result<Answer, Ca
     if call.is_action() {
         model.in_flight = model.in_flight.saturating_sub(1);
     }
+    errands::answered(model, call, result.as_ref().err());
     match result {
         Ok(answer) => {
             model.session.note_contact(model.now);
@@ -51,7 +53,7 @@ fn take(model: &mut Model, call: &Call, answer: Answer) -> Vec<Effect> {
         }
         Answer::History(list) => {
             if let Call::History(query) = call {
-                model.data.recent.take(query, &list);
+                model.data.recent = Recent::of(query, &list).or(model.data.recent.take());
                 model.history.take(query, list);
             }
         }
@@ -127,6 +129,20 @@ fn failed(model: &mut Model, call: &Call, error: &CallError) -> Vec<Effect> {
     vec![]
 }
 
+/// What a pane shows is older than it looks: said once, until an answer comes.
+pub(super) fn note_old(model: &mut Model, errand: Errand, error: &CallError) {
+    let (what, is_shown) = match errand {
+        Errand::Newest => return,
+        Errand::History => ("The history", model.history.items.is_some()),
+        Errand::Totals => ("The sum of the history", model.history.totals().is_some()),
+        Errand::Performance => ("The figures", model.performance.data.is_some()),
+    };
+    if is_shown {
+        let words = format!("{what} could not be renewed and is tried again: {error}");
+        model.notices.say(model.now, Level::Warn, words);
+    }
+}
+
 fn health_came(model: &mut Model, health: Health) -> Vec<Effect> {
     let was_away = model.data.health.as_ref().is_some_and(|heard| heard.value.database.state != ComponentState::Ok);
     let is_back = was_away && health.database.state == ComponentState::Ok;
@@ -166,7 +182,8 @@ fn settings_came(model: &mut Model, settings: Settings) -> Vec<Effect> {
     // Play money and real money are never on one list.
     let mut effects = model.history.choose_mode(Some(mode));
     effects.extend(model.performance.choose_mode(mode, model.pane));
-    effects
+    // The end of a load asks for the lists, after the positions.
+    if model.is_loading { vec![] } else { effects }
 }
 
 /// A trade is new or changed: into its list, or from one to the other.
@@ -190,7 +207,9 @@ pub(super) fn trade_came(model: &mut Model, trade: &Trade) -> Vec<Effect> {
             }
         }
     }
-    model.data.recent.note(trade);
+    if let Some(recent) = &mut model.data.recent {
+        recent.note(trade);
+    }
     looks::freshen_one(model, trade.id);
     let mut effects = model.history.note(trade);
     if trade.status.is_terminal() && !model.is_loading {

@@ -269,7 +269,7 @@ pub(super) fn checks(model: &Model, form: &Form) -> Vec<Fact> {
     let mut facts: Vec<Fact> = quote.map(|quote| Fact::new("Bid/Ask", words(quote))).into_iter().collect();
     facts.extend(worth(&draft, model.data.settings.as_ref()));
     if let Some(settings) = &model.data.settings {
-        let day = day_pnl(&model.counts(), &model.data.recent, model.trading_now());
+        let day = day_pnl(&model.counts(), model.data.recent.as_ref(), model.trading_now());
         facts.extend(limits(&draft, &Book { open: model.open_trades(), settings, day }));
     }
     facts

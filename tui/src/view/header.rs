@@ -47,10 +47,14 @@ fn pieces(model: &Model) -> Vec<Piece> {
     pieces.extend(counts(model));
     pieces.extend(risk(model));
     pieces.push(synced(model));
-    if model.is_spinning() || model.is_loading || model.session.phase() == Phase::Loading {
+    if model.is_spinning() || is_asking(model) {
         pieces.push(Piece::right(Role::Accent, vec![(34, activity(model))]));
     }
     pieces
+}
+
+fn is_asking(model: &Model) -> bool {
+    model.is_loading || model.errands.is_asking() || model.session.phase() == Phase::Loading
 }
 
 fn activity(model: &Model) -> String {
@@ -118,7 +122,7 @@ fn counts(model: &Model) -> Vec<Piece> {
 fn risk(model: &Model) -> Vec<Piece> {
     let (Some(open), Some(settings)) = (&model.data.open, &model.data.settings) else { return vec![] };
     let mut pieces = Vec::new();
-    let recent = &model.data.recent;
+    let recent = model.data.recent.as_ref();
     let day = figures::day_pnl(open.counts(), recent, model.trading_now()).map(|cash| cash.0);
     pieces.push(match day.map(format::trend) {
         Some(words) => {

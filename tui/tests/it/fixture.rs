@@ -470,8 +470,7 @@ pub(crate) struct Desk {
     /// Calls that are not answered by themselves.
     pub(crate) held: Vec<Call>,
     pub(crate) holds_actions: bool,
-    /// Pages of history are given by the test.
-    pub(crate) holds_history: bool,
+    pub(crate) holds: fn(&Call) -> bool,
     pub(crate) is_gone: bool,
     /// Which stream of prices is open.
     pub(crate) prices_opened: u64,
@@ -504,7 +503,7 @@ impl Desk {
             deeds: Vec::new(),
             held: Vec::new(),
             holds_actions: false,
-            holds_history: false,
+            holds: |_| false,
             is_gone: false,
             prices_opened: 0,
         }
@@ -513,9 +512,14 @@ impl Desk {
     /// A desk whose session is live.
     pub(crate) fn live(look: Look, world: World) -> Self {
         let mut desk = Self::new(look, world);
-        let first = update::start(&desk.model);
-        desk.settle(first);
+        desk.begin();
         desk
+    }
+
+    /// The client starts.
+    pub(crate) fn begin(&mut self) {
+        let first = update::start(&self.model);
+        self.settle(first);
     }
 
     /// Gives a message and lets everything that follows from it happen.
@@ -546,17 +550,10 @@ impl Desk {
             }
             Effect::Greet => vec![Msg::Greeted(Ok(version()))],
             Effect::Load(calls) => {
-                let is_held = |call: &&Call| self.holds_history && matches!(call, Call::History(_));
-                self.held.extend(calls.iter().filter(is_held).cloned());
-                let calls: Vec<Call> = calls.iter().filter(|call| !is_held(call)).cloned().collect();
                 let answers = calls.iter().map(|call| answered(call, &self.world));
                 answers.chain([Msg::Loaded(Ok(()))]).collect()
             }
-            Effect::Call(call) if call.is_action() && self.holds_actions => {
-                self.held.push(call);
-                vec![]
-            }
-            Effect::Call(call @ Call::History(_)) if self.holds_history => {
+            Effect::Call(call) if (call.is_action() && self.holds_actions) || (self.holds)(&call) => {
                 self.held.push(call);
                 vec![]
             }

@@ -190,7 +190,7 @@ fn a_long_history_scrolls_both_ways_in_little_memory() {
     let book = Book::of(100_000);
     let world = World { rows: Some(100_000), ..World::busy() };
     let mut desk = Desk::live(Look::sized(80, 24), world);
-    desk.holds_history = true;
+    desk.holds = |call| matches!(call, Call::History(_));
     desk.keys("2 f f f f");
     book.serve(&mut desk);
     desk.keys("g");

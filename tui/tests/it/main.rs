@@ -13,6 +13,8 @@ mod keys;
 #[cfg(test)]
 mod lists;
 #[cfg(test)]
+mod loading;
+#[cfg(test)]
 mod looks;
 #[cfg(test)]
 mod odd;

@@ -1,6 +1,6 @@
 //! Rows of `performance_sums`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use blotter_shared::domain::BrokerMode;
 use chrono::NaiveDate;
@@ -55,7 +55,7 @@ pub(super) const SUMS: &str = concat!(
       ORDER BY dimension, bucket, starts"
 );
 
-pub(super) const PARTS: &str = concat!(
+const PARTS: &str = concat!(
     "SELECT ",
     columns!(),
     " FROM performance_sums
@@ -63,9 +63,22 @@ pub(super) const PARTS: &str = concat!(
       ORDER BY dimension, bucket, starts"
 );
 
+const PARTS_OF: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM performance_sums JOIN unnest($6::text[], $7::text[]) AS touched (dimension, bucket) USING (dimension, bucket)
+      WHERE username = $1 AND broker_mode = $2 AND span = $3 AND starts >= $4 AND starts < $5
+      ORDER BY dimension, bucket, starts"
+);
+
 const CLEAR: &str = "
     DELETE FROM performance_sums
      WHERE username = $1 AND broker_mode = $2 AND dimension = ANY($6) AND span = $3 AND starts >= $4 AND starts < $5";
+
+const CLEAR_OF: &str = "
+    DELETE FROM performance_sums
+     WHERE username = $1 AND broker_mode = $2 AND span = $3 AND starts >= $4 AND starts < $5
+       AND (dimension, bucket) IN (SELECT * FROM unnest($6::text[], $7::text[]))";
 
 const PUT: &str = "INSERT INTO performance_sums SELECT * FROM jsonb_populate_recordset(NULL::performance_sums, $1)";
 
@@ -76,6 +89,12 @@ pub(super) struct StoredTally {
     pub starts: NaiveDate,
     pub bucket: String,
     pub tally: Tally,
+}
+
+impl StoredTally {
+    pub(super) fn group(&self) -> (String, String) {
+        (self.dimension.clone(), self.bucket.clone())
+    }
 }
 
 /// A row as the database takes it.
@@ -91,17 +110,91 @@ struct Record<'a> {
     tally: &'a Tally,
 }
 
-/// Puts these in the place of whatever was stored for the range.
+/// Rows of one span in a range of days.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub mode: BrokerMode,
+    pub span: Span,
+    pub range: (NaiveDate, NaiveDate),
+}
+
+/// Which groups are written again: a close touches one of each dimension, and the rest stays as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Touched {
+    All,
+    Groups(BTreeSet<(String, String)>),
+}
+
+impl Touched {
+    pub(super) fn is_nothing(&self) -> bool {
+        match self {
+            Self::All => false,
+            Self::Groups(groups) => groups.is_empty(),
+        }
+    }
+
+    pub(super) fn has(&self, group: &(String, String)) -> bool {
+        match self {
+            Self::All => true,
+            Self::Groups(groups) => groups.contains(group),
+        }
+    }
+
+    /// These and those.
+    pub(super) fn and(self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::Groups(ours), Self::Groups(theirs)) => Self::Groups(ours.union(theirs).cloned().collect()),
+            (Self::All, _) | (_, Self::All) => Self::All,
+        }
+    }
+}
+
+fn names(groups: &BTreeSet<(String, String)>) -> (Vec<&str>, Vec<&str>) {
+    groups.iter().map(|(dimension, bucket)| (dimension.as_str(), bucket.as_str())).unzip()
+}
+
+/// What is stored of these groups, added up.
+pub(super) async fn sums_read(tx: &UserTx, place: Place, touched: &Touched) -> Result<Groups, DbError> {
+    let Place { mode, span, range } = place;
+    let rows = match touched {
+        Touched::All => {
+            let params: Params<'_> = &[&tx.user(), &mode.as_str(), &span.as_str(), &range.0, &range.1];
+            tx.session().query(PARTS, params).await?
+        }
+        Touched::Groups(groups) => {
+            let (dimensions, buckets) = names(groups);
+            let params: Params<'_> =
+                &[&tx.user(), &mode.as_str(), &span.as_str(), &range.0, &range.1, &dimensions, &buckets];
+            tx.session().query(PARTS_OF, params).await?
+        }
+    };
+    groups_of(&rows)
+}
+
+/// Puts these in the place of whatever was stored of the groups for the range.
 pub(super) async fn sums_put(
     tx: &UserTx,
-    mode: BrokerMode,
-    span: Span,
-    range: (NaiveDate, NaiveDate),
+    place: Place,
+    touched: &Touched,
     sums: Vec<StoredTally>,
 ) -> Result<(), DbError> {
-    let dimensions: Vec<&str> = Dimension::all().map(Dimension::as_str).collect();
-    let params: Params<'_> = &[&tx.user(), &mode.as_str(), &span.as_str(), &range.0, &range.1, &dimensions];
-    tx.session().execute(CLEAR, params).await?;
+    let Place { mode, span, range } = place;
+    match touched {
+        Touched::All => {
+            let dimensions: Vec<&str> = Dimension::all().map(Dimension::as_str).collect();
+            let params: Params<'_> = &[&tx.user(), &mode.as_str(), &span.as_str(), &range.0, &range.1, &dimensions];
+            tx.session().execute(CLEAR, params).await?;
+        }
+        Touched::Groups(groups) => {
+            let (dimensions, buckets) = names(groups);
+            let params: Params<'_> =
+                &[&tx.user(), &mode.as_str(), &span.as_str(), &range.0, &range.1, &dimensions, &buckets];
+            tx.session().execute(CLEAR_OF, params).await?;
+        }
+    }
+    if sums.is_empty() {
+        return Ok(());
+    }
     let record = |sum: &StoredTally| {
         json!(Record {
             username: tx.user(),

@@ -135,7 +135,7 @@ pub fn apply_alarm(book: &mut Book, change: &AlarmChange) {
                     open.message.clone_from(message);
                     open.acked_at = None;
                 }
-                Some(_) => {}
+                Some(open) => open.message.clone_from(message),
                 None => book.alarms.push(AlarmState {
                     kind: *kind,
                     trade: *trade,

@@ -81,7 +81,8 @@ pub struct AlarmState {
 /// What is to become of the one alarm of this kind and trade.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AlarmChange {
-    /// Open it, or make it louder; one that is open already stays as old as it is.
+    /// Open it, make it louder, or give it the sentence of what is the cause now; one that is open already stays
+    /// as old as it is, and seen if it was seen.
     Raise {
         kind: AlarmKind,
         trade: Option<TradeId>,

@@ -1,9 +1,10 @@
 //! Brackets that the broker does not take.
 
-use blotter_shared::domain::IntentState;
+use blotter_shared::domain::{AlarmKind, IntentState};
 use chrono::Duration;
 
-use super::super::facts::{FlatCause, Shape};
+use super::super::facts::apply::apply_alarm;
+use super::super::facts::{AlarmChange, AlarmState, FlatCause, Shape};
 use super::super::plan::Action;
 use super::super::ports::RefusalKind;
 use super::super::specimen::price;
@@ -27,6 +28,28 @@ fn a_broker_that_is_not_well_sells_no_position() {
         assert_eq!(stage.trade().live_exits().count(), 1, "{kind:?}: it is taken in the end");
         assert!(!stage.is_paged(), "{kind:?}: {:?}", stage.book.alarms);
     }
+}
+
+#[test]
+fn an_alarm_says_why_it_stands_now_and_stays_one_and_seen() {
+    let mut stage = refusing(RefusalKind::NoPosition);
+    while stage.alarm(AlarmKind::CannotProtect).is_none() {
+        stage.passes(1, 2);
+    }
+    let raised = stage.alarm(AlarmKind::CannotProtect).unwrap().clone();
+    assert!(raised.message.contains("NoPosition"), "{raised:?}");
+    let seen = stage.now;
+    let ack = AlarmChange::Ack { kind: raised.kind, trade: raised.trade, at: seen };
+    apply_alarm(&mut stage.book, &ack);
+    stage.refuses = Some(RefusalKind::Unavailable);
+    let until = stage.now + Duration::minutes(5);
+    while stage.alarm(AlarmKind::CannotProtect).unwrap().message == raised.message {
+        assert!(stage.now < until, "{:?}", stage.book.alarms);
+        stage.passes(1, 2);
+    }
+    let open: Vec<_> = stage.book.alarms.iter().filter(|alarm| alarm.kind == AlarmKind::CannotProtect).collect();
+    let message = raised.message.replace("NoPosition", "Unavailable");
+    assert_eq!(open, [&AlarmState { message, acked_at: Some(seen), ..raised }]);
 }
 
 #[test]

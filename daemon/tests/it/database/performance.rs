@@ -117,6 +117,43 @@ async fn sums_are_those_of_the_trades_from_any_day_on() {
     assert!(performance_days(&tx, BrokerMode::Live, None).await.unwrap().is_empty(), "play money is not real money");
 }
 
+/// A close writes the groups that it touches; all of it together must be what one look at everything gives.
+#[tokio::test]
+async fn sums_that_grow_close_by_close_are_those_made_at_once() {
+    const FROM: [Option<&str>; 4] = [None, Some("2025-12-30"), Some("2026-01-02"), Some("2026-02-01")];
+    let test = TestDb::start().await;
+    let raw = test.admin().await;
+    for n in 0..70 {
+        let trade = closed(n, [250, -100, 0, -75, 30][usize::try_from(n).unwrap() % 5]);
+        let pnl = trade.pnl.filter(|_| n != 20);
+        put(&raw, n, &Closed { pnl, ..trade }).await;
+        assert_eq!(refresh(&test).await, 1);
+    }
+    // A result that is told late, and a group of a day that has no trade any more.
+    raw.batch_execute(&format!("UPDATE paper_trades SET realized_pnl = 17 WHERE id = '{}'", id(20))).await.unwrap();
+    assert_eq!(refresh(&test).await, 1);
+    raw.begin("blotter_app", "alice").await;
+    raw.batch_execute(&format!("SELECT trade_reopen('{}', 5, now()); COMMIT", id(69))).await.unwrap();
+    assert_eq!(refresh(&test).await, 1);
+    let mut grown = Vec::new();
+    for from in FROM {
+        grown.push(sums(&test, from).await);
+    }
+    assert_eq!(total(&grown[0]).trades(), 69);
+
+    raw.batch_execute(
+        "DELETE FROM performance_sums;
+         INSERT INTO performance_stale (username, broker_mode, day)
+         SELECT DISTINCT username, broker_mode, trading_day(closed_at) FROM closed_trades",
+    )
+    .await
+    .unwrap();
+    assert_eq!(refresh(&test).await, 35);
+    for (from, grown) in FROM.into_iter().zip(grown) {
+        assert_eq!(sums(&test, from).await, grown, "from {from:?}");
+    }
+}
+
 #[tokio::test]
 async fn what_changes_afterwards_is_counted_again() {
     let test = TestDb::start().await;

@@ -11,6 +11,7 @@ use blotter_daemon::db::settings::{settings_get, settings_update};
 use blotter_daemon::db::trades::{trade_get, trade_list};
 use blotter_daemon::db::{Db, DbError, DbState};
 use blotter_shared::domain::{AlarmKind, BrokerMode, Cash, Outcome, TradeId, TradeStatus};
+use blotter_shared::protocol::alarms::Alarm;
 use blotter_shared::protocol::events::Event;
 use blotter_shared::protocol::settings::SettingsUpdate;
 use blotter_shared::protocol::sync::HeldVersion;
@@ -304,7 +305,7 @@ async fn an_alarm_is_open_once_and_acknowledged_once() {
     let about = Subject::Trade(TradeId(trade));
     let tx = test.db.user_tx(&user("alice")).await.unwrap();
     let id = alarm_raise(&tx, AlarmKind::Naked, &about, "no stop is working").await.unwrap().unwrap();
-    assert_eq!(alarm_raise(&tx, AlarmKind::Naked, &about, "again").await.unwrap(), None, "it is open");
+    assert_eq!(alarm_raise(&tx, AlarmKind::Naked, &about, "no stop is working").await.unwrap(), None, "it is open");
     assert!(
         alarm_raise(&tx, AlarmKind::Naked, &Subject::General, "x").await.unwrap().is_some(),
         "about something else"
@@ -319,6 +320,11 @@ async fn an_alarm_is_open_once_and_acknowledged_once() {
     let head = change_head(&tx).await.unwrap();
     assert_eq!(alarm_ack(&tx, id, "laptop").await.unwrap(), acked, "the first one counts");
     assert_eq!(change_head(&tx).await.unwrap(), head, "and nothing has changed");
+    let renewed = alarm_raise(&tx, AlarmKind::Naked, &about, "the stop was refused").await.unwrap();
+    assert_eq!(renewed, Some(id), "the same alarm, for another cause");
+    assert_ne!(change_head(&tx).await.unwrap(), head, "which is told");
+    let now = alarm_list(&tx).await.unwrap().into_iter().find(|alarm| alarm.id == id).unwrap();
+    assert_eq!(now, Alarm { message: "the stop was refused".to_owned(), ..acked });
     assert_eq!(alarm_clear(&tx, AlarmKind::Naked, &about).await.unwrap(), Some(id));
     assert_eq!(alarm_clear(&tx, AlarmKind::Naked, &about).await.unwrap(), None);
     assert!(alarm_raise(&tx, AlarmKind::Naked, &about, "anew").await.unwrap().is_some());

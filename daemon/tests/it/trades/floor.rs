@@ -106,6 +106,11 @@ impl Floor {
         self.control("do", &deed).await;
     }
 
+    /// Lets something fail between the daemon and the broker.
+    pub(super) async fn fault(&self, fault: Value) {
+        self.control("faults", &fault).await;
+    }
+
     async fn control(&self, what: &str, deed: &Value) {
         let body = deed.to_string();
         let head =

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use blotter_testkit::book;
 use blotter_testkit::daemon::{Daemon, Options};
 use blotter_testkit::process::usage;
@@ -41,7 +41,7 @@ pub(crate) async fn run(report: &mut Report) -> Result<()> {
     book::write_closed_trades(&admin, &user, "SIM", (0, MANY)).await?;
     book::write_closed_trades(&admin, &user, "LIVE", (MANY, FEW)).await?;
     backfill(&daemon, report).await.context("backfill")?;
-    cold(&mut daemon, (&admin, &user), report).await.context("cold")?;
+    let admin = cold(&mut daemon, (admin, &user), report).await.context("cold")?;
     warm(&daemon, (&admin, &user), report).await.context("warm")?;
     pages(&daemon, report).await.context("pages")?;
     export(&daemon, &admin, report).await.context("export")
@@ -73,8 +73,9 @@ fn performance(mode: &str) -> String {
     format!("/v1/performance?period=all&mode={mode}")
 }
 
-/// A daemon that has just started, in turns with the statement.
-async fn cold(daemon: &mut Daemon, (admin, user): (&Client, &str), report: &mut Report) -> Result<()> {
+/// A daemon that has just started, in turns with the statement. The server is the daemon's and ends with it, and
+/// every connection with the server: the one to go on with is given back.
+async fn cold(daemon: &mut Daemon, (mut admin, user): (Client, &str), report: &mut Report) -> Result<Client> {
     let (mut sql, mut ours) = (Vec::new(), Vec::new());
     for _ in 0..5 {
         let began = Instant::now();
@@ -84,6 +85,7 @@ async fn cold(daemon: &mut Daemon, (admin, user): (&Client, &str), report: &mut 
         daemon.stop()?;
         daemon.spawn()?;
         daemon.wait_healthy().await?;
+        admin = book::connect_admin(&daemon.postgres_socket_dir()).await?;
         let mut connection = Connection::open(&daemon.socket()).await?;
         let began = Instant::now();
         let answer = connection.get(&performance("SIM")).await?;
@@ -97,10 +99,11 @@ async fn cold(daemon: &mut Daemon, (admin, user): (&Client, &str), report: &mut 
     let (sql, ours) = (Sample::new(sql), Sample::new(ours));
     let (sql_ms, ours_ms) = (sql.median().context("no run")?, ours.median().context("no run")?);
     report.set("history.performance.sql", sql_ms, &sql)?;
-    report.set("history.performance.cold", ours_ms / sql_ms, &ours)
+    report.set("history.performance.cold", ours_ms / sql_ms, &ours)?;
+    Ok(admin)
 }
 
-/// After one more close each time, with many trades and with few.
+/// After one more close each time, with many trades and with few; then with nothing closed between two looks.
 async fn warm(daemon: &Daemon, (admin, user): (&Client, &str), report: &mut Report) -> Result<()> {
     const CLOSES: usize = 60;
     let (mut many, mut few) = (Vec::new(), Vec::new());
@@ -115,6 +118,16 @@ async fn warm(daemon: &Daemon, (admin, user): (&Client, &str), report: &mut Repo
             ensure!(answer.status.is_success(), "{}", answer.text());
         }
     }
+    let mut again = Vec::new();
+    let mut connection = Connection::open(&daemon.socket()).await?;
+    for _ in 0..CLOSES {
+        let began = Instant::now();
+        let answer = connection.get(&performance("SIM")).await?;
+        again.push(began.elapsed().as_secs_f64() * 1e3);
+        ensure!(answer.status.is_success(), "{}", answer.text());
+    }
+    let again = Sample::new(again);
+    report.set("history.performance.repeat.p99", again.p99().context("no run")?, &again)?;
     let (many, few) = (Sample::new(many), Sample::new(few));
     report.set("history.performance.warm.p99", many.p99().context("no run")?, &many)?;
     let growth = many.median().context("no run")? / few.median().context("no run")?;
@@ -142,13 +155,16 @@ async fn pages(daemon: &Daemon, report: &mut Report) -> Result<()> {
     };
     let (mut cursors, mut cursor) = (vec![String::new()], String::new());
     for number in 1.. {
-        let page = connection.get(&list(500, &cursor)).await?.json()?;
+        let answer = connection.get(&list(500, &cursor)).await?;
+        ensure!(answer.status.is_success(), "page {number}: {}", answer.text());
+        let page = answer.json()?;
         let Some(next) = page.get("next_cursor").and_then(serde_json::Value::as_str) else { break };
         next.clone_into(&mut cursor);
         if number % 100 == 0 {
             cursors.push(cursor.clone());
         }
     }
+    ensure!(cursors.len() > 10, "only {} depths: the list ended early", cursors.len());
     let mut times: Vec<Vec<f64>> = vec![Vec::new(); cursors.len()];
     for _ in 0..40 {
         for (cursor, times) in cursors.iter().zip(&mut times) {
@@ -184,7 +200,10 @@ async fn export(daemon: &Daemon, admin: &Client, report: &mut Report) -> Result<
         let began = Instant::now();
         let connection = Connection::open(&daemon.socket()).await?;
         let (_connection, status, mut body) = connection.stream("/v1/trades/export?mode=SIM", &[]).await?;
-        ensure!(status.is_success(), "the export was answered by {status}");
+        if !status.is_success() {
+            let why = body.collect().await?.to_bytes();
+            bail!("the export was answered by {status}: {}", String::from_utf8_lossy(&why));
+        }
         let mut lines = 0_u64;
         while let Some(frame) = body.frame().await {
             let frame = frame?;

@@ -13,17 +13,17 @@ const DONE: i32 = 0;
 const USAGE: i32 = 2;
 const REFUSED: i32 = 3;
 /// What the simulator takes for its sandbox, and for real money and ORATS.
-const TOKEN: &str = "sandbox-token";
-const ORATS: &str = "live-token";
+pub(crate) const TOKEN: &str = "sandbox-token";
+pub(crate) const ORATS: &str = "live-token";
 
 /// A simulator that ends with the test.
-struct Simulator {
+pub(crate) struct Simulator {
     child: Child,
     address: String,
 }
 
 impl Simulator {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let mut command = Command::new(programs::path("tradier-sim").unwrap());
         command.args(["--clock", "manual", "--start", "2026-09-10T10:15", "--lifeline"]);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -42,7 +42,7 @@ impl Drop for Simulator {
 }
 
 /// A daemon with a key, whose broker and ORATS are a simulator.
-fn stage(sim: &Simulator, more: &str) -> Stage {
+pub(crate) fn stage(sim: &Simulator, more: &str) -> Stage {
     let keygen = Command::new(programs::path("blotterd").unwrap()).args(["vault", "keygen"]).output().unwrap();
     let key = String::from_utf8(keygen.stdout).unwrap().trim().to_owned();
     let config =

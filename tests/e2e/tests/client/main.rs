@@ -8,6 +8,8 @@ mod commands;
 #[cfg(test)]
 mod ends;
 #[cfg(test)]
+mod forms;
+#[cfg(test)]
 mod outages;
 #[cfg(test)]
 mod panes;

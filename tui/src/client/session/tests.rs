@@ -124,6 +124,37 @@ fn a_refused_load_does_not_end_the_session_and_is_repeated() {
 }
 
 #[test]
+fn a_refused_load_is_repeated_without_the_timed_refresh_later_each_time() {
+    let mut session = live();
+    session.set_timed_refresh(at(0), TimedRefresh::Off);
+    let mut clock = at(0);
+    let mut waits = Vec::new();
+    for _ in 0..8 {
+        session.step(clock, Input::Loaded(Err(refused(ProblemCode::TimedOut))));
+        session.step(clock, Input::StreamSpoke);
+        let due = session.next_wake().unwrap();
+        waits.push(due - clock.since_start);
+        clock.since_start = due;
+        assert_eq!(session.step(clock, Input::Wake), [Order::LoadAll]);
+        assert_eq!(session.step(clock, Input::Wake), [], "one load at a time");
+    }
+    assert!(waits[0] <= FIRST_RELOAD && waits[0] >= FIRST_RELOAD / 2, "{waits:?}");
+    assert!(waits[7] >= LAST_RETRY / 2 && waits.iter().all(|wait| *wait <= LAST_RETRY), "{waits:?}");
+    session.step(clock, Input::Loaded(Ok(())));
+    session.step(clock, Input::StreamSpoke);
+    assert_eq!(session.next_wake(), Some(session.silence_at()), "nothing is left to ask for");
+}
+
+#[test]
+fn a_slow_load_is_given_up_only_when_nothing_comes_any_more() {
+    let mut session = Session::new(REFRESH, 1);
+    session.step(at(0), Input::Greeted(Ok(())));
+    session.note_contact(at(15));
+    assert_eq!(session.step(at(30), Input::Wake), [], "an answer came after the beginning");
+    assert_eq!(session.step(at(35), Input::Wake), [Order::CloseStream]);
+}
+
+#[test]
 fn the_user_may_ask_at_any_time() {
     let mut session = live();
     assert_eq!(session.step(at(3), Input::Asked), [Order::LoadAll]);

@@ -100,7 +100,7 @@ impl PerformancePane {
     }
 
     pub fn refused(&mut self, query: PerformanceQuery, error: &CallError) {
-        if query == self.query() && !error.is_silence() {
+        if query == self.query() && !error.may_pass() {
             self.refusal = Some(error.to_string());
         }
     }

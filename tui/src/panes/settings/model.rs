@@ -68,7 +68,7 @@ impl Field {
             Self::DailyLossLimit => "Daily loss limit",
             Self::HeatLimit => "Heat limit",
             Self::TradeRisk => "Risk of one trade",
-            Self::CooldownLosses => "Pause after losses in a row",
+            Self::CooldownLosses => "Losses before a pause",
             Self::CooldownMinutes => "Pause, in minutes",
             Self::AutoRefresh => "Refresh by itself",
         }
@@ -87,7 +87,7 @@ impl Field {
             Self::TradeRisk => {
                 "What one trade may lose at its stop, in percent of the balance. Looser limits count from tomorrow on."
             }
-            Self::CooldownLosses => "After so many nothing is opened for a while; 0 is never.",
+            Self::CooldownLosses => "After so many losses in a row nothing is opened for a while; 0 is never.",
             Self::CooldownMinutes => "How long nothing is opened then.",
             Self::AutoRefresh => "Whether devices begin with the timed refresh on.",
         }

@@ -1,5 +1,6 @@
 //! How the settings look.
 
+use blotter_shared::domain::BrokerMode;
 use blotter_shared::protocol::settings::Settings;
 use ratatui::layout::Rect;
 
@@ -11,7 +12,7 @@ use crate::widgets::canvas::{Canvas, centred, line};
 use crate::widgets::text;
 
 const WIDTH: u16 = 74;
-const HEIGHT: u16 = 21;
+const HEIGHT: u16 = 22;
 /// Where the values begin.
 const VALUES: u16 = 27;
 /// Where the facts begin when a line is too short for both of them under the values.
@@ -68,8 +69,9 @@ fn draw_field(
     if is_selected {
         canvas.put(row, 0, "▸", Role::Accent);
     }
-    canvas.put(row, 2, field.label(), if is_selected { Role::Selected } else { Role::Text });
     let values = VALUES.min(row.width.saturating_sub(14));
+    let label = text::cut(field.label(), values.saturating_sub(3));
+    canvas.put(row, 2, &label, if is_selected { Role::Selected } else { Role::Text });
     let x = match (&form.editing, is_selected) {
         (Some(input), true) => {
             let cursor = row.x + values + text::width(input.before_cursor());
@@ -119,6 +121,8 @@ fn draw_facts(canvas: &mut Canvas<'_>, inner: Rect, from: u16, model: &Model, se
     let stored = |is_stored: bool| if is_stored { "stored" } else { "none" };
     let account = |account: &Option<String>| account.as_deref().map_or("no account".to_owned(), text::clean);
     let tokens = settings.tokens;
+    let sim = ("Sim", format!("token {}, {}", stored(tokens.sim), account(&settings.sim_account_id)));
+    let has_sim = tokens.sim || settings.sim_account_id.is_some() || settings.broker_mode == BrokerMode::Sim;
     let rows = [
         ("Sandbox", format!("token {}, {}", stored(tokens.sandbox), account(&settings.sandbox_account_id))),
         ("Live", format!("token {}, {}", stored(tokens.live), account(&settings.live_account_id))),
@@ -130,7 +134,7 @@ fn draw_facts(canvas: &mut Canvas<'_>, inner: Rect, from: u16, model: &Model, se
     ];
     let values = if inner.width < 2 * VALUES { FACTS_NARROW } else { VALUES };
     let mut row = from;
-    for (label, words) in rows {
+    for (label, words) in has_sim.then_some(sim).into_iter().chain(rows) {
         canvas.put(line(inner, row), 2, label, Role::Muted);
         canvas.put(line(inner, row), values, &text::cut(&words, inner.width.saturating_sub(values)), Role::Text);
         row += 1;
