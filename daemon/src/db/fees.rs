@@ -21,7 +21,7 @@ pub struct ChargedTrade {
     pub closed_at: Option<DateTime<Utc>>,
     /// Told.
     pub fees: Option<Decimal>,
-    /// It is closed, and what it brought before fees is known.
+    /// It is closed, what it brought before fees is known, and every contract was bought by an order of ours.
     pub has_result: bool,
     /// Contracts that somebody else sold.
     pub sold_outside: u32,
@@ -56,7 +56,8 @@ const TRADES: &str = "
          WHERE t.username = $1 AND t.broker_mode = $2 AND t.account_id = $3
            AND (t.status IN ('OPEN', 'PARTIAL', 'FILLED', 'CLOSING') OR (t.status = 'CLOSED' AND t.close_date >= $4)))
     SELECT id, option_symbol, multiplier, entry_date, close_date, fees,
-           status = 'CLOSED' AND realized_pnl IS NOT NULL AS has_result,
+           -- What was bought before there was a trade is charged to nobody here: the half that is known is not told.
+           status = 'CLOSED' AND realized_pnl IS NOT NULL AND coalesce((marks ->> 'adopted')::integer, 0) = 0 AS has_result,
            CASE WHEN status = 'CLOSED' AND marks ->> 'outside_reason' = 'EXTERNAL'
                 THEN greatest((marks ->> 'outside')::integer, 0) ELSE 0 END AS sold_outside
       FROM recent

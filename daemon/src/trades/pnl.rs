@@ -37,6 +37,20 @@ pub struct Turnover {
     pub value: Decimal,
 }
 
+impl Turnover {
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { contracts: self.contracts + other.contracts, value: self.value + other.value }
+    }
+}
+
+/// What was there when the trade began, at what the broker says that it cost; none when nobody knows.
+#[must_use]
+pub fn came(trade: &Trade) -> Option<Turnover> {
+    moved(trade.marks.adopted, trade.marks.adopted_value)
+}
+
 /// What was bought and what was sold through orders of ours.
 #[must_use]
 pub fn turnover(trade: &Trade) -> (Turnover, Turnover) {
@@ -82,7 +96,7 @@ fn outside(trade: &Trade) -> Option<(Turnover, Turnover)> {
     let marks = &trade.marks;
     let unpriced = matches!(marks.outside_reason, Some(CloseReason::SandboxReset | CloseReason::ExternalUnexplained));
     let went = moved(marks.outside, marks.outside_value.filter(|_| !unpriced))?;
-    Some((moved(marks.adopted, marks.adopted_value)?, went))
+    Some((came(trade)?, went))
 }
 
 fn moved(contracts: i64, value: Option<Decimal>) -> Option<Turnover> {

@@ -15,7 +15,7 @@ pub fn step(trade: &Trade) -> Option<Step> {
     if trade.wish.is_flat() {
         return Some(close(trade));
     }
-    if trade.entries().next().is_none() && trade.marks.outside == 0 {
+    if trade.is_unbegun() {
         return Some(Step::EntryNext);
     }
     if let Some(entry) = trade.entries().find(|entry| entry.is_live()) {
@@ -127,6 +127,16 @@ mod tests {
         assert_eq!(step(&held()), Some(Step::FirstBracket));
         assert_eq!(step(&oco(held(), IntentState::Sending)), Some(Step::FirstBracket));
         assert_eq!(step(&oco(held(), IntentState::Working)), None, "all is as it is wanted");
+    }
+
+    #[test]
+    fn a_position_that_was_there_already_waits_for_no_entry() {
+        let mut adopted = specimen::trade(2);
+        (adopted.marks.adopted, adopted.marks.held) = (2, 2);
+        assert_eq!(step(&adopted), Some(Step::FirstBracket));
+        assert_eq!(step(&oco(adopted.clone(), IntentState::Working)), None);
+        let lost = oco(adopted, IntentState::Canceled);
+        assert_eq!(step(&lost), Some(Step::BracketAgain));
     }
 
     #[test]

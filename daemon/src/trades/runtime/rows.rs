@@ -82,6 +82,8 @@ pub(super) fn marks(trade: &Trade) -> Result<MarksRow, DbError> {
 
 fn figures(trade: &Trade) -> FiguresRow {
     let (bought, sold) = pnl::turnover(trade);
+    // What was there already counts at what the broker says that it cost; without that nobody knows the average.
+    let entered = pnl::came(trade).map(|came| bought.and(came));
     let average = |turnover: pnl::Turnover| {
         (turnover.contracts > 0).then(|| (turnover.value / Decimal::from(turnover.contracts)).round_dp(DIGITS))
     };
@@ -97,7 +99,7 @@ fn figures(trade: &Trade) -> FiguresRow {
         Some(Precision::BrokerFill) | None => "BROKER_FILL",
     };
     FiguresRow {
-        entry_price: average(bought).or(realized.map(|realized| realized.entry_price.round_dp(DIGITS))),
+        entry_price: entered.and_then(average).or(realized.map(|realized| realized.entry_price.round_dp(DIGITS))),
         close_price: realized.map(|realized| realized.close_price.round_dp(DIGITS)),
         fill_price: average(sold),
         fill_time: exits.map(|fill| fill.seen_at).max(),

@@ -78,7 +78,7 @@ fn risk_of(trade: &Trade, row: Option<OpenRow>, quote: Option<Quote>) -> Decimal
 
 /// Contracts that the entry may still buy.
 fn awaited(trade: &Trade) -> u32 {
-    let asked = trade.entries().next().is_none() && trade.marks.outside == 0 && !trade.wish.is_flat();
+    let asked = trade.is_unbegun() && !trade.wish.is_flat();
     let working: u32 = trade.entries().map(Intent::remaining).sum();
     if asked { trade.spec.quantity.get() } else { working }
 }
@@ -132,7 +132,7 @@ mod tests {
         trade.wish.stop = Some("4.00".parse().unwrap());
         let mut book = Book::new(BrokerMode::Sim, Cash::ZERO);
         let (id, symbol) = (trade.id(), trade.spec.symbol.clone());
-        trade.marks.outside = -2;
+        trade.marks.adopted = 2;
         book.trades.insert(id, trade);
         let price = |text: &str| Some(text.parse().unwrap());
         let quotes =
