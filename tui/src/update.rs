@@ -13,6 +13,7 @@ mod settings_form;
 mod tools;
 mod trade_form;
 mod typed;
+pub(crate) use orders::what_waits;
 pub use typed::contract as contract_of;
 
 use crate::client::calls::{Call, CallError};

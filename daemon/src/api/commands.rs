@@ -178,7 +178,7 @@ async fn account(api: &Api, call: &Call) -> Result<(AccountKey, BrokerAccount), 
 async fn bid_of(api: &Api, call: &Call, id: TradeId) -> Result<Seen, ApiError> {
     let user = &call.who.0.username;
     let place = api.counter.place_of(user, id).await?;
-    if !api.counter.session_of(&place.symbol).open || place.status.is_terminal() {
+    if !api.counter.session_of(place.account.mode, &place.symbol).open || place.status.is_terminal() {
         return Ok(Seen::default());
     }
     let (_, broker) = api.counter.account(user, place.account.mode).await?;

@@ -5,6 +5,7 @@
 use blotter_shared::domain::{AlarmKind, IntentState, Severity, TradeId, TradeStatus};
 use chrono::{DateTime, Utc};
 
+use super::expiry::{self, Stage};
 use super::facts::absence::since;
 use super::facts::restore::without_a_stop;
 use super::facts::{AlarmChange, Book, Trade};
@@ -35,9 +36,17 @@ impl Since {
 /// When somebody looks, and by what.
 #[derive(Clone, Copy)]
 struct Look<'a> {
-    session: &'a Session,
+    /// The one that the trade's contract is traded in.
+    session: Session,
     now: DateTime<Utc>,
     timing: &'a Timing,
+}
+
+impl Look<'_> {
+    /// The contract has had its last session: nothing covers it, sells it or needs to.
+    fn settles(self, trade: &Trade) -> bool {
+        expiry::stage(&trade.spec.contract, &self.session, self.now) == Stage::AwaitsSettlement
+    }
 }
 
 /// Whether an alarm is to be open, and with what to say.
@@ -51,13 +60,13 @@ struct Verdict {
 #[must_use]
 pub fn watchdog(
     book: &Book,
-    session: &Session,
+    known: impl Fn(&Trade) -> (Session, Since),
     now: DateTime<Utc>,
     timing: &Timing,
-    known: impl Fn(&Trade) -> Since,
 ) -> Vec<AlarmChange> {
     let live = book.live_trades().flat_map(|trade| {
-        let (look, since) = (Look { session, now, timing }, known(trade));
+        let (session, since) = known(trade);
+        let look = Look { session, now, timing };
         let verdicts = [unverified(trade, since, look), naked(trade, since, look)];
         verdicts.map(|verdict| (trade.id(), verdict))
     });
@@ -66,9 +75,14 @@ pub fn watchdog(
 
 /// Everything that a fresh cut says about alarms.
 #[must_use]
-pub fn judge(book: &Book, session: &Session, now: DateTime<Utc>, timing: &Timing) -> Vec<AlarmChange> {
+pub fn judge(
+    book: &Book,
+    session: impl Fn(&Trade) -> Session,
+    now: DateTime<Utc>,
+    timing: &Timing,
+) -> Vec<AlarmChange> {
     let verdicts = book.trades.iter().flat_map(|(id, trade)| {
-        let (look, since) = (Look { session, now, timing }, Since::of(trade));
+        let (look, since) = (Look { session: session(trade), now, timing }, Since::of(trade));
         let all = [
             unverified(trade, since, look),
             naked(trade, since, look),
@@ -76,7 +90,7 @@ pub fn judge(book: &Book, session: &Session, now: DateTime<Utc>, timing: &Timing
             late(trade),
             filled_after_end(trade),
             refused(trade, timing),
-            needs_person(book, trade, session, now, timing),
+            needs_person(book, trade, look),
         ];
         all.map(|verdict| (*id, verdict))
     });
@@ -114,8 +128,8 @@ fn unverified(trade: &Trade, since_when: Since, look: Look<'_>) -> Verdict {
     let sent = trade.intents.iter().filter_map(|intent| intent.sent_at).min();
     // A trade that nothing is known to be sent for is told of, too: a backup may have forgotten what was.
     let known = since_when.verified.or(sent).unwrap_or(trade.spec.asked_at);
-    let silent = since(known.max(session.opens), now);
-    let raise = session.open && !trade.is_ended() && silent > timing.unverified.as_secs_f64();
+    let late = session.open && since(known.max(session.opens), now) > timing.unverified.as_secs_f64();
+    let raise = late && !trade.is_ended() && !look.settles(trade);
     let message = format!(
         "{} has not been verified at the broker for {} s and more: look at the broker's own screen",
         trade.spec.symbol,
@@ -127,7 +141,7 @@ fn unverified(trade: &Trade, since_when: Since, look: Look<'_>) -> Verdict {
 fn naked(trade: &Trade, since_when: Since, look: Look<'_>) -> Verdict {
     let Look { session, now, timing } = look;
     // By night too: what is naked at the open was naked when somebody could still have acted.
-    let bare = since_when.naked.map(|at| since(at, now));
+    let bare = since_when.naked.filter(|_| !look.settles(trade)).map(|at| since(at, now));
     let loud = bare.and_then(|seconds| {
         // Bare since a moment that is to come: the wall clock went back, and nobody knows for how
         // long. The next cut that shows cover ends it.
@@ -183,12 +197,12 @@ fn refused(trade: &Trade, timing: &Timing) -> Verdict {
     Verdict { kind: AlarmKind::CannotProtect, raise: raise.then_some((Severity::Page, message)) }
 }
 
-fn needs_person(book: &Book, trade: &Trade, session: &Session, now: DateTime<Utc>, timing: &Timing) -> Verdict {
+fn needs_person(book: &Book, trade: &Trade, look: Look<'_>) -> Verdict {
     let sentence = late_fill(book, trade)
-        .or_else(|| unclaimed(book, trade, now, timing))
+        .or_else(|| unclaimed(book, trade, look.now, look.timing))
         .or_else(|| below_zero(trade))
         .or_else(|| without_a_stop(trade))
-        .or_else(|| slow_close(trade, session, now, timing));
+        .or_else(|| slow_close(trade, look));
     Verdict { kind: AlarmKind::NeedsPerson, raise: sentence.map(|sentence| (Severity::Page, sentence)) }
 }
 
@@ -231,8 +245,9 @@ fn below_zero(trade: &Trade) -> Option<String> {
     (trade.marks.held < 0).then_some(sentence)
 }
 
-fn slow_close(trade: &Trade, session: &Session, now: DateTime<Utc>, timing: &Timing) -> Option<String> {
-    let waits = trade.wish.is_flat() && !trade.is_ended() && session.open;
+fn slow_close(trade: &Trade, look: Look<'_>) -> Option<String> {
+    let Look { session, now, timing } = look;
+    let waits = trade.wish.is_flat() && !trade.is_ended() && session.open && !look.settles(trade);
     let long = since(trade.wish.since.max(session.opens), now) > timing.close_slow.as_secs_f64();
     (waits && long).then(|| format!("the close of {} is not done after a minute", trade.spec.symbol))
 }

@@ -50,13 +50,13 @@ pub fn is_over(trade: &Trade, snapshot: &Snapshot) -> bool {
     today > last || (today == last && !snapshot.session.open && snapshot.session.opens.date_naive() > last)
 }
 
-/// Nobody changes or buys what is only waiting for its settlement.
+/// Nobody changes, buys or sells what is only waiting for its settlement.
 ///
 /// # Errors
 /// When the last session of the contract is over.
-pub fn check(contract: &OptionContract, session: &Session) -> Result<(), Refused> {
+pub fn check(contract: &OptionContract, session: &Session, now: DateTime<Utc>) -> Result<(), Refused> {
     let last = last_day(contract);
-    if session.date <= last {
+    if stage(contract, session, now) != Stage::AwaitsSettlement {
         return Ok(());
     }
     Err(Refused::new(RefusalCode::Expired, format!("the contract has expired: it traded last on {last}")))

@@ -190,6 +190,9 @@ pub struct PlannedSend {
     /// The broker's number of what is cancelled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order_id: Option<String>,
+    /// The market of this contract is closed: it is sent at the open. Some contracts trade longer than others.
+    #[serde(default)]
+    pub waits_for_open: bool,
 }
 
 /// The answer to `POST /v1/flatten`.
@@ -201,8 +204,6 @@ pub struct Flattened {
     pub sends: Vec<PlannedSend>,
     /// The trades that are on their way out because of this request; none of a drill.
     pub trades: Vec<TradeId>,
-    /// While the market is closed the sales wait for the open.
-    pub waits_for_open: bool,
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use crate::client::calls::Call;
 use crate::client::orders::{Ask, OrderCall};
 use crate::format;
 use crate::model::Access;
-use crate::update::contract_of;
+use crate::update::{contract_of, what_waits};
 use crate::widgets::text::clean;
 
 /// Buys to open: the order as arguments, or as a JSON signal on standard input.
@@ -246,14 +246,16 @@ fn sends(done: &Flattened) -> String {
         };
         let order = send.order_id.as_deref().map(|id| format!("  order {}", clean(id))).unwrap_or_default();
         let symbol = clean(&send.option_symbol);
+        let when = if send.waits_for_open { "  at the open" } else { "" };
         text.push_str(&format!(
-            "{:<5} {} {symbol:<22} {what}{order}\n",
+            "{:<5} {} {symbol:<22} {what}{order}{when}\n",
             send.trade_number.to_string(),
             send.broker_mode
         ));
     }
-    if done.waits_for_open {
-        text.push_str("The market is closed: the sales wait for the open.\n");
+    if let Some(sentence) = what_waits(done) {
+        text.push_str(sentence);
+        text.push('\n');
     }
     text
 }

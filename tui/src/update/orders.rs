@@ -291,15 +291,21 @@ fn drilled(model: &mut Model, ask: &Ask, sends: &Flattened) {
                 SendKind::CancelBracket => "cancel the bracket of".to_owned(),
                 SendKind::SellAtMarket => send.qty.map_or("sell".to_owned(), |qty| format!("sell {qty} of")),
             };
-            format!("{} {what} {} ({})", send.trade_number, symbol_in_words(&send.option_symbol), send.broker_mode)
+            let when = if send.waits_for_open { ", at the open" } else { "" };
+            format!(
+                "{} {what} {} ({}){when}",
+                send.trade_number,
+                symbol_in_words(&send.option_symbol),
+                send.broker_mode
+            )
         })
         .collect();
     let more = sends.sends.len().saturating_sub(MOST_SENDS);
     if more > 0 {
         body.push(format!("… and {more} more"));
     }
-    if sends.waits_for_open {
-        body.push("The market is closed: the sales wait for the open.".to_owned());
+    if let Some(sentence) = what_waits(sends) {
+        body.push(sentence.to_owned());
     }
     let is_live = sends.sends.iter().any(|send| send.broker_mode == BrokerMode::Live);
     let deed = deed(model, Ask::Flatten(Flatten { drill: false, mode: wanted.mode }));
@@ -307,6 +313,16 @@ fn drilled(model: &mut Model, ask: &Ask, sends: &Flattened) {
     let dialog = if is_live { dialog.wants_word("FLATTEN") } else { dialog };
     if model.overlays.is_empty() {
         model.overlays.push(Overlay::Confirm(dialog));
+    }
+}
+
+/// What does not leave at once: the market of a contract is closed, and that of another may be open.
+pub(crate) fn what_waits(sends: &Flattened) -> Option<&'static str> {
+    let sales = || sends.sends.iter().filter(|send| send.what == SendKind::SellAtMarket);
+    match (sales().any(|sale| sale.waits_for_open), sales().all(|sale| sale.waits_for_open)) {
+        (false, _) => None,
+        (true, true) => Some("The market is closed: the sales wait for the open."),
+        (true, false) => Some("Some of these still trade and are sold now; the others wait for the open."),
     }
 }
 

@@ -8,7 +8,7 @@ use super::deed::{Deed, Stopped, note};
 use crate::db::UserTx;
 use crate::db::engine::AccountKey;
 use crate::db::trades::trade_get;
-use crate::trades::commands::{Command, Drill};
+use crate::trades::commands::{Command, Drill, When};
 use crate::trades::facts::Change;
 use crate::trades::runtime::desk::Seen;
 
@@ -25,8 +25,7 @@ impl Deed for Everything<'_> {
 
     async fn done_in(&self, tx: &UserTx) -> Result<Flattened, Stopped> {
         let counter = &self.api.counter;
-        let waits_for_open = !counter.session().open;
-        let mut done = Flattened { drill: self.wanted.drill, sends: Vec::new(), trades: Vec::new(), waits_for_open };
+        let mut done = Flattened { drill: self.wanted.drill, sends: Vec::new(), trades: Vec::new() };
         for key in counter.live_accounts(tx).await? {
             if self.wanted.mode.is_some_and(|mode| mode != key.mode) {
                 continue;
@@ -67,14 +66,22 @@ fn order(what: SendKind) -> u8 {
 }
 
 async fn planned(tx: &UserTx, key: &AccountKey, drill: Drill) -> Result<PlannedSend, Stopped> {
-    let (what, trade, symbol, qty, order) = match drill {
-        Drill::CancelEntry { trade, symbol, order } => (SendKind::CancelEntry, trade, symbol, None, order),
-        Drill::CancelBracket { trade, symbol, order } => (SendKind::CancelBracket, trade, symbol, None, order),
-        Drill::SellAtMarket { trade, symbol, quantity } => {
-            (SendKind::SellAtMarket, trade, symbol, Some(quantity), None)
-        }
+    let (what, qty, order, when) = match &drill {
+        Drill::CancelEntry { order, .. } => (SendKind::CancelEntry, None, *order, When::Now),
+        Drill::CancelBracket { order, when, .. } => (SendKind::CancelBracket, None, *order, *when),
+        Drill::SellAtMarket { quantity, when, .. } => (SendKind::SellAtMarket, Some(*quantity), None, *when),
     };
-    let trade_number = trade_get(tx, trade).await?.number;
-    let (option_symbol, order_id) = (symbol.to_string(), order.map(|order| order.to_string()));
-    Ok(PlannedSend { what, trade_id: trade, trade_number, broker_mode: key.mode, option_symbol, qty, order_id })
+    let (Drill::CancelEntry { trade, symbol, .. }
+    | Drill::CancelBracket { trade, symbol, .. }
+    | Drill::SellAtMarket { trade, symbol, .. }) = drill;
+    Ok(PlannedSend {
+        what,
+        trade_id: trade,
+        trade_number: trade_get(tx, trade).await?.number,
+        broker_mode: key.mode,
+        option_symbol: symbol.to_string(),
+        qty,
+        order_id: order.map(|order| order.to_string()),
+        waits_for_open: when == When::AtTheOpen,
+    })
 }

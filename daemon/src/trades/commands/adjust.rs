@@ -46,7 +46,7 @@ pub(super) fn judge(trade: &Trade, adjust: &Adjust, desk: &Desk<'_>) -> Result<A
         return Err(Refused::new(RefusalCode::AlreadyClosing, sentence));
     }
     let session = desk.session(&trade.spec.contract);
-    expiry::check(&trade.spec.contract, &session)?;
+    expiry::check(&trade.spec.contract, &session, desk.now)?;
     let sides = Sides { stop: adjust.stop.over(trade.wish.stop), target: adjust.target.over(trade.wish.target) };
     let same = sides == Sides { stop: trade.wish.stop, target: trade.wish.target } && trade.wish.limit.is_none();
     if same {
@@ -70,8 +70,9 @@ pub(super) fn judge(trade: &Trade, adjust: &Adjust, desk: &Desk<'_>) -> Result<A
 #[must_use]
 pub fn break_even(trade: &Trade) -> Option<Price> {
     let (bought, _) = super::super::pnl::turnover(trade);
-    let count = rust_decimal::Decimal::from(bought.contracts);
-    let average = bought.value.checked_div(count)?.round_dp(4);
+    let entered = super::super::pnl::came(trade)?.and(bought);
+    let count = rust_decimal::Decimal::from(entered.contracts);
+    let average = entered.value.checked_div(count)?.round_dp(4);
     let price = Price::new(average).ok()?;
     Some(TickGrid::of_root(&trade.spec.contract.root).floor(price))
 }

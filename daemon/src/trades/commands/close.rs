@@ -2,6 +2,7 @@
 
 use blotter_shared::domain::{Price, Quantity};
 
+use super::super::expiry;
 use super::super::facts::{FlatCause, Trade, Wish};
 use super::super::pricing::{self, Sides, TickGrid};
 use super::{Accepted, Desk, RefusalCode, Refused, Versioned, adjust, current, wished};
@@ -27,6 +28,7 @@ pub(super) fn judge(trade: &Trade, close: &Close, desk: &Desk<'_>) -> Result<Acc
         return Err(Refused::new(RefusalCode::AlreadyClosing, sentence));
     }
     let session = desk.session(&trade.spec.contract);
+    expiry::check(&trade.spec.contract, &session, desk.now)?;
     if !session.open && !close.at_open {
         let opens = session.opens;
         return Err(Refused::new(RefusalCode::MarketClosed, format!("the market opens at {opens}; ask for the open")));

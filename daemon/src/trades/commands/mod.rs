@@ -21,7 +21,7 @@ use super::risk::Breach;
 use super::timing::Timing;
 pub use adjust::Adjust;
 pub use close::Close;
-pub use flatten::Drill;
+pub use flatten::{Drill, When};
 pub use place::NewTrade;
 
 /// One command on one account.

@@ -4,6 +4,7 @@
 use blotter_shared::domain::{AlarmKind, TradeId};
 use rust_decimal::Decimal;
 
+use super::super::expiry;
 use super::super::facts::evidence::adjusted_contract;
 use super::super::facts::{AlarmChange, Change, Trade, Wish};
 use super::super::ports::Symbol;
@@ -19,6 +20,9 @@ pub(super) fn protect(trade: &Trade, seen: Versioned, desk: &Desk<'_>) -> Result
     // Nothing is left of the trade, and the position still differs: that is somebody else's, if a person says so.
     if trade.marks.held <= 0 && trade.marks.quarantine.is_none() {
         return Err(Refused::new(RefusalCode::NothingHeld, "nothing is held of this trade"));
+    }
+    if trade.marks.quarantine.is_none() {
+        expiry::check(&trade.spec.contract, &desk.session(&trade.spec.contract), desk.now)?;
     }
     let shown = trade.marks.mismatch.map_or(trade.marks.held, |mismatch| mismatch.position);
     let accepts = trade.marks.quarantine.is_some().then_some(shown);

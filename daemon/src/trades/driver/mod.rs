@@ -8,6 +8,7 @@
 //! the lease before the facts, the facts before the cut.
 
 mod lost;
+pub mod outlook;
 mod past;
 mod pulse;
 pub mod read;
@@ -17,28 +18,27 @@ mod sight;
 
 use std::time::Duration;
 
-use blotter_shared::domain::{CloseReason, IntentId};
+use blotter_shared::domain::IntentId;
 use chrono::{DateTime, Utc};
 
+use self::outlook::{Outlook, Wrote, flies};
 use self::past::Past;
 use self::pulse::Pulse;
 use self::sight::Sight;
 use super::alarms;
-use super::facts::absence::since;
 use super::facts::apply::difference;
 use super::facts::fold::Context;
 use super::facts::restore;
-use super::facts::{AlarmChange, Book, Change, Intent, Trade};
+use super::facts::{Book, Change, Trade};
 use super::plan::{Scene, account};
-use super::ports::{BrokerPort, Clock, CommitError, Fence, Holder, LeaseAnswer, Rest, Sessions, Store};
+use super::ports::{BrokerPort, Clock, CommitError, Fence, Holder, LeaseAnswer, Rest, Session, Sessions, Store};
 use super::rules::{Rule, Rules};
 use super::snapshot::Snapshot;
 use super::tag::{Epoch, Installation};
 use super::timing::{Pace, Timing};
 
-/// Seconds after a fill in which its price is looked for at the pace of something in flight.
-const PRICE_PATIENCE: f64 = 120.0;
-
+/// What was written may show within this time.
+const RECENTLY: Duration = Duration::from_secs(3);
 /// Orders twice, positions, quotes.
 const SMALLEST_CUT: u32 = 4;
 /// A cut that takes more than this is begun whatever is left: waiting would not help it.
@@ -102,17 +102,6 @@ pub enum Pass {
     /// The lease was lost on the way.
     Deposed,
     Done(Outlook),
-}
-
-/// What the next pass has to expect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outlook {
-    /// Something was just sent.
-    Wrote,
-    /// Something is under way.
-    Flying,
-    Holding,
-    Flat,
 }
 
 impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
@@ -181,8 +170,8 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
         let settings = self.settings;
         let pulse = self.beat();
         let now = self.ports.clock.now();
-        let of_root = |trade: &Trade| self.ports.sessions.of(&trade.spec.contract.root, snapshot.at);
-        let sessions = before.live_trades().map(|trade| (trade.spec.symbol.clone(), of_root(trade))).collect();
+        let session_of = |trade: &Trade| self.session_of(trade, snapshot.at);
+        let sessions = before.live_trades().map(|trade| (trade.spec.symbol.clone(), session_of(trade))).collect();
         let context = Context {
             now,
             session: snapshot.session,
@@ -198,7 +187,8 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
         let mut book = before.clone();
         let mut views = restore::folded(&mut book, snapshot, &lost, &context);
         let loud_at = pulse.latest();
-        let mut alarms = alarms::judge(&book, &self.ports.sessions.at(loud_at), loud_at, &settings.timing);
+        let loud = |trade: &Trade| self.session_of(trade, loud_at);
+        let mut alarms = alarms::judge(&book, loud, loud_at, &settings.timing);
         alarms.extend(restore::alarm(&book, now));
         let mut changes = difference(&before, &book);
         changes.extend(alarms.into_iter().map(Change::Alarm));
@@ -250,42 +240,21 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
     }
 
     fn outlook(&self, book: &Book, snapshot: &Snapshot, begun: Duration) -> Outlook {
-        // The book is that of before it was sent.
-        let writes = self.wrote_at.is_some_and(|at| at >= begun);
-        let recently = Duration::from_secs(3);
-        let wrote = self.wrote_at.is_some_and(|at| self.ports.clock.boot().saturating_sub(at) < recently);
-        let now = self.ports.clock.now();
-        let mut live = book.live_trades().peekable();
-        let enough = self.settings.timing.mismatch_reads;
-        // Contracts under a trade that has ended: is it so, or does a list flap?
-        let unclaimed = |trade: &Trade| trade.is_ended() && trade.marks.mismatch.is_some_and(|m| m.reads < enough);
-        // A person has taken an empty list for the truth; if it was not, the contracts are bare.
-        let unexplained = Some(CloseReason::ExternalUnexplained);
-        let doubted =
-            |trade: &Trade| trade.marks.close_reason == unexplained && just_ended(trade, now, &self.settings.timing);
-        // An entry may fill at any moment, and is bare until that is seen.
-        let stirs = |trade: &Trade| flies(trade) || trade.entries().any(Intent::is_live) || is_unsent(trade);
-        // What is settled needs no second look, however young it is.
-        if writes || (wrote && book.live_trades().any(stirs)) {
-            Outlook::Wrote
-        } else if book.trades.values().any(|trade| waits_for_price(trade, now) || unclaimed(trade) || doubted(trade)) {
-            // The list of the next day does not show a price any more.
-            Outlook::Flying
-        } else if book.account.reconciling.is_some() {
-            Outlook::Flying
-        } else if live.peek().is_none() {
-            if book.trades.values().any(|trade| just_ended(trade, now, &self.settings.timing)) {
-                Outlook::Holding
-            } else {
-                Outlook::Flat
-            }
-        } else if snapshot.session.open && book.live_trades().any(stirs) {
-            Outlook::Flying
-        } else if snapshot.session.open || book.live_trades().any(|trade| trade.marks.naked_since.is_some()) {
-            Outlook::Holding
-        } else {
-            Outlook::Flat
-        }
+        let wrote = match self.wrote_at {
+            // The book is that of before it was sent.
+            Some(at) if at >= begun => Wrote::InThisPass,
+            Some(at) if self.ports.clock.boot().saturating_sub(at) < RECENTLY => Wrote::Recently,
+            Some(_) | None => Wrote::LongAgo,
+        };
+        let (now, timing) = (self.ports.clock.now(), &self.settings.timing);
+        // By the hours of its contract: a quarter past four some still trade.
+        let trades = |trade: &Trade| snapshot.session.open || self.session_of(trade, snapshot.at).open;
+        outlook::of(book, trades, wrote, (now, timing))
+    }
+
+    /// The session that a trade's contract is traded in.
+    fn session_of(&self, trade: &Trade, at: DateTime<Utc>) -> Session {
+        self.ports.sessions.of(&trade.spec.contract.root, at)
     }
 
     /// Raises what anybody must raise; that it cannot be stored is noticed by the next pass.
@@ -293,9 +262,8 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
         let now = self.beat().latest();
         let boot = self.ports.clock.boot();
         self.sight.look(book, boot);
-        let session = self.ports.sessions.at(now);
-        let alarms: Vec<AlarmChange> =
-            alarms::watchdog(book, &session, now, &self.settings.timing, |trade| self.sight.of(trade, now, boot));
+        let known = |trade: &Trade| (self.session_of(trade, now), self.sight.of(trade, now, boot));
+        let alarms = alarms::watchdog(book, known, now, &self.settings.timing);
         if !alarms.is_empty() {
             let _answer = self.ports.store.alarm(&alarms).await;
         }
@@ -393,31 +361,6 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
     fn new_intent_id(&self) -> IntentId {
         IntentId(self.ports.clock.fresh_id())
     }
-}
-
-/// Whether something about a trade is on its way, or should be.
-fn flies(trade: &Trade) -> bool {
-    trade.has_doubt() || trade.wish.is_flat() || trade.marks.naked_since.is_some() || trade.marks.mismatch.is_some()
-}
-
-/// Whether an entry still waits to be sent, for the end of the quiet period above all: it is void in seconds.
-fn is_unsent(trade: &Trade) -> bool {
-    trade.marks.adopted == 0 && trade.marks.restored.is_none() && trade.entries().next().is_none()
-}
-
-/// Whether something executed lately has no price yet. Nobody is asked for one for ever.
-fn waits_for_price(trade: &Trade, now: DateTime<Utc>) -> bool {
-    let orders = trade.intents.iter().filter(|intent| {
-        let executed = intent.first_executed_at.map(|at| since(at, now));
-        executed.is_some_and(|seconds| seconds < PRICE_PATIENCE)
-    });
-    orders.flat_map(|intent| &intent.legs).any(|leg| leg.executed > 0 && leg.average.is_none())
-}
-
-/// What was cancelled may turn out to have traded: the trade comes back, and is to be protected.
-fn just_ended(trade: &Trade, now: DateTime<Utc>, timing: &Timing) -> bool {
-    let span = timing.aftermath.as_secs_f64();
-    trade.marks.closed_at.is_some_and(|at| (0.0..span).contains(&since(at, now)))
 }
 
 /// The store did not answer.

@@ -46,7 +46,7 @@ pub(super) fn take_up(book: &mut Book, snapshot: &Snapshot, lost: &BTreeSet<Stri
     let mut taken = TakenUp::default();
     for (id, orders) in by_trade(snapshot, lost, context) {
         if !book.trades.contains_key(&id) {
-            let Some(trade) = begun(id, &orders, (book, snapshot), context) else { continue };
+            let Some(trade) = begun(id, &orders, (book, snapshot)) else { continue };
             book.trades.insert(id, trade);
             taken.begun.push(id);
         }
@@ -158,10 +158,17 @@ fn id_of(lost: &Lost<'_>) -> IntentId {
     IntentId(Uuid::from_u64_pair(high, (tail >> 2) | (1 << 63)))
 }
 
-/// The wish as its newest orders show it: nothing else of it is left.
+/// The wish as its newest orders show it: nothing else of it is left. What was wished since then, by somebody who
+/// did not know of them, is wished still: a close that was accepted after the restore is not undone.
 fn follow(trade: &mut Trade, joined: &[&Lost<'_>], snapshot: &Snapshot, context: &Context<'_>) {
     let was = trade.wish.clone();
     let newest = joined.iter().map(|lost| lost.tag.version).max().unwrap_or(was.version);
+    let sent = joined.iter().map(|lost| lost.shown.created_at).max().unwrap_or(was.since);
+    if was.since > sent && newest >= was.version {
+        // Above theirs: they were sent for an older wish.
+        trade.wish.version = newest.saturating_add(1);
+        return;
+    }
     trade.wish.version = was.version.max(newest);
     let bracket = joined.iter().rev().find(|lost| lost.tag.role == IntentRole::Bracket);
     if let Some(bracket) = bracket {
@@ -172,7 +179,7 @@ fn follow(trade: &mut Trade, joined: &[&Lost<'_>], snapshot: &Snapshot, context:
         like_the_sale(trade, sale, snapshot);
     }
     if trade.wish != was {
-        trade.wish.since = context.now;
+        trade.wish.since = sent.min(context.now);
     }
 }
 
@@ -226,12 +233,7 @@ fn sides(shape: Shape) -> Bracket {
 
 /// A trade that the database does not know. Without a stable cut, or when nothing of it lives and
 /// nothing was executed, it is not made up.
-fn begun(
-    id: TradeId,
-    orders: &[Lost<'_>],
-    (book, snapshot): (&Book, &Snapshot),
-    context: &Context<'_>,
-) -> Option<Trade> {
+fn begun(id: TradeId, orders: &[Lost<'_>], (book, snapshot): (&Book, &Snapshot)) -> Option<Trade> {
     let first = orders.first()?;
     let symbol = first.shown.symbol.clone();
     let contract: OptionContract = symbol.as_str().parse().ok()?;
@@ -262,7 +264,7 @@ fn begun(
     };
     let marks = Marks { adopted: there, adopted_value: value.filter(|_| there > 0), ..Marks::new() };
     // Its orders say the rest, and its version.
-    let wish = Wish::keeping(quantity, 0, context.now);
+    let wish = Wish::keeping(quantity, 0, first.shown.created_at);
     Some(Trade { wish, spec, marks, intents: Vec::new(), fills: Vec::new() })
 }
 

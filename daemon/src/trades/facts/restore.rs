@@ -53,8 +53,7 @@ pub struct Reconciling {
 /// where ended trades and other users' trades are kept, too.
 #[must_use]
 pub fn strangers(book: &Book, snapshot: &Snapshot, installation: Installation) -> BTreeSet<String> {
-    let intents = book.trades.values().flat_map(|trade| &trade.intents);
-    let known: BTreeSet<&str> = intents.filter_map(Intent::order).map(|order| order.tag.as_str()).collect();
+    let known = known_tags(book);
     let ours = both(snapshot).filter(|order| own_tag(order, installation).is_some());
     ours.filter_map(|order| order.tag.clone()).filter(|tag| !known.contains(tag.as_str())).collect()
 }
@@ -109,7 +108,7 @@ fn retract(book: &mut Book, views: &mut BTreeMap<TradeId, View>, taken: &TakenUp
 
 /// Whether the account is reconciled, and for how long it has been.
 fn settle(book: &mut Book, views: &BTreeMap<TradeId, View>, cut: &Cut<'_>, context: &Context<'_>) {
-    let newest = newest_epoch(cut.snapshot, context);
+    let newest = newest_epoch(book, cut, context);
     let unmatched = unmatched(book, cut);
     let older = cut.news || unmatched || newest > context.epoch;
     if book.account.reconciling.is_none() && !older {
@@ -141,11 +140,15 @@ fn has_its_place(trade: &Trade, views: &BTreeMap<TradeId, View>) -> bool {
         .is_some_and(|view| view.ground.is_clean() && (view.ground.agrees || trade.marks.quarantine.is_some()))
 }
 
+fn known_tags(book: &Book) -> BTreeSet<&str> {
+    let intents = book.trades.values().flat_map(|trade| &trade.intents);
+    intents.filter_map(Intent::order).map(|order| order.tag.as_str()).collect()
+}
+
 /// Orders of ours that live, or have traded, and still have no intent. What is over waits where another
 /// trade has the symbol by now: whether it left anything is seen in that trade's position.
 fn unmatched(book: &Book, cut: &Cut<'_>) -> bool {
-    let intents = book.trades.values().flat_map(|trade| &trade.intents);
-    let known: BTreeSet<&str> = intents.filter_map(Intent::order).map(|order| order.tag.as_str()).collect();
+    let known = known_tags(book);
     let lost = |order: &&BrokerOrder| {
         order.tag.as_ref().is_some_and(|tag| cut.lost.contains(tag) && !known.contains(tag.as_str()))
     };
@@ -154,8 +157,13 @@ fn unmatched(book: &Book, cut: &Cut<'_>) -> bool {
     both(cut.snapshot).filter(lost).any(matters)
 }
 
-fn newest_epoch(snapshot: &Snapshot, context: &Context<'_>) -> Epoch {
-    let tags = both(snapshot).filter_map(|order| own_tag(order, context.installation));
+/// Of this account's own orders, those that were lost among them: another user's epochs are counted by
+/// themselves, also where two share an account at the broker.
+fn newest_epoch(book: &Book, cut: &Cut<'_>, context: &Context<'_>) -> Epoch {
+    let known = known_tags(book);
+    let own =
+        |order: &&BrokerOrder| order.tag.as_deref().is_some_and(|tag| known.contains(tag) || cut.lost.contains(tag));
+    let tags = both(cut.snapshot).filter(own).filter_map(|order| own_tag(order, context.installation));
     tags.map(|tag| tag.epoch).filter(|epoch| epoch.0 < EPOCH_MOST).max().unwrap_or_default()
 }
 

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use blotter_shared::domain::BrokerMode;
 use blotter_shared::protocol::market::SessionPhase;
 use chrono::{DateTime, TimeDelta, Utc};
 use nix::time::{ClockId, clock_gettime};
@@ -60,6 +61,15 @@ impl Clock for LoopClock {
 pub struct Exchange {
     pub calendar: Arc<Calendar>,
     pub force: Force,
+}
+
+impl Exchange {
+    /// The hours of one world. Nothing forces a market of real money open.
+    #[must_use]
+    pub fn of_mode(mode: BrokerMode, calendar: &Arc<Calendar>, force: Force) -> Self {
+        let force = if mode == BrokerMode::Live { Force::No } else { force };
+        Self { calendar: Arc::clone(calendar), force }
+    }
 }
 
 impl Sessions for Exchange {

@@ -141,21 +141,16 @@ impl Counter {
         Ok(Seen { quotes, positions, equity: None })
     }
 
-    /// Whether orders are matched now.
+    /// The session that a contract is traded in: some trade for longer than the exchange is open.
     #[must_use]
-    pub fn session(&self) -> super::super::ports::Session {
-        self.exchange().at(self.clock.now())
-    }
-
-    /// The same for contracts of one symbol: some trade for longer.
-    #[must_use]
-    pub fn session_of(&self, symbol: &str) -> super::super::ports::Session {
+    pub fn session_of(&self, mode: BrokerMode, symbol: &str) -> super::super::ports::Session {
+        let (exchange, now) = (self.exchange(mode), self.clock.now());
         let contract = symbol.parse::<OptionContract>();
-        contract.map_or_else(|_| self.session(), |contract| self.exchange().of(&contract.root, self.clock.now()))
+        contract.map_or_else(|_| exchange.at(now), |contract| exchange.of(&contract.root, now))
     }
 
-    fn exchange(&self) -> Exchange {
-        Exchange { calendar: Arc::clone(&self.calendar), force: self.force }
+    fn exchange(&self, mode: BrokerMode) -> Exchange {
+        Exchange::of_mode(mode, &self.calendar, self.force)
     }
 
     fn ledger(&self, user: &Username, key: &AccountKey) -> Ledger {
@@ -197,7 +192,7 @@ impl Counter {
         (book, seen): (&Book, &Seen),
         command: &Command,
     ) -> Result<Accepted, DeskError> {
-        let exchange = self.exchange();
+        let exchange = self.exchange(key.mode);
         let desk = Desk {
             book,
             now: self.clock.now(),
@@ -233,7 +228,7 @@ impl Counter {
     /// What the drill of a flatten says, for one account.
     #[must_use]
     pub fn drill(&self, book: &Book) -> Vec<super::super::commands::Drill> {
-        let (exchange, quotes, positions) = (self.exchange(), BTreeMap::new(), Vec::new());
+        let (exchange, quotes, positions) = (self.exchange(book.mode), BTreeMap::new(), Vec::new());
         let desk = Desk {
             book,
             now: self.clock.now(),

@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use blotter_shared::domain::{AlarmKind, BrokerMode};
 
 use super::super::alarms;
+use super::super::facts::Trade;
 use super::super::ports::{Sessions, Store};
 use super::super::timing::Timing;
 use super::Parts;
@@ -94,9 +95,10 @@ async fn watch(parts: &Parts, user: &Username, account: AccountKey) {
     let ledger =
         Ledger { db, user, account, epoch_base: 0, hub: Some(parts.hub.clone()), kill_file: parts.kill_file.clone() };
     let Ok(book) = ledger.load().await else { return };
-    let exchange = Exchange { calendar: std::sync::Arc::clone(&parts.calendar), force: parts.force };
+    let exchange = Exchange::of_mode(book.mode, &parts.calendar, parts.force);
     let now = parts.clock.now();
-    let alarms = alarms::watchdog(&book, &exchange.at(now), now, &Timing::PRODUCTION, alarms::Since::of);
+    let known = |trade: &Trade| (exchange.of(&trade.spec.contract.root, now), alarms::Since::of(trade));
+    let alarms = alarms::watchdog(&book, known, now, &Timing::PRODUCTION);
     if !alarms.is_empty() {
         let _answer = ledger.alarm(&alarms).await;
     }

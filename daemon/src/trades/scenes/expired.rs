@@ -3,6 +3,7 @@
 use blotter_shared::domain::{Cash, CloseReason, TradeStatus};
 use chrono::Duration;
 
+use super::super::commands::{Close, Command, RefusalCode, Versioned};
 use super::super::pnl;
 use super::super::ports::{BrokerLeg, BrokerOrder, LegKind, OrderId, OrderState, Side, Symbol};
 use super::super::specimen::{SYMBOL, decimal};
@@ -46,6 +47,26 @@ fn shares_that_were_there_before_make_no_exercise() {
     morning(&mut stage);
     assert_eq!(stage.trade().marks.close_reason, Some(CloseReason::Expired));
     assert_eq!(pnl::realized(stage.trade(), Cash::ZERO).unwrap().pnl, Cash(decimal("-1000")));
+}
+
+/// Its bracket expired with the session: nothing covers it, nothing sells it, and nobody is called for that.
+#[test]
+fn what_only_waits_for_its_settlement_calls_nobody_and_takes_no_command() {
+    let mut stage = last_day();
+    stage.session.open = false;
+    (stage.session.opens, stage.session.closes) =
+        (stage.session.opens + Duration::hours(30), stage.session.closes + Duration::hours(30));
+    stage.now += Duration::hours(8);
+    end(stage.newest(), OrderState::Expired);
+    stage.passes(10, 60);
+    assert_eq!((stage.trade().marks.held, stage.trade().marks.naked_since.is_some()), (2, true));
+    assert_eq!(stage.book.alarms, []);
+    let (id, version) = (stage.trade().id(), stage.trade().wish.version);
+    let close = Close { version, quantity: None, limit: None, at_open: true };
+    for command in [Command::Close(id, close), Command::Protect(id, Versioned { version })] {
+        assert_eq!(stage.command(&command), Err(RefusalCode::Expired), "{command:?}");
+    }
+    assert_eq!(stage.done, []);
 }
 
 #[test]

@@ -11,7 +11,7 @@ mod quarantine;
 mod refused;
 mod restored;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use blotter_shared::domain::{AlarmKind, BrokerMode, Cash, IntentRole, IntentState, Price, Severity, TradeId};
 use chrono::{DateTime, Duration, Utc};
@@ -50,6 +50,8 @@ pub(super) struct Stage {
     /// Everything that was decided, in order.
     pub(super) done: Vec<Action>,
     pub(super) epoch: Epoch,
+    /// Tags that the database has for somebody else's trades.
+    pub(super) known_elsewhere: BTreeSet<String>,
 }
 
 impl Stage {
@@ -70,6 +72,7 @@ impl Stage {
             refuses: None,
             done: Vec::new(),
             epoch: Epoch(1),
+            known_elsewhere: BTreeSet::new(),
         }
     }
 
@@ -156,7 +159,8 @@ impl Stage {
         };
         let snapshot = self.snapshot();
         let before = self.book.clone();
-        let lost = restore::strangers(&before, &snapshot, context.installation);
+        let mut lost = restore::strangers(&before, &snapshot, context.installation);
+        lost.retain(|tag| !self.known_elsewhere.contains(tag));
         let views = restore::folded(&mut self.book, &snapshot, &lost, &context);
         self.check_difference(before);
         if let Some(reconciling) = &self.book.account.reconciling {
@@ -166,7 +170,7 @@ impl Stage {
         if let Some(change) = restore::alarm(&self.book, self.now) {
             apply_alarm(&mut self.book, &change);
         }
-        for change in alarms::judge(&self.book, &self.session, self.now, &Timing::PRODUCTION) {
+        for change in alarms::judge(&self.book, |_| self.session, self.now, &Timing::PRODUCTION) {
             apply_alarm(&mut self.book, &change);
         }
         let scene = Scene {

@@ -128,6 +128,39 @@ fn a_close_waits_until_everything_is_matched() {
     );
 }
 
+/// It was accepted while the broker did not answer: nobody knew yet that a backup was brought back.
+#[test]
+fn a_close_that_came_before_the_lost_orders_were_seen_is_not_undone_by_them() {
+    let mut stage = adjusted();
+    let close = Close { version: stage.trade().wish.version, quantity: None, limit: None, at_open: false };
+    stage.command(&Command::Close(stage.trade().id(), close)).unwrap();
+    finds_out(&mut stage);
+    let wish = &stage.trade().wish;
+    assert!(wish.is_flat() && wish.version == 4, "{wish:?}");
+    assert_eq!(
+        (wish.stop, wish.target),
+        (Some(price("4.00")), Some(price("6.00"))),
+        "nor is anything else of the wish"
+    );
+    comes_back(&mut stage);
+    assert!(
+        matches!(stage.done.first(), Some(Action::Cancel(cancel)) if cancel.order == OrderId(50)),
+        "{:?}",
+        stage.done
+    );
+}
+
+/// Another user's loop on the same account at the broker counts its own epochs.
+#[test]
+fn a_newer_epoch_of_somebody_elses_order_is_no_restored_backup() {
+    let mut stage = Stage::protected(2);
+    let theirs = tag(ANOTHER, IntentRole::Entry, (1, 1), 12);
+    stage.known_elsewhere.insert(theirs.clone());
+    stage.orders.push(lost(90, theirs, Shape::BuyMarket, OrderState::Canceled));
+    stage.passes(5, 2);
+    assert_eq!((stage.book.account.reconciling.as_ref(), stage.done.as_slice()), (None, [].as_slice()));
+}
+
 #[test]
 fn a_close_that_filled_is_booked_and_ends_the_trade() {
     let mut stage = Stage::protected(2);
