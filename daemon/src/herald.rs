@@ -2,7 +2,8 @@
 //!
 //! Invariants:
 //! * Told at least once, if the command works: a claim that grows old is taken up by whoever comes, and a
-//!   failure is tried again, five times in all.
+//!   failure is tried again: five times in all, and at growing distances for as long as it stands where money may be
+//!   unprotected.
 //! * Told by one daemon at a time, however many look at the database.
 //! * Nothing waits for it: it has a task of its own, and a bound on its time.
 //! * It is given words and no secret: one JSON object on its standard input.

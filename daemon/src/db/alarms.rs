@@ -1,6 +1,6 @@
 //! Alarms: at most one of a kind is open for a subject.
 
-use blotter_shared::domain::{AlarmId, AlarmKind, TradeId, TradeNumber};
+use blotter_shared::domain::{AlarmId, AlarmKind, Severity, TradeId, TradeNumber};
 use blotter_shared::protocol::alarms::Alarm;
 use serde_json::json;
 use tokio_postgres::Row;
@@ -39,15 +39,18 @@ const CLEAR: &str = "
 const ACK: &str = "
     UPDATE alarms SET acked_at = $3, acked_by = $4 WHERE username = $1 AND alarm_id = $2 AND acked_at IS NULL";
 
-// One at a time: a claim must not grow old while the one before is told. As often as this; what has been
-// seen or is over is news to nobody.
+// One at a time: a claim must not grow old while the one before is told. What has been seen or is over is news to
+// nobody. Pages ($3) go before everything else and are never given up: after the fifth try the distance doubles,
+// up to about an hour.
 const CLAIM: &str = "
     UPDATE alarms SET tell_claimed_at = $2::timestamptz, tell_tries = tell_tries + 1
      WHERE username = $1 AND alarm_id = (
            SELECT alarm_id FROM alarms
-            WHERE username = $1 AND told_at IS NULL AND cleared_at IS NULL AND acked_at IS NULL AND tell_tries < 5
-              AND (tell_claimed_at IS NULL OR tell_claimed_at < $2::timestamptz - interval '1 minute')
-            ORDER BY raised_at, alarm_id LIMIT 1 FOR UPDATE SKIP LOCKED)
+            WHERE username = $1 AND told_at IS NULL AND cleared_at IS NULL AND acked_at IS NULL
+              AND (tell_tries < 5 OR kind = ANY($3))
+              AND (tell_claimed_at IS NULL
+                   OR tell_claimed_at < $2::timestamptz - interval '1 minute' * power(2, least(greatest(tell_tries - 4, 0), 6)))
+            ORDER BY kind = ANY($3) DESC, raised_at, alarm_id LIMIT 1 FOR UPDATE SKIP LOCKED)
     RETURNING alarm_id";
 
 const TOLD: &str = "UPDATE alarms SET told_at = $3 WHERE username = $1 AND alarm_id = $2 AND told_at IS NULL";
@@ -118,7 +121,9 @@ pub async fn alarm_clear(tx: &UserTx, kind: AlarmKind, about: &Subject) -> Resul
 /// # Errors
 /// When the database does not answer.
 pub async fn alarm_claim(tx: &UserTx) -> Result<Option<Alarm>, DbError> {
-    let Some(row) = tx.session().query_opt(CLAIM, &[&tx.user(), &tx.now()]).await? else { return Ok(None) };
+    let pages = AlarmKind::ALL.iter().filter(|kind| kind.severity() == Severity::Page);
+    let pages: Vec<&str> = pages.map(|kind| kind.as_str()).collect();
+    let Some(row) = tx.session().query_opt(CLAIM, &[&tx.user(), &tx.now(), &pages]).await? else { return Ok(None) };
     Ok(alarms_by_id(tx, &[row.try_get("alarm_id")?]).await?.into_iter().next())
 }
 

@@ -58,6 +58,29 @@ async fn each_alarm_is_told_to_the_operators_command() {
 }
 
 #[tokio::test]
+async fn what_is_no_page_is_given_up_after_five_tries_and_goes_behind_one() {
+    let db = TestDb::start().await;
+    let ann = user("ann");
+    let tx = db.db.user_tx(&ann).await.unwrap();
+    alarm_raise(&tx, AlarmKind::BackupFailed, &Subject::General, "no backup").await.unwrap().unwrap();
+    tx.commit().await.unwrap();
+    let tx = db.db.user_tx(&ann).await.unwrap();
+    let page = alarm_raise(&tx, AlarmKind::Naked, &Subject::General, "no stop").await.unwrap().unwrap();
+    assert_eq!(alarm_claim(&tx).await.unwrap().map(|alarm| alarm.id), Some(page), "the page first");
+    alarm_told(&tx, page).await.unwrap();
+    tx.commit().await.unwrap();
+    let admin = db.admin().await;
+    let later = |tries| format!("UPDATE alarms SET tell_tries = {tries}, tell_claimed_at = now() - interval '1 day'");
+    admin.batch_execute(&later(4)).await.unwrap();
+    let tx = db.db.user_tx(&ann).await.unwrap();
+    assert!(alarm_claim(&tx).await.unwrap().is_some(), "the fifth try");
+    tx.commit().await.unwrap();
+    admin.batch_execute(&later(5)).await.unwrap();
+    let tx = db.db.user_tx(&ann).await.unwrap();
+    assert_eq!(alarm_claim(&tx).await.unwrap().map(|alarm| alarm.id), None);
+}
+
+#[tokio::test]
 async fn a_claim_is_one_daemons_until_it_grows_old() {
     let db = TestDb::start().await;
     let ann = user("ann");
@@ -77,8 +100,14 @@ async fn a_claim_is_one_daemons_until_it_grows_old() {
         admin.batch_execute(old).await.unwrap();
         assert_eq!(claimed().await, 1, "try {try_number}");
     }
-    admin.batch_execute(old).await.unwrap();
-    assert_eq!(claimed().await, 0, "five times at most");
+    let not_as_old = "UPDATE alarms SET tell_claimed_at = tell_claimed_at - interval '70 seconds'";
+    admin.batch_execute(not_as_old).await.unwrap();
+    assert_eq!(claimed().await, 0, "the distance has doubled");
+    admin.batch_execute(not_as_old).await.unwrap();
+    assert_eq!(claimed().await, 1, "a position without a stop is told for as long as it has none");
+    let forgiven = "UPDATE alarms SET tell_tries = 20, tell_claimed_at = tell_claimed_at - interval '59 minutes'";
+    admin.batch_execute(forgiven).await.unwrap();
+    assert_eq!(claimed().await, 0, "about once an hour");
     admin.batch_execute("UPDATE alarms SET tell_tries = 0").await.unwrap();
     let tx = db.db.user_tx(&ann).await.unwrap();
     alarm_ack(&tx, id, "laptop").await.unwrap();
