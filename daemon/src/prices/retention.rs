@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use blotter_shared::domain::TradeId;
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 use chrono_tz::America::New_York;
+use futures_util::future::try_join;
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
@@ -207,14 +208,16 @@ pub async fn histories(
 /// # Errors
 /// As [`history`].
 pub async fn marks(tx: &UserTx, trade: TradeId, span: (DateTime<Utc>, DateTime<Utc>)) -> Result<Vec<Mark>, DbError> {
+    let ids = [trade.0];
+    let (days, whole) = try_join(price_days(tx, &ids, span), price_marks(tx, trade, span)).await?;
     let mut all = Vec::new();
     let mut packed = HashSet::new();
-    for day in price_days(tx, &[trade.0], span).await? {
+    for day in days {
         packed.insert(day.session_date);
         let marks = unpack_marks(&day.packed).map_err(unreadable)?;
         all.extend(marks.into_iter().filter(|mark| mark.at >= span.0 && mark.at < span.1));
     }
-    let whole = price_marks(tx, trade, span).await?.into_iter();
+    let whole = whole.into_iter();
     all.extend(
         whole.filter(|(session, mark)| !packed.contains(session) && mark.quality.is_shown()).map(|(_, mark)| mark),
     );
