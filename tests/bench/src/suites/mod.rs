@@ -1,9 +1,11 @@
 //! One suite a concern; each fills its rows of the report.
 
 mod broker;
+mod closing;
 mod daemon;
 mod events;
 mod history;
+mod large;
 mod panes;
 mod postgres;
 mod prices;
@@ -29,6 +31,12 @@ pub(crate) fn run(only: &[&str], report: &mut Report) -> Result<()> {
         let daemon = runtime.block_on(daemon::run(report))?;
         screen::run(&daemon.socket(), report)?;
         panes::run(&runtime, &daemon, report)?;
+    }
+    if wanted(&["large."]) {
+        runtime.block_on(large::run(report))?;
+    }
+    if wanted(&["closing."]) {
+        closing::run(&runtime, report)?;
     }
     if wanted(&["calendar.", "prices.", "forensics."]) {
         runtime.block_on(prices::run(report))?;

@@ -66,12 +66,13 @@ fn floor(size: Size, argument: Option<&str>) -> Result<Terminal> {
 fn redraws(daemon: &Daemon, report: &mut Report) -> Result<()> {
     const ROUNDS: usize = 40;
     let sizes = [(118, 30), (80, 24), (44, 30)].map(|(columns, rows)| Size { columns, rows });
+    let floors = ["screen.floor.redraw.118x30", "screen.floor.redraw.80x24", "screen.floor.redraw.44x30"];
     let names = [
         ["screen.redraw.open.118x30", "screen.redraw.history.118x30", "screen.redraw.performance.118x30"],
         ["screen.redraw.open.80x24", "screen.redraw.history.80x24", "screen.redraw.performance.80x24"],
         ["screen.redraw.open.44x30", "screen.redraw.history.44x30", "screen.redraw.performance.44x30"],
     ];
-    for (size, names) in sizes.into_iter().zip(names) {
+    for ((size, floor_name), names) in sizes.into_iter().zip(floors).zip(names) {
         let (mut bare, mut client) = (floor(size, None)?, client(daemon, size)?);
         for (key, sign) in [("2", "[All]"), ("3", "Net P&L"), ("1", "SYM")] {
             client.type_keys(key)?;
@@ -90,7 +91,7 @@ fn redraws(daemon: &Daemon, report: &mut Report) -> Result<()> {
         }
         let floor_sample = Sample::new(floor_ms);
         let floor_p50 = floor_sample.median().context("no redraws")?;
-        report.set("screen.floor.redraw.p50", floor_p50, &floor_sample)?;
+        report.set(floor_name, floor_p50, &floor_sample)?;
         for (name, times) in names.into_iter().zip(panes) {
             let sample = Sample::new(times);
             report.set(name, sample.median().context("no redraws")? / floor_p50, &sample)?;

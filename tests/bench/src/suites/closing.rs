@@ -1,0 +1,288 @@
+//! What a trader waits for when it matters: from the key that closes a protected position until the broker has sold
+//! it, and from the broker's answer that says so until a screen and a hundred clients do. Daemon, database, broker and
+//! client are processes of their own; the broker takes a tenth of a second for each answer and keeps its limits, so the
+//! rounds keep their distance.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use blotter_testkit::daemon::{Daemon, Options};
+use blotter_testkit::socket::Connection;
+use blotter_testkit::terminal::{Setup, Size, Terminal};
+use blotter_testkit::{book, programs};
+use http::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+use uuid::Uuid;
+
+use super::screen::{milliseconds, pause};
+use super::simulator::{Line, Program};
+use crate::readers::{Readers, Wanted};
+use crate::report::Report;
+use crate::stats::Sample;
+
+const LATENCY: Duration = Duration::from_millis(100);
+/// Half of them are closed with a key, half by a request.
+const ROUNDS: usize = 12;
+/// Between two trades, so that each meets a budget of requests as a quiet minute leaves it.
+const REST: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(60);
+const CLIENTS: usize = 100;
+const HELLO: &[u8] = b"GET /v1/events HTTP/1.1\r\nhost: blotter\r\n\r\n";
+/// A client drops keys that come sooner after a question than somebody can read it.
+const READING: Duration = Duration::from_millis(600);
+
+pub(crate) fn run(runtime: &Runtime, report: &mut Report) -> Result<()> {
+    let mut desk = runtime.block_on(Desk::start())?;
+    let mut measured = Measured::default();
+    for round in 0..ROUNDS {
+        let trade = desk.buy().with_context(|| format!("round {round}: buying"))?;
+        pause(REST);
+        let wish = if round % 2 == 0 { Wish::Key } else { Wish::Request };
+        desk.round(runtime, &trade, wish, &mut measured).with_context(|| format!("round {round}: closing"))?;
+    }
+    measured.report(report)
+}
+
+/// What the rounds gave, in the unit of the row.
+#[derive(Default)]
+struct Measured {
+    key_to_flat: Vec<f64>,
+    answered: Vec<f64>,
+    inserts: Vec<f64>,
+    painted: Vec<f64>,
+    last_client: Vec<f64>,
+}
+
+impl Measured {
+    fn report(self, report: &mut Report) -> Result<()> {
+        let median = |sample: &Sample| sample.median().context("nothing was measured");
+        let [flat, answered, inserts] = [self.key_to_flat, self.answered, self.inserts].map(Sample::new);
+        let [painted, last] = [self.painted, self.last_client].map(Sample::new);
+        report.set("closing.key_to_flat.p50", median(&flat)?, &flat)?;
+        report.set("closing.insert.p50", median(&inserts)?, &inserts)?;
+        let limit = 3.0 * median(&inserts)? + 1.0;
+        report.set("closing.request", median(&answered)? / limit, &answered)?;
+        report.set("closing.read_to_paint", painted.percentile(100.0).context("nothing was painted")?, &painted)?;
+        report.set("closing.read_to_last_of_100", last.percentile(100.0).context("nobody heard of it")?, &last)
+    }
+}
+
+struct Desk {
+    broker: Line,
+    daemon: Daemon,
+    screen: Terminal,
+    clients: Readers,
+    database: tokio_postgres::Client,
+    // Last: what stands on it ends before.
+    _simulator: Program,
+}
+
+/// An open trade.
+struct Trade {
+    id: String,
+    version: i64,
+}
+
+/// A fact in the simulator's ledger.
+#[derive(Debug, Deserialize)]
+struct Entry {
+    at: i64,
+    fact: String,
+    side: Option<String>,
+    method: Option<String>,
+    path: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Ledger {
+    next: u64,
+    entries: Vec<Entry>,
+}
+
+impl Desk {
+    async fn start() -> Result<Self> {
+        let args = ["--clock", "real", "--start", "2026-09-10T10:30", "--lifeline"];
+        let simulator = Program::start(programs::path("tradier-sim")?, &args)?;
+        let mut broker = simulator.connect()?;
+        let config = format!("[broker]\nsim_url = \"http://{}/v1\"\nsim_time = true\n", simulator.address);
+        let key = Command::new(programs::path("blotterd")?).args(["vault", "keygen"]).output()?.stdout;
+        let environment = vec![("ENCRYPTION_KEY".to_owned(), String::from_utf8(key)?.trim().to_owned())];
+        let daemon = Daemon::start(Options { config, environment }).await?;
+        said(&daemon, &["tokens", "set", "sim"], "sandbox-token\n")?;
+        let database = book::connect_admin(&daemon.postgres_socket_dir()).await?;
+        database.batch_execute("CREATE TABLE bench_inserts (id uuid PRIMARY KEY, words text)").await?;
+        let wanted = Wanted { event: b"event: trade", data: b"\"status\":\"CLOSED\"" };
+        let clients = Readers::attach_for(&daemon.socket(), HELLO, CLIENTS, wanted).await?;
+        let setup = Setup::new(programs::path("blotter")?.to_string_lossy()).size(Size { columns: 120, rows: 40 });
+        let mut screen = Terminal::start(&setup.env("BLOTTER_SOCKET", daemon.socket().to_string_lossy()))?;
+        screen.wait_for("No open positions")?;
+        let latency = json!({ "kind": "latency", "ms": LATENCY.as_millis() });
+        broker.ask("POST", "/__sim/faults", &latency.to_string())?;
+        Ok(Self { broker, daemon, screen, clients, database, _simulator: simulator })
+    }
+
+    /// Buys a contract at the money and waits for its bracket.
+    fn buy(&self) -> Result<Trade> {
+        let chain = self.says(&["chain", "AAPL"])?;
+        let figure = |value: Option<&Value>| value?.as_str()?.parse::<f64>().ok();
+        let price = figure(chain.pointer("/chain/underlying")).context("no price of AAPL")?;
+        let rows = chain.pointer("/chain/rows").and_then(Value::as_array).context("no chain")?;
+        let dear = |row: &&Value| figure(row.get("strike")).is_some_and(|strike| strike >= price);
+        let call = rows.iter().find(dear).and_then(|row| row.get("call")).context("no call at the money")?;
+        let symbol = call.get("symbol").and_then(Value::as_str).context("no symbol")?;
+        let (bid, ask) = (figure(call.get("bid")).context("no bid")?, figure(call.get("ask")).context("no ask")?);
+        // Ten cents are on every grid.
+        let (stop, target) = (format!("{:.1}0", bid * 0.5), format!("{:.1}0", ask * 2.0));
+        let order = self.says(&["place", symbol, "--qty", "2", "--stop", &stop, "--target", &target])?;
+        let number = order.get("number").context("an order without a number")?.to_string();
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let trade = self.says(&["show", &number])?;
+            let is = |field: &str, value: &str| trade.get(field).and_then(Value::as_str) == Some(value);
+            if is("protection", "CONFIRMED") && trade.get("step").is_none() {
+                let id = trade.get("id").and_then(Value::as_str).context("no id")?.to_owned();
+                let version = trade.get("version").and_then(Value::as_i64).context("no version")?;
+                return Ok(Trade { id, version });
+            }
+            ensure!(Instant::now() < deadline, "#{number} was never protected: {trade}");
+            pause(Duration::from_millis(200));
+        }
+    }
+
+    /// One trade from the wish to be rid of it until everybody knows that it has ended.
+    fn round(&mut self, runtime: &Runtime, trade: &Trade, wish: Wish, measured: &mut Measured) -> Result<()> {
+        let since = self.ledger(u64::MAX)?.next;
+        self.clients.forget();
+        let began = match wish {
+            Wish::Key => self.close_by_key()?,
+            Wish::Request => runtime.block_on(self.close_by_request(trade, measured))?,
+        };
+        let sold = self.sold(since)?;
+        self.screen.wait_for("No open positions")?;
+        let painted = self.screen.last_bytes_at().context("nothing was painted")?;
+        let last = runtime.block_on(self.clients.last_arrival())?;
+        let time = BrokerTime::read(&mut self.broker)?;
+        if wish == Wish::Key {
+            measured.key_to_flat.push(time.instant(sold)?.saturating_duration_since(began).as_secs_f64());
+        }
+        let ledger = self.ledger(since)?;
+        let looks = ledger.entries.iter().filter(|entry| entry.at >= sold && entry.is_look_at_the_account());
+        let answers = looks.filter_map(|entry| Some(time.instant(entry.at).ok()? + LATENCY));
+        let read = answers.filter(|at| *at <= painted).max();
+        let read = read.context("the screen knew of the sale before the daemon could")?;
+        measured.painted.push(milliseconds(painted.saturating_duration_since(read)));
+        measured.last_client.push(milliseconds(last.saturating_duration_since(read)));
+        Ok(())
+    }
+
+    /// As a trader does it: the dialog, its button, Enter. The time begins with the last key.
+    fn close_by_key(&mut self) -> Result<Instant> {
+        self.screen.type_keys("Gc")?;
+        self.screen.wait_for("Close position")?;
+        let deadline = Instant::now() + PATIENCE;
+        while !self.screen.text().contains("[ Close position ]") {
+            ensure!(Instant::now() < deadline, "the button never had the focus:\n{}", self.screen.text());
+            pause(READING);
+            self.screen.type_keys("\t")?;
+            pause(READING / 4);
+        }
+        pause(READING);
+        let began = self.screen.type_keys("\r")?;
+        Ok(began)
+    }
+
+    /// The request alone, beside a durable insert of one row.
+    async fn close_by_request(&self, trade: &Trade, measured: &mut Measured) -> Result<Instant> {
+        for _ in 0..20 {
+            let began = Instant::now();
+            let row = "INSERT INTO bench_inserts VALUES (gen_random_uuid(), 'as long as the record of a wish is')";
+            self.database.execute(row, &[]).await?;
+            measured.inserts.push(milliseconds(began.elapsed()));
+        }
+        let mut connection = Connection::open(&self.daemon.socket()).await?;
+        let key = Uuid::new_v4().to_string();
+        let path = format!("/v1/trades/{}/close", trade.id);
+        let body = json!({ "version": trade.version });
+        let began = Instant::now();
+        let answer = connection.call(Method::POST, &path, &[("idempotency-key", &key)], &body).await?;
+        measured.answered.push(milliseconds(began.elapsed()));
+        ensure!(answer.status.is_success(), "POST {path} answered {}: {}", answer.status, answer.text());
+        Ok(began)
+    }
+
+    /// When the broker sold, in its own time.
+    fn sold(&mut self, since: u64) -> Result<i64> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let ledger = self.ledger(since)?;
+            if let Some(sale) = ledger.entries.iter().find(|entry| entry.is_sale()) {
+                return Ok(sale.at);
+            }
+            ensure!(Instant::now() < deadline, "nothing was sold:\n{}", self.screen.text());
+            pause(Duration::from_millis(20));
+        }
+    }
+
+    fn ledger(&mut self, since: u64) -> Result<Ledger> {
+        Ok(serde_json::from_str(&self.broker.ask("GET", &format!("/__sim/ledger?since={since}"), "")?)?)
+    }
+
+    fn says(&self, arguments: &[&str]) -> Result<Value> {
+        let told = said(&self.daemon, arguments, "")?;
+        serde_json::from_str(&told).with_context(|| format!("{arguments:?} said {told}"))
+    }
+}
+
+/// What `blotter --json` prints when it is given these arguments and this input.
+fn said(daemon: &Daemon, arguments: &[&str], input: &str) -> Result<String> {
+    let mut command = Command::new(programs::path("blotter")?);
+    command.args(["--json", "--socket"]).arg(daemon.socket()).args(arguments);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    child.stdin.take().context("no input")?.write_all(input.as_bytes())?;
+    let output = child.wait_with_output()?;
+    ensure!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// How a trade is closed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    Key,
+    Request,
+}
+
+/// A moment on the simulator's clock, which runs as fast as ours.
+struct BrokerTime {
+    ours: Instant,
+    theirs: i64,
+}
+
+impl BrokerTime {
+    fn read(broker: &mut Line) -> Result<Self> {
+        let asked = Instant::now();
+        let clock: Value = serde_json::from_str(&broker.ask("GET", "/__sim/clock", "")?)?;
+        let theirs = clock.get("now_ms").and_then(Value::as_i64).context("a clock without a time")?;
+        Ok(Self { ours: asked + asked.elapsed() / 2, theirs })
+    }
+
+    /// A moment of the past, by our clock.
+    fn instant(&self, theirs: i64) -> Result<Instant> {
+        let ago = u64::try_from(self.theirs - theirs).context("a moment of the future")?;
+        self.ours.checked_sub(Duration::from_millis(ago)).context("a moment before this machine began")
+    }
+}
+
+impl Entry {
+    fn is_sale(&self) -> bool {
+        self.fact == "fill" && self.side.as_deref() == Some("sell_to_close")
+    }
+
+    fn is_look_at_the_account(&self) -> bool {
+        let about_the_account = |path: &str| path.ends_with("/orders") || path.ends_with("/positions");
+        self.method.as_deref() == Some("GET") && self.path.as_deref().is_some_and(about_the_account)
+    }
+}
