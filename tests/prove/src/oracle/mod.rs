@@ -73,6 +73,9 @@ const LATE_RACE: u64 = 51;
 /// that the broker takes for a cancel.
 const BELIEF: u64 = 40;
 
+/// Cents at which a stop ends no loss worth the name.
+const NEXT_TO_NOTHING: u64 = 10;
+
 /// Refusals of a bracket must have gone on for so long before its position is sold for them.
 const REFUSED: i64 = 60;
 
@@ -124,8 +127,8 @@ fn bare(world: &mut World, at: usize) {
     let symbol = contract.symbol.as_str();
     let live = world.broker.orders.iter().filter(|order| order.symbol == at && !order.buys && !order.doomed);
     let owner = owner(world, symbol);
-    let with_stop = owner.is_some_and(|trade| trade.wish.stop.is_some());
-    let own = live.filter(|order| order.own.is_some() && covers(order, with_stop));
+    let wanted = owner.and_then(|trade| trade.wish.stop).map(crate::broker::cents);
+    let own = live.filter(|order| order.own.is_some() && covers(order, wanted));
     let cover: i64 = own.map(|order| i64::from(order.remaining())).sum();
     let exposed = contract.position - foreign(world, at) > cover && world.broker.open;
     let by_choice = owner.is_none_or(|trade| trade.wish.stop.is_none() && !trade.wish.is_flat());
@@ -166,11 +169,13 @@ pub(super) fn foreign(world: &World, at: usize) -> i64 {
 }
 
 /// It has a leg that ends a loss: a stop near the price that was ever asked for, or a sale.
-fn covers(order: &SimOrder, with_stop: bool) -> bool {
+/// Whether an order ends a loss where it is `wanted`. A stop that somebody has moved to next to nothing does not; one
+/// that the trader asked for so low does.
+fn covers(order: &SimOrder, wanted: Option<u64>) -> bool {
     let ends_a_loss = |leg: &crate::broker::Leg| match leg.kind {
         crate::broker::Kind::Market => true,
-        crate::broker::Kind::Stop(stop) => stop > 10,
-        crate::broker::Kind::Limit(_) => !with_stop,
+        crate::broker::Kind::Stop(stop) => stop > NEXT_TO_NOTHING || wanted.is_some_and(|wanted| stop >= wanted),
+        crate::broker::Kind::Limit(_) => wanted.is_none(),
     };
     order.legs.iter().any(|leg| !leg.state.is_final() && ends_a_loss(leg))
 }
@@ -271,7 +276,7 @@ fn in_vain(world: &mut World, order: &SimOrder) {
     let kept = !trade.wish.is_flat() && trade.marks.held <= i64::from(trade.wish.keep);
     let stop = trade.wish.shape().and_then(blotter_daemon::trades::facts::Shape::stop);
     if let Some(stop) = stop.filter(|stop| kept && crate::broker::cents(*stop) >= best) {
-        if !covers(order, true) {
+        if !covers(order, Some(u64::MAX)) {
             world.oracle.count("hollow-cancelled");
             return;
         }
