@@ -65,16 +65,16 @@ fn meet(world: &mut World, id: i64) {
     }
 }
 
-/// One that was reported after the end of its order, and that nobody has read by the end of the day: the list of
+/// Orders of which something was reported after their end that nobody has read by the end of the day: the list of
 /// the next day has neither. The position differs then, and only a person can say why.
-fn forgets_an_execution(world: &World) -> bool {
-    let mut intents =
-        world.store.book.trades.values().flat_map(|trade| &trade.intents).filter(|intent| !intent.is_live());
-    intents.any(|intent| {
-        let tag = intent.order().map(|order| order.tag.as_str());
-        let mut shown = world.broker.orders.iter().filter(|order| tag.is_some() && order.tag.as_deref() == tag);
-        shown.any(|order| order.executed() > intent.executed)
-    })
+fn forgotten(world: &World) -> Vec<i64> {
+    let intents = world.store.book.trades.values().flat_map(|trade| &trade.intents).filter(|intent| !intent.is_live());
+    let executed = intents.filter_map(|intent| Some((intent.order()?.tag.as_str(), intent.executed)));
+    let orders = executed.filter_map(|(tag, executed)| {
+        let order = world.broker.orders.iter().find(|order| order.tag.as_deref() == Some(tag))?;
+        (order.executed() > executed).then_some(order.id)
+    });
+    orders.collect()
 }
 
 fn sessions(world: &mut World) {
@@ -82,8 +82,10 @@ fn sessions(world: &mut World) {
     let gap = world.gaps.iter().find(|gap| (gap.from..gap.to).contains(&now)).copied();
     let day = world.gaps.iter().filter(|gap| gap.new_day && now >= (gap.from + gap.to) / 2).count() as u64;
     if day != world.broker.day {
-        if forgets_an_execution(world) {
+        let forgotten = forgotten(world);
+        if !forgotten.is_empty() {
             world.oracle.excuses.push("an execution that no list shows any more");
+            world.oracle.forgotten.extend(forgotten);
         }
         world.broker.day = day;
         world.broker.touch(now);

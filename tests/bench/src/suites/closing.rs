@@ -108,7 +108,10 @@ impl Desk {
         let args = ["--clock", "real", "--start", "2026-09-10T10:30", "--lifeline"];
         let simulator = Program::start(programs::path("tradier-sim")?, &args)?;
         let mut broker = simulator.connect()?;
-        let config = format!("[broker]\nsim_url = \"http://{}/v1\"\nsim_time = true\n", simulator.address);
+        let config = format!(
+            "[broker]\nsim_url = \"http://{}/v1\"\nsim_time = true\n[limits]\nconnections_per_user = 200\n",
+            simulator.address
+        );
         let key = Command::new(programs::path("blotterd")?).args(["vault", "keygen"]).output()?.stdout;
         let environment = vec![("ENCRYPTION_KEY".to_owned(), String::from_utf8(key)?.trim().to_owned())];
         let daemon = Daemon::start(Options { config, environment }).await?;

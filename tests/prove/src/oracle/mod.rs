@@ -5,7 +5,7 @@ mod live;
 mod rest;
 mod tables;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use blotter_daemon::trades::facts::{FlatCause, Trade};
 use blotter_daemon::trades::ports::Placement;
@@ -36,6 +36,8 @@ pub struct Oracle {
     pub calm_since: Option<u64>,
     /// Something the test did that explains a quarantine.
     pub excuses: Vec<&'static str>,
+    /// Orders with an execution that no list shows any more.
+    pub forgotten: BTreeSet<i64>,
 }
 
 impl Oracle {

@@ -25,9 +25,12 @@ pub fn last(world: &mut World) {
     owned(world);
 }
 
+/// Seconds in which what has changed is seen, believed and told.
+const SETTLES: u64 = 75;
+
 /// The broker's books changed a moment ago.
 pub fn is_settling(world: &World) -> bool {
-    world.second().saturating_sub(world.broker.changed_at) < 75
+    world.second().saturating_sub(world.broker.changed_at) < SETTLES
 }
 
 /// What was reached, so that a run that proves nothing is seen to prove nothing.
@@ -70,7 +73,7 @@ fn ledger(world: &mut World, trade: &Trade) {
             }
             continue;
         };
-        if world.broker.wiped {
+        if world.broker.wiped || world.oracle.forgotten.contains(&order.id) {
             continue;
         }
         let value: u64 = order.legs.iter().map(|leg| leg.value).sum();
@@ -135,7 +138,11 @@ fn ended_badly(world: &World, trade: &Trade) -> Option<String> {
             |id| world.store.book.trades.get(&id).is_some_and(|other| other.spec.symbol == trade.spec.symbol);
         let mut alarms = world.store.book.alarms.iter().filter(|alarm| alarm.kind == AlarmKind::NeedsPerson);
         let told = alarms.any(|alarm| alarm.trade.is_some_and(of_symbol));
-        return (!told).then(|| format!("{status}, {position} that no trade has are left, and nobody was told"));
+        // A trade that ended a moment ago has left them a moment ago.
+        let ended = trade.marks.closed_at.map(|at| (world.wall() - at).num_seconds());
+        let young = ended.is_some_and(|seconds| u64::try_from(seconds).is_ok_and(|seconds| seconds < SETTLES));
+        return (!told && !young)
+            .then(|| format!("{status}, {position} that no trade has are left, and nobody was told"));
     }
     if position != 0 && !contract.short_by_race {
         return Some(format!("{status} and position {position}"));
