@@ -16,7 +16,6 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
-use uuid::Uuid;
 
 use super::screen::{milliseconds, pause};
 use super::simulator::{Line, Program};
@@ -26,9 +25,9 @@ use crate::stats::Sample;
 
 const LATENCY: Duration = Duration::from_millis(100);
 /// Half of them are closed with a key, half by a request.
-const ROUNDS: usize = 12;
+const ROUNDS: usize = 8;
 /// Between two trades, so that each meets a budget of requests as a quiet minute leaves it.
-const REST: Duration = Duration::from_secs(15);
+const REST: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(60);
 const CLIENTS: usize = 100;
 const HELLO: &[u8] = b"GET /v1/events HTTP/1.1\r\nhost: blotter\r\n\r\n";
@@ -116,8 +115,11 @@ impl Desk {
         let environment = vec![("ENCRYPTION_KEY".to_owned(), String::from_utf8(key)?.trim().to_owned())];
         let daemon = Daemon::start(Options { config, environment }).await?;
         said(&daemon, &["tokens", "set", "sim"], "sandbox-token\n")?;
+        said(&daemon, &["settings", "set", "broker_mode=SIM"], "")?;
         let database = book::connect_admin(&daemon.postgres_socket_dir()).await?;
         database.batch_execute("CREATE TABLE bench_inserts (id uuid PRIMARY KEY, words text)").await?;
+        // Each round pays the spread: a trader would be sent for a walk.
+        database.batch_execute("UPDATE user_settings SET cooldown_losses = 0").await?;
         let wanted = Wanted { event: b"event: trade", data: b"\"status\":\"CLOSED\"" };
         let clients = Readers::attach_for(&daemon.socket(), HELLO, CLIENTS, wanted).await?;
         let setup = Setup::new(programs::path("blotter")?.to_string_lossy()).size(Size { columns: 120, rows: 40 });
@@ -207,11 +209,10 @@ impl Desk {
             measured.inserts.push(milliseconds(began.elapsed()));
         }
         let mut connection = Connection::open(&self.daemon.socket()).await?;
-        let key = Uuid::new_v4().to_string();
         let path = format!("/v1/trades/{}/close", trade.id);
         let body = json!({ "version": trade.version });
         let began = Instant::now();
-        let answer = connection.call(Method::POST, &path, &[("idempotency-key", &key)], &body).await?;
+        let answer = connection.call(Method::POST, &path, &[("idempotency-key", &trade.id)], &body).await?;
         measured.answered.push(milliseconds(began.elapsed()));
         ensure!(answer.status.is_success(), "POST {path} answered {}: {}", answer.status, answer.text());
         Ok(began)
