@@ -92,7 +92,6 @@ struct Entry {
     at: i64,
     fact: String,
     side: Option<String>,
-    method: Option<String>,
     path: Option<String>,
 }
 
@@ -175,8 +174,8 @@ impl Desk {
             measured.key_to_flat.push(time.instant(sold)?.saturating_duration_since(began).as_secs_f64());
         }
         let ledger = self.ledger(since)?;
-        let looks = ledger.entries.iter().filter(|entry| entry.at >= sold && entry.is_look_at_the_account());
-        let answers = looks.filter_map(|entry| Some(time.instant(entry.at).ok()? + LATENCY));
+        let reads = ledger.entries.iter().filter(|entry| entry.at >= sold && entry.is_of_a_pass());
+        let answers = reads.filter_map(|entry| Some(time.instant(entry.at).ok()? + LATENCY));
         let read = answers.filter(|at| *at <= painted).max();
         let read = read.context("the screen knew of the sale before the daemon could")?;
         measured.painted.push(milliseconds(painted.saturating_duration_since(read)));
@@ -285,8 +284,10 @@ impl Entry {
         self.fact == "fill" && self.side.as_deref() == Some("sell_to_close")
     }
 
-    fn is_look_at_the_account(&self) -> bool {
-        let about_the_account = |path: &str| path.ends_with("/orders") || path.ends_with("/positions");
-        self.method.as_deref() == Some("GET") && self.path.as_deref().is_some_and(about_the_account)
+    /// A part of what a pass reads: orders, positions, and quotes at the last.
+    fn is_of_a_pass(&self) -> bool {
+        let parts = ["/orders", "/positions", "/quotes"];
+        let is_part = |path: &str| parts.iter().any(|part| path.ends_with(part));
+        self.path.as_deref().is_some_and(is_part)
     }
 }
