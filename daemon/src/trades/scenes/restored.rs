@@ -74,6 +74,13 @@ fn comes_back(stage: &mut Stage) {
     assert!(stage.book.alarms.iter().all(|alarm| alarm.trade.is_some()), "{:?}", stage.book.alarms);
 }
 
+/// The first thing that is sent takes this order back.
+#[track_caller]
+fn begins_by_cancelling(stage: &Stage, order: OrderId) {
+    let first = stage.done.first();
+    assert!(matches!(first, Some(Action::Cancel(cancel)) if cancel.order == order), "{:?}", stage.done);
+}
+
 /// The backup was taken when the first bracket worked; then the stop was moved.
 fn adjusted() -> Stage {
     let mut stage = Stage::protected(2);
@@ -107,11 +114,7 @@ fn a_stop_that_somebody_moved_is_not_taken_for_a_wish() {
     finds_out(&mut stage);
     assert_eq!(stage.trade().wish.stop, Some(price("4.00")));
     stage.passes(ENOUGH, 2);
-    assert!(
-        matches!(stage.done.first(), Some(Action::Cancel(cancel)) if cancel.order == OrderId(50)),
-        "{:?}",
-        stage.done
-    );
+    begins_by_cancelling(&stage, OrderId(50));
 }
 
 #[test]
@@ -121,11 +124,7 @@ fn a_close_waits_until_everything_is_matched() {
     let close = Close { version: 3, quantity: None, limit: None, at_open: false };
     stage.command(&Command::Close(stage.trade().id(), close)).unwrap();
     comes_back(&mut stage);
-    assert!(
-        matches!(stage.done.first(), Some(Action::Cancel(cancel)) if cancel.order == OrderId(50)),
-        "{:?}",
-        stage.done
-    );
+    begins_by_cancelling(&stage, OrderId(50));
 }
 
 /// It was accepted while the broker did not answer: nobody knew yet that a backup was brought back.
@@ -143,11 +142,7 @@ fn a_close_that_came_before_the_lost_orders_were_seen_is_not_undone_by_them() {
         "nor is anything else of the wish"
     );
     comes_back(&mut stage);
-    assert!(
-        matches!(stage.done.first(), Some(Action::Cancel(cancel)) if cancel.order == OrderId(50)),
-        "{:?}",
-        stage.done
-    );
+    begins_by_cancelling(&stage, OrderId(50));
 }
 
 /// Another user's loop on the same account at the broker counts its own epochs.
