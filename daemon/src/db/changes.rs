@@ -62,6 +62,17 @@ const APPEND: &str = "
         SELECT $1, change_seq, $2, $3, $4 FROM head RETURNING seq)
     SELECT seq, pg_notify('blotter_changes', seq || ' ' || $1)::text AS hint FROM feed";
 
+const APPEND_TRADES: &str = "
+    WITH head AS (
+        INSERT INTO user_heads (username, change_seq) VALUES ($1, cardinality($2::uuid[]))
+        ON CONFLICT (username) DO UPDATE SET change_seq = user_heads.change_seq + EXCLUDED.change_seq
+        RETURNING change_seq),
+    feed AS (
+        INSERT INTO change_feed (username, seq, entity, entity_id, changed_at)
+        SELECT $1, change_seq - cardinality($2) + place, 'TRADE', id, $3
+          FROM head, unnest($2) WITH ORDINALITY AS trades (id, place))
+    SELECT pg_notify('blotter_changes', change_seq || ' ' || $1)::text AS hint FROM head";
+
 const SINCE: &str = "
     SELECT seq, entity, entity_id FROM change_feed WHERE username = $1 AND seq > $2 ORDER BY seq LIMIT $3";
 
@@ -78,6 +89,17 @@ pub async fn change_append(tx: &UserTx, changed: Changed) -> Result<i64, DbError
     let (entity, id) = changed.columns();
     let row = tx.session().query_one(APPEND, &[&tx.user(), &entity, &id, &tx.now()]).await?;
     Ok(row.try_get("seq")?)
+}
+
+/// Appends many trades at once, in this order.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn changes_append(tx: &UserTx, trades: &[Uuid]) -> Result<(), DbError> {
+    if !trades.is_empty() {
+        tx.session().query(APPEND_TRADES, &[&tx.user(), &trades, &tx.now()]).await?;
+    }
+    Ok(())
 }
 
 /// The user's newest sequence; 0 when nothing ever changed.

@@ -4,6 +4,7 @@
 //! the owner of an account writes is in one transaction that begins with [`lease_renew`]; it locks
 //! the lease's row, so that writers of one account take turns.
 
+mod again;
 mod lease;
 mod restored;
 mod rows;
@@ -11,6 +12,7 @@ mod standing;
 mod trades;
 mod unwatched;
 
+pub use again::{SeenAgain, marks_of, seen_again_put};
 pub use lease::{LeaseRow, lease_release, lease_renew, lease_take};
 pub use restored::{restored_put, tags_known};
 pub use rows::{

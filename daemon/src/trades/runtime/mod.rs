@@ -12,6 +12,7 @@
 //! * A loop ends between two passes and gives its lease back; one that is cut off leaves the lease to
 //!   run out, and what it had sent is found by the next pass of whoever comes.
 
+mod again;
 pub mod bells;
 pub mod broker;
 pub mod clock;

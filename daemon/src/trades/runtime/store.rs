@@ -1,7 +1,7 @@
 //! The store port over PostgreSQL. Each call is one transaction of one user; a commit begins with
 //! the lease, whose row it keeps locked, so that owners of one account take turns.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,10 +17,9 @@ use super::super::facts::{AlarmChange, AlarmState, Book, Change, Fill, Intent, T
 use super::super::ports::{CommitError, Fence, Holder, LeaseAnswer, OrderId, Store, StoreError};
 use super::super::progress;
 use super::super::tag::Epoch;
-use super::rows;
+use super::{again, rows};
 use crate::auth::Username;
 use crate::db::alarms::{Subject, alarm_clear, alarm_raise};
-use crate::db::changes::{Changed, change_append};
 use crate::db::engine::{
     AccountKey, LeaseRow, StoredTrade, account_facts, account_facts_put, fill_put, fills_of, intent_put, intents_of,
     lease_release, lease_renew, lease_take, marks_put, open_alarms, restored_put, step_put, tags_known, trade_facts,
@@ -187,8 +186,12 @@ impl Ledger {
     }
 
     async fn write_all(&self, tx: &UserTx, changes: &[Change]) -> Result<(), Stop> {
+        let again = again::write(tx, changes).await?;
+        let is_written = |change: &Change| {
+            matches!(change, Change::Marks { .. }) && change.trade().is_some_and(|trade| again.contains(&trade))
+        };
         let mut touched = BTreeSet::new();
-        for change in changes {
+        for change in changes.iter().filter(|change| !is_written(change)) {
             self.write_one(tx, change).await?;
             touched.extend(change.trade().filter(|_| !matches!(change, Change::Alarm(_))));
         }
@@ -197,10 +200,8 @@ impl Ledger {
             step_put(tx, trade.0, step.map(Step::as_str)).await?;
         }
         // The feed's lock comes last: who holds it waits for no trade.
-        for trade in touched {
-            change_append(tx, Changed::Trade(trade)).await?;
-        }
-        Ok(())
+        touched.extend(again);
+        Ok(again::tell(tx, &touched).await?)
     }
 
     async fn write_one(&self, tx: &UserTx, change: &Change) -> Result<(), Stop> {
@@ -271,6 +272,7 @@ pub async fn trade_whole(tx: &UserTx, id: TradeId) -> Result<Trade, DbError> {
 /// Trades with their intents and fills.
 async fn whole(tx: &UserTx, stored: Vec<StoredTrade>) -> Result<Vec<Trade>, DbError> {
     let ids: Vec<Uuid> = stored.iter().map(|trade| trade.id).collect();
+    let places: HashMap<Uuid, usize> = ids.iter().enumerate().map(|(place, id)| (*id, place)).collect();
     let mut trades = Vec::new();
     for row in stored {
         trades.push(Trade {
@@ -283,7 +285,7 @@ async fn whole(tx: &UserTx, stored: Vec<StoredTrade>) -> Result<Vec<Trade>, DbEr
     }
     for facts in intents_of(tx, &ids).await? {
         let intent: Intent = parsed(facts, "intents.facts")?;
-        if let Some(trade) = trades.iter_mut().find(|trade| trade.id() == intent.trade_id) {
+        if let Some(trade) = places.get(&intent.trade_id.0).and_then(|place| trades.get_mut(*place)) {
             trade.intents.push(intent);
         }
     }
@@ -297,7 +299,7 @@ async fn whole(tx: &UserTx, stored: Vec<StoredTrade>) -> Result<Vec<Trade>, DbEr
             value: row.value,
             seen_at: row.seen_at,
         };
-        if let Some(trade) = trades.iter_mut().find(|trade| trade.id() == fill.trade_id) {
+        if let Some(trade) = places.get(&row.trade).and_then(|place| trades.get_mut(*place)) {
             trade.fills.push(fill);
         }
     }
@@ -317,7 +319,7 @@ pub(super) fn json(value: &impl Serialize) -> Result<Value, DbError> {
     serde_json::to_value(value).map_err(fault)
 }
 
-fn parsed<T: DeserializeOwned>(value: Value, column: &str) -> Result<T, DbError> {
+pub(super) fn parsed<T: DeserializeOwned>(value: Value, column: &str) -> Result<T, DbError> {
     serde_json::from_value(value).map_err(|_| unreadable(column))
 }
 
