@@ -59,7 +59,7 @@ impl Default for Patience {
 /// multiple of the largest real answer: one thing; a list of an account's or of quotes; a chain with
 /// greeks, or bars.
 pub(crate) const SMALL: usize = 256 << 10;
-pub(crate) const LIST: usize = 4 << 20;
+pub(crate) const LIST: usize = 8 << 20;
 pub(crate) const TABLE: usize = 16 << 20;
 /// Longest answer to a write.
 const LONGEST_WRITE: usize = 1 << 20;

@@ -23,7 +23,10 @@ use crate::broker::{
 /// Pages after which a list has no end.
 const MOST_PAGES: u32 = 60;
 /// Rows of all pages together after which a list has no end: thousands more than a day of orders.
-const MOST_ROWS: usize = 10_000;
+const MOST_ROWS: usize = 50_000;
+/// What is asked for: the largest page of the broker's documents. With its usual page of 25 a busy day would cost a
+/// dozen calls for each look.
+const LARGEST_PAGE: usize = 1_500;
 /// Smallest page that any of the broker's documents speaks of: a shorter one is the last.
 const SMALLEST_PAGE: usize = 25;
 
@@ -127,6 +130,7 @@ pub(super) async fn orders(
 
 fn orders_query(scope: OrderScope, page: u32) -> Form {
     let mut query = vec![("includeTags".to_owned(), "true".to_owned()), ("page".to_owned(), page.to_string())];
+    query.push(("limit".to_owned(), LARGEST_PAGE.to_string()));
     match scope {
         OrderScope::Session => {}
         OrderScope::Day(day) => {

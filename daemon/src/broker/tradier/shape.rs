@@ -15,9 +15,9 @@ use super::num::Num;
 pub(crate) const TOO_MANY: &str = "more rows than there can be";
 
 /// None, one or many, read without a buffer so that numbers keep their text; more than `MOST` are an
-/// error before they fill the memory. The largest lists are chains, of about a thousand.
+/// error before they fill the memory. An account may have ten thousand positions.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Many<T, const MOST: usize = 4096>(pub(crate) Vec<T>);
+pub(crate) struct Many<T, const MOST: usize = 20_480>(pub(crate) Vec<T>);
 
 impl<T, const MOST: usize> Default for Many<T, MOST> {
     fn default() -> Self {

@@ -102,6 +102,8 @@ async fn a_list_is_read_to_its_end() {
     .await;
     let list = tradier(&server.url()).await.orders(OrderScope::Session, Priority::Read).await.unwrap();
     assert_eq!((list.orders.len(), list.pages), (50, 3));
+    // The largest page is asked for: a broker that grants it answers all of a busy day at once.
+    assert!(server.requests().iter().all(|request| request.query.contains("limit=1500")));
 }
 
 #[tokio::test]
@@ -211,12 +213,12 @@ async fn an_answer_is_bounded_by_what_was_asked() {
     // The same room is enough for a list.
     let server = Server::always(Reply::ok(format!("{}{padding}", fixture!("positions_many.json")))).await;
     assert!(tradier(&server.url()).await.positions(Priority::Read).await.is_ok());
-    let server = Server::always(Reply::ok(format!("{{{}", " ".repeat(4 << 20)))).await;
+    let server = Server::always(Reply::ok(format!("{{{}", " ".repeat(8 << 20)))).await;
     let positions = tradier(&server.url()).await.positions(Priority::Read).await;
     assert_eq!(positions.unwrap_err(), ReadError::TooMuch { what: "the positions" });
 
     let row = r#"{"symbol":"A","quantity":1,"cost_basis":1,"date_acquired":"2026-01-02T15:00:00.000Z"}"#;
-    for (rows, is_too_many) in [(4096, false), (4097, true)] {
+    for (rows, is_too_many) in [(20_480, false), (20_481, true)] {
         let body = format!(r#"{{"positions":{{"position":[{}]}}}}"#, vec![row; rows].join(","));
         let server = Server::always(Reply::ok(body)).await;
         let positions = tradier(&server.url()).await.positions(Priority::Read).await;
