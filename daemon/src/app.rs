@@ -13,6 +13,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 use crate::accounts::{self, Accounts, OratsPlace};
 use crate::api::{Accept, Api, BoundSocket, LiveTrading, Policy, SocketFile, Spreads, serve};
@@ -32,6 +33,7 @@ use crate::postgres::{Private, PrivateOptions};
 use crate::prices::Chains;
 use crate::shutdown::{Ended, Stop};
 use crate::telemetry::Metrics;
+use crate::trades::ports::Holder;
 use crate::trades::runtime;
 use crate::trades::runtime::bells::Bells;
 use crate::trades::runtime::pulse::Pulse;
@@ -51,6 +53,14 @@ pub enum Database {
     Private(PrivateOptions),
 }
 
+/// Where a daemon stands.
+#[derive(Debug)]
+pub struct Place {
+    pub socket: BoundSocket,
+    /// What its locks prove of those before it ([`runtime::host`]).
+    pub host: Option<Uuid>,
+}
+
 /// What a daemon is told from outside.
 #[derive(Clone, Debug)]
 pub struct Orders {
@@ -64,23 +74,19 @@ pub struct Orders {
 ///
 /// # Errors
 /// When a part cannot start, or the stop was not clean.
-pub async fn run(
-    config: Config,
-    database: Database,
-    socket: BoundSocket,
-    clock: Clock,
-    orders: Orders,
-) -> anyhow::Result<()> {
+pub async fn run(config: Config, database: Database, place: Place, clock: Clock, orders: Orders) -> anyhow::Result<()> {
     let sim_time = config.broker.sim_time.then(|| SimTime::new(config.broker.sim_url.as_deref(), clock.clone()));
     let sim_time = sim_time.transpose()?;
     let clock = sim_time.as_ref().map_or(clock, SimTime::clock);
     if let Some(sim_time) = &sim_time {
         sim_time.begin().await;
     }
-    let (listener, socket_file) = socket.into_parts();
+    let (listener, socket_file) = place.socket.into_parts();
     let (private, database) = start_database(&config, database).await?;
     let db = Db::connect(database, &clock);
-    let mut parts = Parts::start(config, db, private, socket_file, clock)?;
+    let holder = runtime::holder(&clock, place.host);
+    let mut parts = Parts::start(config, (db, private), holder, clock)?;
+    parts.socket_file = socket_file;
     if let Some(sim_time) = sim_time {
         parts.upkeep.spawn(sim_time.follow(parts.api.stop.clone()));
     }
@@ -136,9 +142,8 @@ struct Parts {
 impl Parts {
     fn start(
         config: Config,
-        db: Db,
-        private: Option<Private>,
-        socket_file: Option<SocketFile>,
+        (db, private): (Db, Option<Private>),
+        holder: Holder,
         clock: Clock,
     ) -> anyhow::Result<Self> {
         let (metrics, stop) = (Metrics::new()?, CancellationToken::new());
@@ -156,7 +161,7 @@ impl Parts {
             tasks: events.clone(),
             stop: stop.clone(),
         });
-        let (accounts, holder) = (accounts(&config, &db, &clock)?, runtime::holder(&clock));
+        let accounts = accounts(&config, &db, &clock)?;
         let ground = Ground {
             config: &config,
             db: &db,
@@ -199,7 +204,7 @@ impl Parts {
             api: Arc::new(api),
             admission,
             private,
-            socket_file,
+            socket_file: None,
             upkeep: upkeep.tasks,
             engines,
             pulse,

@@ -10,12 +10,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::{RunOptions, database, places, process};
 use crate::api::BoundSocket;
-use crate::app::{self, Orders};
+use crate::app::{self, Orders, Place};
 use crate::clock::Clock;
 use crate::config::{Config, Environment};
 use crate::ours::Folder;
 use crate::shutdown::Signals;
 use crate::telemetry;
+use crate::trades::runtime::host::Host;
 
 /// Longest that threads may linger after everything has ended.
 const LINGER: Duration = Duration::from_millis(200);
@@ -32,11 +33,17 @@ pub(super) fn run(mut config: Config, environment: &Environment, options: &RunOp
     let database = database(&config, &places, environment)?;
     config.daemon.data_dir = Some(places.data_dir.clone());
     let runtime = process::runtime()?;
-    let ended = runtime.block_on(async {
-        let socket = match BoundSocket::activated()? {
+    let socket = {
+        let _listens_in = runtime.enter();
+        match BoundSocket::activated()? {
             Some(socket) => socket,
             None => BoundSocket::bind(&places.socket, config.daemon.socket_group.as_deref())?,
-        };
+        }
+    };
+    // Until after the runtime: by then nothing of this process can act any more.
+    let host = Host::claim(&places.socket);
+    let place = Place { socket, host: host.id() };
+    let ended = runtime.block_on(async {
         let orders = Orders { shutdown: CancellationToken::new(), hurry: CancellationToken::new() };
         let signals = Signals::install()?.obey(orders.shutdown.clone(), orders.hurry.clone());
         if options.lifeline {
@@ -45,7 +52,7 @@ pub(super) fn run(mut config: Config, environment: &Environment, options: &RunOp
         // It ends with the daemon: a signal after that finds nothing to stop.
         tokio::select! {
             biased;
-            ended = app::run(config, database, socket, Clock::system(), orders) => ended,
+            ended = app::run(config, database, place, Clock::system(), orders) => ended,
             never = async { signals.await; std::future::pending().await } => never,
         }
     });

@@ -13,7 +13,7 @@ mod trades;
 mod unwatched;
 
 pub use again::{SeenAgain, marks_of, seen_again_put};
-pub use lease::{LeaseRow, lease_release, lease_renew, lease_take};
+pub use lease::{LeaseHolder, LeaseRow, lease_release, lease_renew, lease_take};
 pub use restored::{restored_put, tags_known};
 pub use rows::{
     FillRow, IntentRow, OpenAlarm, StoredFill, account_facts, account_facts_put, fill_put, fills_of, intent_put,

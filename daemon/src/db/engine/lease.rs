@@ -7,29 +7,36 @@ use uuid::Uuid;
 use super::super::{DbError, UserTx};
 use super::AccountKey;
 
+/// Who asks for a lease: a run of the program, on a host of which it alone is alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeaseHolder {
+    pub process: Uuid,
+    pub host: Uuid,
+}
+
 /// What asking for the lease brought, with its epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LeaseRow {
     Renewed(i64),
     /// It was free: new, or given back.
     Taken(i64),
-    /// The holder before let it run out.
+    /// The holder before let it run out, or is known to be dead.
     TakenOver(i64),
     Held,
 }
 
 const FIRST: &str = "
-    INSERT INTO leases (username, account_id, holder, epoch, expires_at)
-    VALUES ($1, $2, $3, $4, clock_timestamp() + make_interval(secs => $5))
+    INSERT INTO leases (username, account_id, holder, epoch, expires_at, host, host_of)
+    VALUES ($1, $2, $3, $4, clock_timestamp() + make_interval(secs => $5), $6, $3)
     ON CONFLICT (username, account_id) DO NOTHING";
 
 const LOOK: &str = "
-    SELECT holder, epoch, released, expires_at > clock_timestamp() AS alive
+    SELECT holder, epoch, released, expires_at > clock_timestamp() AS lasts, host_of = holder AND host = $3 AS is_here
       FROM leases WHERE username = $1 AND account_id = $2 FOR UPDATE";
 
 const TAKE: &str = "
     UPDATE leases SET holder = $3, epoch = $4, released = false,
-                      expires_at = clock_timestamp() + make_interval(secs => $5)
+                      expires_at = clock_timestamp() + make_interval(secs => $5), host = $6, host_of = $3
      WHERE username = $1 AND account_id = $2";
 
 const RENEW: &str = "
@@ -47,18 +54,22 @@ const RELEASE: &str = "
 pub async fn lease_take(
     tx: &UserTx,
     account: &AccountKey,
-    holder: Uuid,
+    LeaseHolder { process: holder, host }: LeaseHolder,
     ttl: Duration,
     base: i64,
 ) -> Result<LeaseRow, DbError> {
     let (name, seconds) = (account.name(), ttl.as_secs_f64());
     let first = base + 1;
-    if tx.session().execute(FIRST, &[&tx.user(), &name, &holder, &first, &seconds]).await? == 1 {
+    if tx.session().execute(FIRST, &[&tx.user(), &name, &holder, &first, &seconds, &host]).await? == 1 {
         return Ok(LeaseRow::Taken(first));
     }
-    let row = tx.session().query_one(LOOK, &[&tx.user(), &name]).await?;
+    let row = tx.session().query_one(LOOK, &[&tx.user(), &name, &host]).await?;
     let (owner, epoch): (Uuid, i64) = (row.try_get("holder")?, row.try_get("epoch")?);
-    let (released, alive): (bool, bool) = (row.try_get("released")?, row.try_get("alive")?);
+    let (released, lasts): (bool, bool) = (row.try_get("released")?, row.try_get("lasts")?);
+    // Absent when an older program has it, which says no host.
+    let is_here = row.try_get::<_, Option<bool>>("is_here")? == Some(true);
+    // On this host only the one who asks is alive.
+    let alive = lasts && !is_here;
     let next = epoch.max(base) + 1;
     let (epoch, answer) = match (owner == holder && !released, released, alive) {
         // Also when it ran out: nobody else took it in between. An epoch below the base is given up
@@ -69,7 +80,7 @@ pub async fn lease_take(
         (false, false, false) => (next, LeaseRow::TakenOver(next)),
         (false, false, true) => return Ok(LeaseRow::Held),
     };
-    tx.session().execute(TAKE, &[&tx.user(), &name, &holder, &epoch, &seconds]).await?;
+    tx.session().execute(TAKE, &[&tx.user(), &name, &holder, &epoch, &seconds, &host]).await?;
     Ok(answer)
 }
 

@@ -18,6 +18,7 @@ pub mod broker;
 pub mod clock;
 pub mod desk;
 mod events;
+pub mod host;
 pub mod limits;
 pub mod pulse;
 mod rows;
@@ -303,11 +304,11 @@ async fn keep(mut engine: LoopEngine, key: &LoopKey, stop: &CancellationToken, b
     engine.release().await;
 }
 
-/// A holder for this run of the program.
+/// A holder for this run of the program. Without a lock it is a host of its own, of which nobody proves anything.
 #[must_use]
-pub fn holder(clock: &Clock) -> Holder {
+pub fn holder(clock: &Clock, host: Option<Uuid>) -> Holder {
     let now = clock.now();
     let seconds = u64::try_from(now.timestamp()).unwrap_or_default();
     let id = Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, now.timestamp_subsec_nanos()));
-    Holder { host: id, process: id }
+    Holder { host: host.unwrap_or(id), process: id }
 }

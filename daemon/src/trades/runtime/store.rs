@@ -21,9 +21,9 @@ use super::{again, rows};
 use crate::auth::Username;
 use crate::db::alarms::{Subject, alarm_clear, alarm_raise};
 use crate::db::engine::{
-    AccountKey, LeaseRow, StoredTrade, account_facts, account_facts_put, fill_put, fills_of, intent_put, intents_of,
-    lease_release, lease_renew, lease_take, marks_put, open_alarms, restored_put, step_put, tags_known, trade_facts,
-    trade_put, trades_watched, wish_is, wish_put,
+    AccountKey, LeaseHolder, LeaseRow, StoredTrade, account_facts, account_facts_put, fill_put, fills_of, intent_put,
+    intents_of, lease_release, lease_renew, lease_take, marks_put, open_alarms, restored_put, step_put, tags_known,
+    trade_facts, trade_put, trades_watched, wish_is, wish_put,
 };
 use crate::db::installation::{epoch_base, epochs_begin_above};
 use crate::db::settings::entries_stopped;
@@ -66,7 +66,8 @@ impl Store for Ledger {
     async fn lease(&self, holder: Holder, ttl: Duration) -> Result<LeaseAnswer, StoreError> {
         let tx = self.db.engine_tx(&self.user).await.map_err(unanswered)?;
         let base = epoch_base(&tx).await.map_err(unanswered)?.max(self.epoch_base);
-        let row = lease_take(&tx, &self.account, holder.process, ttl, base).await.map_err(unanswered)?;
+        let asker = LeaseHolder { process: holder.process, host: holder.host };
+        let row = lease_take(&tx, &self.account, asker, ttl, base).await.map_err(unanswered)?;
         tx.commit().await.map_err(unanswered)?;
         Ok(match row {
             LeaseRow::Renewed(epoch) => LeaseAnswer::Renewed(Epoch(epoch)),

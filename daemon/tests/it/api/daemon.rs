@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use blotter_daemon::api::BoundSocket;
-use blotter_daemon::app::{self, Database, Orders};
+use blotter_daemon::app::{self, Database, Orders, Place};
 use blotter_daemon::clock::Clock;
 use blotter_daemon::config::Config;
 use blotter_shared::protocol::health::{ComponentState, Health};
@@ -68,7 +68,8 @@ impl Daemon {
         let bound = BoundSocket::bind(&socket, config.daemon.socket_group.as_deref()).unwrap();
         let database = Database::External(Box::new(support::config(url)));
         let mut tasks = JoinSet::new();
-        tasks.spawn(app::run(config, database, bound, clock, orders.clone()));
+        let place = Place { socket: bound, host: None };
+        tasks.spawn(app::run(config, database, place, clock, orders.clone()));
         Self { socket, orders, tasks, _dir: dir }
     }
 

@@ -12,9 +12,9 @@
 //! * each read of orders or positions between two of these, up to the reads of one cut. A read changes nothing anywhere,
 //!   so whether its answer was lost makes no difference, and neither does in which of several equal cuts.
 //!
-//! Left out is what leaves nothing behind: reads of prices; transactions that only read; and renewals of the lease, which has
-//! run out before the next process begins in any case. A death between two places is one at the next of them whose request
-//! never arrives.
+//! Left out is what leaves nothing behind: reads of prices; transactions that only read; and renewals of the lease, which
+//! would last for a day and which the next process, on the same host, does not wait for. A death between two places is
+//! one at the next of them whose request never arrives.
 //!
 //! The end is judged by the broker's own books and by what the daemon answers. Waits for what does not come are a
 //! twentieth here (ruling 38).

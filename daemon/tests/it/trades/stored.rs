@@ -9,6 +9,7 @@ use blotter_daemon::trades::facts::apply::apply;
 use blotter_daemon::trades::facts::{Book, Change, FlatCause, Wish, WishStamp};
 use blotter_daemon::trades::ports::{CommitError, Fence, Holder, LeaseAnswer, Store};
 use blotter_daemon::trades::rules::Rules;
+use chrono::{SubsecRound, TimeDelta};
 use uuid::Uuid;
 
 use super::rig::Rig;
@@ -91,6 +92,55 @@ async fn a_lease_has_one_holder_and_a_deposed_one_writes_nothing() {
         matches!(taken, LeaseAnswer::Taken(epoch) if epoch > second.epoch),
         "given back: no quiet period; {taken:?}"
     );
+}
+
+/// Two trades of which one moved: columns, facts and feed are as if each had been written by itself.
+#[tokio::test]
+async fn what_was_only_seen_again_is_written_with_the_rest() {
+    let mut rig = Rig::start().await;
+    let quiet = rig.place().await;
+    std::mem::swap(&mut rig.contract, &mut rig.other);
+    rig.pin("5.00", "5.10").await;
+    let moved = rig.place().await;
+    let fence = own(&rig, 1).await;
+    let at = rig.trade(quiet).await.spec.asked_at.trunc_subsecs(0) + TimeDelta::seconds(20);
+    let mut becomes = Vec::new();
+    for (id, breaches) in [(quiet, 0), (moved, 5)] {
+        let mut marks = rig.trade(id).await.marks;
+        (marks.verified_at, marks.breaches) = (Some(at), breaches);
+        becomes.push((id, marks));
+    }
+    let feed = "SELECT count(*) FROM change_feed f JOIN user_heads h USING (username) WHERE f.seq <= h.change_seq";
+    let told = rig.count(feed).await;
+    let changes: Vec<Change> =
+        becomes.iter().map(|(id, marks)| Change::Marks { trade: *id, becomes: Box::new(marks.clone()) }).collect();
+    rig.ledger.commit(&fence, &changes).await.unwrap();
+    for (id, marks) in becomes {
+        assert_eq!(rig.trade(id).await.marks, marks);
+        let row = format!("SELECT count(*) FROM paper_trades WHERE id = '{}' AND last_verified_at = '{at}'", id.0);
+        assert_eq!(rig.count(&row).await, 1);
+        let last = format!("SELECT count(*) FROM change_feed WHERE entity_id = '{}' AND seq > {told}", id.0);
+        assert_eq!(rig.count(&last).await, 1, "told once");
+    }
+    assert_eq!(rig.count("SELECT change_seq FROM user_heads").await, told + 2, "without gaps");
+}
+
+/// A lock proves it. An older program says nothing of its host, and is not taken for the one before it.
+#[tokio::test]
+async fn a_dead_process_of_the_same_host_is_not_waited_for() {
+    let rig = Rig::start().await;
+    let on = |host: u128, process: u128| Holder { host: Uuid::from_u128(host), process: Uuid::from_u128(process) };
+    let answer = rig.ledger.lease(on(7, 1), TTL).await.unwrap();
+    let LeaseAnswer::Taken(first) = answer else { panic!("nobody has had it: {answer:?}") };
+    assert_eq!(rig.ledger.lease(on(8, 2), TTL).await.unwrap(), LeaseAnswer::Held, "another host");
+    let answer = rig.ledger.lease(on(7, 3), TTL).await.unwrap();
+    let LeaseAnswer::TakenOver(second) = answer else { panic!("the lock proves that the first is dead: {answer:?}") };
+    assert!(second > first);
+    assert_eq!(rig.ledger.lease(on(7, 3), TTL).await.unwrap(), LeaseAnswer::Renewed(second));
+
+    let admin = Raw::connect(&rig.cluster.url()).await;
+    admin.batch_execute("UPDATE leases SET epoch = epoch + 1, holder = gen_random_uuid()").await.unwrap();
+    assert_eq!(rig.ledger.lease(on(7, 4), TTL).await.unwrap(), LeaseAnswer::Held);
 }
 
 #[tokio::test]

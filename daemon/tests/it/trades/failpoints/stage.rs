@@ -134,15 +134,13 @@ impl Stage {
         Ok(())
     }
 
-    /// Dies where it stands, if it still runs, and begins again: the lease that it held has run out by then, and the
-    /// minutes of its rate limits are over.
+    /// Dies where it stands, if it still runs, and begins again. Its lease would last for a day: nobody waits for that. The
+    /// minutes of its rate limits are over by then.
     pub(super) async fn restart(&mut self) -> Result<Vec<Step>> {
         self.daemon.kill()?;
         let steps = self.wires.renew();
-        Raw::connect(&self.cluster.url())
-            .await
-            .batch_execute("UPDATE leases SET expires_at = clock_timestamp() - interval '1 s'")
-            .await?;
+        let day = "UPDATE leases SET expires_at = clock_timestamp() + interval '1 day'";
+        Raw::connect(&self.cluster.url()).await.batch_execute(day).await?;
         let rates = self.daemon.data_dir().join("rates");
         if rates.exists() {
             std::fs::remove_dir_all(rates)?;
