@@ -28,6 +28,7 @@ mod market;
 mod meta;
 mod openapi;
 mod performance;
+mod pieces;
 mod prices;
 mod problem;
 mod routes;

@@ -17,7 +17,7 @@ pub struct AuditEntry<'a> {
     pub detail: Value,
 }
 
-const APPEND: &str = "
+pub(super) const APPEND: &str = "
     INSERT INTO audit_log (username, action, subject, device, detail, at) VALUES ($1, $2, $3, $4, $5, $6)";
 
 // Each row must follow the one before it, hold that one's hash, and hash to its own.

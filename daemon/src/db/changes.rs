@@ -52,7 +52,7 @@ pub enum Changes {
 
 // The counter's row is locked until the commit: the order of numbers is the order of commits. The
 // notification is a hint for other daemons; it goes out with the commit.
-const APPEND: &str = "
+pub(super) const APPEND: &str = "
     WITH head AS (
         INSERT INTO user_heads (username, change_seq) VALUES ($1, 1)
         ON CONFLICT (username) DO UPDATE SET change_seq = user_heads.change_seq + 1
@@ -81,6 +81,8 @@ const EXPIRE: &str = "
     DELETE FROM change_feed WHERE (username, seq) IN
         (SELECT username, seq FROM change_feed WHERE changed_at < $1 ORDER BY changed_at LIMIT 5000)";
 
+pub(super) const HEAD: &str = "SELECT change_seq FROM user_heads WHERE username = $1";
+
 /// Appends to the feed; tells the number.
 ///
 /// # Errors
@@ -107,7 +109,7 @@ pub async fn changes_append(tx: &UserTx, trades: &[Uuid]) -> Result<(), DbError>
 /// # Errors
 /// When the database does not answer.
 pub async fn change_head(tx: &UserTx) -> Result<i64, DbError> {
-    let row = tx.session().query_opt("SELECT change_seq FROM user_heads WHERE username = $1", &[&tx.user()]).await?;
+    let row = tx.session().query_opt(HEAD, &[&tx.user()]).await?;
     row.map_or(Ok(0), |row| Ok(row.try_get("change_seq")?))
 }
 

@@ -69,20 +69,28 @@ const EXPIRE: &str = "
 /// # Errors
 /// [`DbError::Busy`] when the twin takes longer than a lock may.
 pub async fn command_begin(tx: &UserTx, command: Command<'_>) -> Result<Begin, DbError> {
-    let session = tx.session();
-    let expired = tx.now() - TimeDelta::days(KEPT_DAYS);
-    session.execute(FORGET, &[&tx.user(), &command.key, &expired]).await?;
-    let hash = command.body_hash.as_slice();
-    let params: super::session::Params<'_> =
-        &[&tx.user(), &tx.new_id(), &command.key, &command.kind, &hash, &command.device, &tx.now()];
-    if let Some(row) = session.query_opt(CLAIM, params).await? {
-        return Ok(Begin::New(CommandId(row.try_get("command_id")?)));
+    if let Some(id) = claim(tx, command).await? {
+        return Ok(Begin::New(id));
     }
-    // It was there, and whoever put it there has committed: the claim waited for that.
-    match session.query_opt(RECALL, &[&tx.user(), &command.key]).await? {
+    // It was there, and whoever put it there has committed: the claim waited for that. It may be of long ago.
+    let expired = tx.now() - TimeDelta::days(KEPT_DAYS);
+    if tx.session().execute(FORGET, &[&tx.user(), &command.key, &expired]).await? > 0
+        && let Some(id) = claim(tx, command).await?
+    {
+        return Ok(Begin::New(id));
+    }
+    match tx.session().query_opt(RECALL, &[&tx.user(), &command.key]).await? {
         Some(row) => recalled(&row, command),
         None => Err(DbError::Busy { what: "the same command is just being cleaned up".to_owned() }),
     }
+}
+
+async fn claim(tx: &UserTx, command: Command<'_>) -> Result<Option<CommandId>, DbError> {
+    let hash = command.body_hash.as_slice();
+    let params: super::session::Params<'_> =
+        &[&tx.user(), &tx.new_id(), &command.key, &command.kind, &hash, &command.device, &tx.now()];
+    let row = tx.session().query_opt(CLAIM, params).await?;
+    row.map(|row| Ok(CommandId(row.try_get("command_id")?))).transpose()
 }
 
 /// Looks whether the key was used, and claims nothing. A twin that runs now is not waited for.

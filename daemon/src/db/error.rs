@@ -52,6 +52,23 @@ impl DbError {
         }
     }
 
+    /// Whether it only says that another statement of the transaction had failed.
+    pub(super) fn follows_another(&self) -> bool {
+        match self {
+            Self::Internal { source, .. } => {
+                source.as_ref().and_then(tokio_postgres::Error::code) == Some(&SqlState::IN_FAILED_SQL_TRANSACTION)
+            }
+            Self::Unavailable { .. }
+            | Self::Busy { .. }
+            | Self::CommitUnknown
+            | Self::Conflict { .. }
+            | Self::NotFound
+            | Self::Invalid(_)
+            | Self::Refused { .. }
+            | Self::Unreadable { .. } => false,
+        }
+    }
+
     pub(super) fn unavailable(sentence: impl Into<String>) -> Self {
         Self::Unavailable { sentence: sentence.into() }
     }

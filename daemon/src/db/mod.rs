@@ -24,8 +24,10 @@ mod supervisor;
 mod tls;
 
 mod cells;
+mod rehearsal;
 mod seats;
 mod session;
+mod together;
 mod tx;
 
 pub mod alarms;
@@ -55,6 +57,7 @@ pub use error::DbError;
 pub use listen::{ChangeHint, ChangeListener};
 pub use migrate::schema_version;
 pub use status::{DbState, DbStatus};
+pub use together::{Told, both};
 pub use tx::{SystemTx, UserTx};
 pub use work::{WorkHint, work_tell};
 
@@ -65,6 +68,7 @@ use tokio_util::sync::DropGuard;
 
 use crate::auth::Username;
 use crate::clock::Clock;
+use session::Plans;
 use supervisor::{Lane, Shared};
 
 /// A cheap handle on the database, whether it is there or not.
@@ -122,9 +126,21 @@ impl Db {
     /// At once when the database is known to be away; after the pool's wait when it is full, or the
     /// user's part of it.
     pub async fn user_tx(&self, username: &Username) -> Result<UserTx, DbError> {
+        self.seated_tx(username, Plans::Fitting).await
+    }
+
+    /// As [`Db::user_tx`], for a command: rows are found by their keys, and what is said is known beforehand.
+    ///
+    /// # Errors
+    /// As [`Db::user_tx`].
+    pub async fn command_tx(&self, username: &Username) -> Result<UserTx, DbError> {
+        self.seated_tx(username, Plans::Kept).await
+    }
+
+    async fn seated_tx(&self, username: &Username, plans: Plans) -> Result<UserTx, DbError> {
         self.ready()?;
         let seat = self.shared.seats.take(username).await?;
-        let session = self.shared.session(Lane::Requests, "blotter_app", username.as_str()).await?;
+        let session = self.shared.session(Lane::Requests, ("blotter_app", username.as_str()), plans).await?;
         Ok(UserTx::new(session, username, self.shared.clock.now()).seated(seat))
     }
 
@@ -135,7 +151,7 @@ impl Db {
     /// As [`Db::user_tx`].
     pub async fn engine_tx(&self, username: &Username) -> Result<UserTx, DbError> {
         self.ready()?;
-        let session = self.shared.session(Lane::Own, "blotter_app", username.as_str()).await?;
+        let session = self.shared.session(Lane::Own, ("blotter_app", username.as_str()), Plans::Kept).await?;
         Ok(UserTx::new(session, username, self.shared.clock.now()))
     }
 

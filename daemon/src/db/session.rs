@@ -8,18 +8,20 @@
 //!   rollback.
 //! * A connection that did not answer in time is never used again.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::Object;
-use futures_util::FutureExt;
-use futures_util::future::try_join;
+use futures_util::future::{try_join, try_join_all};
+use futures_util::{FutureExt, TryStreamExt};
 use tokio::sync::Notify;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Row, Statement};
 
 use super::DbError;
+use super::rehearsal::Stage;
 
 /// What a session needs to protect itself.
 #[derive(Clone, Debug)]
@@ -28,6 +30,17 @@ pub(super) struct Guards {
     pub answer: Duration,
     /// Tells the supervisor that the database may be away.
     pub doubt: Arc<Notify>,
+    /// Where a connection goes after its first work; absent in a rehearsal itself.
+    pub stage: Option<Stage>,
+}
+
+/// Which plans of its statements a transaction uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Plans {
+    /// PostgreSQL decides each time: right where a plan depends on what is asked for.
+    Fitting,
+    /// Made once on each connection: right where rows are found by their keys, and planning would cost most.
+    Kept,
 }
 
 #[derive(Debug)]
@@ -46,11 +59,20 @@ const LOST: u8 = 2;
 pub(super) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 impl Session {
-    pub(super) async fn begin(connection: Object, guards: Guards, role: &str, user: &str) -> Result<Self, DbError> {
+    pub(super) async fn begin(
+        connection: Object,
+        guards: Guards,
+        (role, user): (&str, &str),
+        plans: Plans,
+    ) -> Result<Self, DbError> {
         let session = Self { connection: Some(connection), guards, health: AtomicU8::new(SOUND) };
         let client = session.client()?;
+        let plans = match plans {
+            Plans::Fitting => "",
+            Plans::Kept => "; SET LOCAL plan_cache_mode = force_generic_plan",
+        };
         // Sent together, answered together. The role's name is one of two constants.
-        let begin = format!("RESET ALL; BEGIN; SET LOCAL ROLE {role}");
+        let begin = format!("RESET ALL; BEGIN; SET LOCAL ROLE {role}{plans}");
         let identify = "SELECT set_config('app.username', $1, true)";
         let name: (&(dyn ToSql + Sync), Type) = (&user, Type::TEXT);
         let both = try_join(client.batch_execute(&begin), client.query_typed(identify, std::slice::from_ref(&name)));
@@ -61,6 +83,30 @@ impl Session {
     pub(super) async fn query(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, DbError> {
         let statement = self.prepared(sql).await?;
         self.answered(self.client()?.query(&statement, params)).await
+    }
+
+    /// Hands over row by row as they arrive, so that they are never held all at once.
+    pub(super) async fn each(
+        &self,
+        sql: &str,
+        params: Params<'_>,
+        mut take: impl FnMut(&Row) -> Result<(), DbError>,
+    ) -> Result<(), DbError> {
+        let statement = self.prepared(sql).await?;
+        let rows = self.client()?.query_raw(&statement, params.iter().copied());
+        let mut rows = pin!(self.answered(rows).await?);
+        while let Some(row) = self.answered(rows.try_next()).await? {
+            take(&row)?;
+        }
+        Ok(())
+    }
+
+    /// Prepares what this connection has not seen yet, all of it in one trip: what is sent together after this goes
+    /// out in the order in which it is asked for.
+    pub(super) async fn ready(&self, statements: &[&str]) -> Result<(), DbError> {
+        let client = self.client()?;
+        let prepared = try_join_all(statements.iter().map(|sql| client.prepare_cached(sql)));
+        self.answered(prepared).await.map(|_| ())
     }
 
     pub(super) async fn query_opt(&self, sql: &str, params: Params<'_>) -> Result<Option<Row>, DbError> {
@@ -87,7 +133,7 @@ impl Session {
         match outcome {
             Ok(()) => {
                 // Back to the pool as it is: the transaction is over.
-                drop(self.connection.take());
+                self.give_back();
                 Ok(())
             }
             // The server said no: nothing was stored.
@@ -126,6 +172,19 @@ impl Session {
         })
     }
 
+    /// Makes every deferred check of the transaction now.
+    pub(super) async fn check(&self) -> Result<(), DbError> {
+        self.answered(self.client()?.batch_execute("SET CONSTRAINTS ALL IMMEDIATE")).await
+    }
+
+    /// To the pool; the first time by way of the rehearsal.
+    fn give_back(&mut self) {
+        let Some(connection) = self.connection.take() else { return };
+        if let Some(stage) = self.guards.stage.take() {
+            stage.pass(connection, self.guards.clone());
+        }
+    }
+
     fn is_lost(&self) -> bool {
         self.health.load(Ordering::Acquire) == LOST
     }
@@ -133,14 +192,15 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        let Some(connection) = self.connection.take() else { return };
         if self.is_lost() {
             // Out of the pool: nobody else waits for an answer that never comes.
-            drop(Object::take(connection));
+            self.connection.take().map(Object::take);
             return;
         }
+        let Some(connection) = &self.connection else { return };
         // The first poll puts the message on its way; whoever uses the connection next comes after
         // it. A dropped answer is skipped by the connection's own task.
         let _ = connection.batch_execute("ROLLBACK").now_or_never();
+        self.give_back();
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use chrono::TimeDelta;
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, QueueMode, RecyclingMethod, Runtime};
 use tokio::sync::{Notify, broadcast, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -13,8 +13,9 @@ use tokio_util::task::TaskTracker;
 
 use super::config::{DatabaseConfig, Setup};
 use super::connect::{Connector, Obstacle, Patience, PoolConnect, Tasks};
+use super::rehearsal::Stage;
 use super::seats::Seats;
-use super::session::{Guards, Session};
+use super::session::{Guards, Plans, Session};
 use super::status::{DbState, DbStatus};
 use super::tx::SystemTx;
 use super::work::WorkHint;
@@ -48,6 +49,8 @@ pub(super) struct Shared {
     pub pool: OnceLock<Pool>,
     /// For the engine and the daemon's own chores.
     own_pool: OnceLock<Pool>,
+    stage: Stage,
+    own_stage: Stage,
     pub seats: Seats,
     /// Work for the loops that another daemon has told of.
     pub work: broadcast::Sender<WorkHint>,
@@ -61,16 +64,19 @@ impl Shared {
         let now = clock.now();
         let status = DbStatus { state: DbState::Starting, since: now, checked_at: now, detail: None, next_try: None };
         let seats = Seats::new(config.limits);
+        let tasks = Tasks { tracker: TaskTracker::new(), stop: CancellationToken::new() };
         Self {
             config,
             clock: clock.clone(),
             status: watch::Sender::new(status),
             pool: OnceLock::new(),
             own_pool: OnceLock::new(),
+            stage: Stage::new(&tasks, clock, Lane::Requests),
+            own_stage: Stage::new(&tasks, clock, Lane::Own),
             seats,
             work: broadcast::Sender::new(WORK_QUEUE),
             doubt: Arc::new(Notify::new()),
-            tasks: Tasks { tracker: TaskTracker::new(), stop: CancellationToken::new() },
+            tasks,
         }
     }
 
@@ -79,20 +85,28 @@ impl Shared {
         Connector::new(&self.config.work, self.config.limits, Patience::Work, &self.tasks)
     }
 
-    fn guards(&self) -> Guards {
-        Guards { answer: self.config.limits.statement + self.config.limits.lock, doubt: Arc::clone(&self.doubt) }
+    fn guards(&self, lane: Lane) -> Guards {
+        Guards {
+            answer: self.config.limits.statement + self.config.limits.lock,
+            doubt: Arc::clone(&self.doubt),
+            stage: Some(match lane {
+                Lane::Requests => self.stage.clone(),
+                Lane::Own => self.own_stage.clone(),
+            }),
+        }
     }
 
     pub(super) async fn system_tx(&self) -> Result<SystemTx, DbError> {
-        Ok(SystemTx::new(self.session(Lane::Own, "blotter_system", "").await?, self.clock.now()))
+        let session = self.session(Lane::Own, ("blotter_system", ""), Plans::Fitting).await?;
+        Ok(SystemTx::new(session, self.clock.now()))
     }
 
     /// Begins on a connection of the pool. One that broke while nobody looked (a computer that was
     /// suspended, a firewall) says so only now; nothing has happened yet, so the next one is taken.
-    pub(super) async fn session(&self, lane: Lane, role: &str, user: &str) -> Result<Session, DbError> {
+    pub(super) async fn session(&self, lane: Lane, who: (&str, &str), plans: Plans) -> Result<Session, DbError> {
         let give_up = Instant::now() + self.config.limits.wait;
         loop {
-            match Session::begin(self.connection(lane).await?, self.guards(), role, user).await {
+            match Session::begin(self.connection(lane).await?, self.guards(lane), who, plans).await {
                 Err(DbError::Unavailable { .. }) if Instant::now() < give_up => {}
                 outcome => return outcome,
             }
@@ -228,6 +242,8 @@ fn pool(shared: &Shared, work: Connector, size: usize) -> Result<Pool, Obstacle>
     let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
     let manager = Manager::from_connect(work.config().clone(), PoolConnect(work), recycling);
     Pool::builder(manager)
+        // The one that was used last has everything at hand.
+        .queue_mode(QueueMode::Lifo)
         .max_size(size)
         .wait_timeout(Some(limits.wait))
         .create_timeout(Some(limits.connect))

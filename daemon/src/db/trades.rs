@@ -13,22 +13,23 @@ macro_rules! columns {
 mod closed;
 mod cursor;
 mod totals;
+mod wish;
 
 use blotter_shared::domain::{BrokerMode, Cash, CloseReason, Outcome, TradeId, TradeNumber};
 use blotter_shared::protocol::problem::FieldError;
 use blotter_shared::protocol::trades::{Book, Close, Trade, TradeList, TradeQuery};
 use chrono::{DateTime, Utc};
-use futures_util::future::try_join;
 use rust_decimal::Decimal;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::cells::Cells;
-use super::changes::change_head;
-use super::{DbError, UserTx};
+use super::changes::{HEAD, change_head};
+use super::{DbError, UserTx, both};
 use closed::closed_list;
 use cursor::OpenCursor;
 pub use totals::trade_totals;
+pub use wish::{Overrides, WishSaid, wish_say};
 
 /// Rows of a page when the query does not say, and the most it may ask for.
 const LIMIT_DEFAULT: u32 = 100;
@@ -81,11 +82,42 @@ pub async fn trade_count_elsewhere(tx: &UserTx, mode: BrokerMode, account: &str)
 /// # Errors
 /// [`DbError::Invalid`] for a cursor that is not ours or a limit out of bounds.
 pub async fn trade_list(tx: &UserTx, query: &TradeQuery) -> Result<TradeList, DbError> {
+    let mut items = Vec::new();
+    let ListEnd { next_cursor, as_of } = trade_list_each(tx, query, |trade| {
+        items.push(trade);
+        Ok(())
+    })
+    .await?;
+    Ok(TradeList { items, next_cursor, as_of })
+}
+
+/// What follows the rows of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListEnd {
+    /// Absent on the last page.
+    pub next_cursor: Option<String>,
+    /// The sequence of the change feed that the list is at least as new as.
+    pub as_of: i64,
+}
+
+/// As [`trade_list`], but hands over each trade as it arrives: of ten thousand one is held at a time.
+///
+/// # Errors
+/// As [`trade_list`], and those of `take`.
+pub async fn trade_list_each(
+    tx: &UserTx,
+    query: &TradeQuery,
+    mut take: impl FnMut(Trade) -> Result<(), DbError> + Send,
+) -> Result<ListEnd, DbError> {
     let limit = limit_of(query)?;
     let search = Search::of(query.q.as_deref(), query.outcome, query.mode);
     match query.status.unwrap_or(Book::Open) {
-        Book::Open => open_list(tx, query, &search, limit).await,
-        Book::Closed => closed_list(tx, query, &search, limit.unwrap_or(LIMIT_DEFAULT)).await,
+        Book::Open => open_each(tx, query.cursor.as_deref(), &search, (limit, take)).await,
+        Book::Closed => {
+            let page = closed_list(tx, query, &search, limit.unwrap_or(LIMIT_DEFAULT)).await?;
+            page.items.into_iter().try_for_each(&mut take)?;
+            Ok(ListEnd { next_cursor: page.next_cursor, as_of: page.as_of })
+        }
     }
 }
 
@@ -96,7 +128,15 @@ pub async fn trade_list(tx: &UserTx, query: &TradeQuery) -> Result<TradeList, Db
 pub async fn trade_page(tx: &UserTx, query: &TradeQuery, rows: u32) -> Result<TradeList, DbError> {
     let search = Search::of(query.q.as_deref(), query.outcome, query.mode);
     match query.status.unwrap_or(Book::Open) {
-        Book::Open => open_list(tx, query, &search, Some(rows)).await,
+        Book::Open => {
+            let mut items = Vec::new();
+            let take = |trade| {
+                items.push(trade);
+                Ok(())
+            };
+            let end = open_each(tx, query.cursor.as_deref(), &search, (Some(rows), take)).await?;
+            Ok(TradeList { items, next_cursor: end.next_cursor, as_of: end.as_of })
+        }
         Book::Closed => closed_list(tx, query, &search, rows).await,
     }
 }
@@ -131,34 +171,32 @@ impl<'a> Search<'a> {
     }
 }
 
-async fn open_list(
+async fn open_each(
     tx: &UserTx,
-    query: &TradeQuery,
+    cursor: Option<&str>,
     search: &Search<'_>,
-    limit: Option<u32>,
-) -> Result<TradeList, DbError> {
-    let after = query.cursor.as_deref().map(str::parse::<OpenCursor>).transpose()?.unwrap_or(OpenCursor::START);
+    (limit, mut take): (Option<u32>, impl FnMut(Trade) -> Result<(), DbError> + Send),
+) -> Result<ListEnd, DbError> {
+    let after = cursor.map(str::parse::<OpenCursor>).transpose()?.unwrap_or(OpenCursor::START);
     let rows_wanted = limit.map(|limit| i64::from(limit) + 1);
     let user = tx.user();
+    let (mut left, mut last) = (limit.unwrap_or(u32::MAX), None);
+    let mut more = false;
+    let params: super::session::Params<'_> =
+        &[&user, &search.text, &search.number, &search.outcome, &search.mode, &after.number, &rows_wanted];
+    let rows = tx.session().each(OPEN, params, |row| {
+        more = left == 0;
+        if more {
+            return Ok(());
+        }
+        let trade = trade_of(row)?;
+        (left, last) = (left - 1, Some(OpenCursor::after(&trade)));
+        take(trade)
+    });
     // The head first: the list is at least as new.
-    let (as_of, rows) = try_join(
-        change_head(tx),
-        tx.session().query(
-            OPEN,
-            &[&user, &search.text, &search.number, &search.outcome, &search.mode, &after.number, &rows_wanted],
-        ),
-    )
-    .await?;
-    let (items, more) = page(&rows, limit)?;
-    let next_cursor = items.last().filter(|_| more).map(|trade| OpenCursor::after(trade).to_string());
-    Ok(TradeList { items, next_cursor, as_of })
-}
-
-/// The rows that were asked for, and whether there is one more.
-fn page(rows: &[Row], limit: Option<u32>) -> Result<(Vec<Trade>, bool), DbError> {
-    let wanted = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(rows.len());
-    let items = rows.iter().take(wanted).map(trade_of).collect::<Result<_, _>>()?;
-    Ok((items, rows.len() > wanted))
+    tx.session().ready(&[HEAD, OPEN]).await?;
+    let (as_of, ()) = both(change_head(tx), rows).await?;
+    Ok(ListEnd { next_cursor: last.filter(|_| more).map(|cursor| cursor.to_string()), as_of })
 }
 
 fn limit_of(query: &TradeQuery) -> Result<Option<u32>, DbError> {

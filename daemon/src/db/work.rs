@@ -26,13 +26,15 @@ impl WorkHint {
     }
 }
 
+pub(super) const TELL: &str = "SELECT pg_notify('blotter_work', $1)";
+
 /// Tells every daemon that the user's account of this world has work, once this transaction is committed.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn work_tell(tx: &UserTx, mode: BrokerMode, by: Uuid) -> Result<(), DbError> {
     let payload = format!("{by} {mode} {}", tx.user());
-    tx.session().execute("SELECT pg_notify('blotter_work', $1)", &[&payload]).await?;
+    tx.session().execute(TELL, &[&payload]).await?;
     Ok(())
 }
 

@@ -6,3 +6,4 @@ mod performance;
 mod pooler;
 mod queries;
 mod tls;
+mod together;

@@ -48,7 +48,8 @@ impl Price {
         if value > PRICE_MAX {
             return Err(AmountError::TooLarge { value, max: PRICE_MAX });
         }
-        if value.normalize().scale() > PRICE_SCALE {
+        // Zeros at the end only count where there are more digits than a price has.
+        if value.scale() > PRICE_SCALE && value.normalize().scale() > PRICE_SCALE {
             return Err(AmountError::TooFine { value, max: PRICE_SCALE });
         }
         Ok(Self(value))

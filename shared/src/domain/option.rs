@@ -146,8 +146,11 @@ fn parse_expiry(date: &str) -> Result<NaiveDate, OptionSymbolError> {
     if !date.bytes().all(|b| b.is_ascii_digit()) {
         return Err(OptionSymbolError::Expiry);
     }
+    let number: u32 = date.parse().map_err(|_| OptionSymbolError::Expiry)?;
+    let (year, month, day) = (number / 10_000, number / 100 % 100, number % 100);
     // Listed options began in 1973 and expire within a few years: a two-digit year is this century's.
-    NaiveDate::parse_from_str(&format!("20{date}"), "%Y%m%d").map_err(|_| OptionSymbolError::Expiry)
+    let year = i32::try_from(2000 + year).map_err(|_| OptionSymbolError::Expiry)?;
+    NaiveDate::from_ymd_opt(year, month, day).ok_or(OptionSymbolError::Expiry)
 }
 
 fn parse_strike(digits: &str) -> Result<Decimal, OptionSymbolError> {

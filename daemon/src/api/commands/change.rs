@@ -10,14 +10,14 @@ use serde_json::Value;
 use super::super::Api;
 use super::super::acting::Call;
 use super::super::problem::ApiError;
-use super::deed::{Deed, Stopped, note, under_key};
+use super::deed::{Deed, Stopped, under_key};
 use crate::db::UserTx;
-use crate::db::engine::override_count;
-use crate::db::trades::trade_get;
+use crate::db::trades::Overrides;
 use crate::trades::commands::adjust::{Side, break_even};
 use crate::trades::commands::{Adjust, Close, Command, Versioned};
 use crate::trades::facts;
 use crate::trades::runtime::desk::Seen;
+use crate::trades::runtime::store::Signature;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -55,11 +55,10 @@ impl Wanted {
         }
     }
 
-    /// Whether a person interferes with what was planned.
-    fn overrides(self) -> bool {
+    fn overrides(self) -> Overrides {
         match self {
-            Self::Close(_) | Self::Adjust(_) | Self::BreakEven { .. } => true,
-            Self::Withdraw(_) | Self::Protect(_) | Self::Cancel(_) => false,
+            Self::Close(_) | Self::Adjust(_) | Self::BreakEven { .. } => Overrides::Plan,
+            Self::Withdraw(_) | Self::Protect(_) | Self::Cancel(_) => Overrides::Nothing,
         }
     }
 
@@ -109,11 +108,8 @@ impl Deed for Running<'_> {
         let _again = self.mode.set(key.mode);
         let trade = book.trades.get(id).ok_or(crate::db::DbError::NotFound)?;
         let command = wanted.command(trade)?;
-        self.api.counter.carry_out(tx, &key, (&book, seen), &command).await?;
-        if wanted.overrides() {
-            override_count(tx, id.0).await?;
-        }
-        note(tx, self.device, wanted.action(), (*id, detail)).await?;
-        Ok(trade_get(tx, *id).await?)
+        let (device, action, overrides) = (self.device, wanted.action(), wanted.overrides());
+        let signature = Signature { device, action, detail, overrides };
+        Ok(self.api.counter.change(tx, (&key, &book, seen), &command, &signature).await?)
     }
 }

@@ -51,7 +51,7 @@ impl From<ApiError> for Stopped {
 pub(super) async fn under_key<D: Deed>(api: &Api, call: &Call, deed: &D) -> Result<Response, ApiError> {
     let mut overtaken = DeskError::Overtaken(String::new());
     for _ in 0..TRIES {
-        let tx = api.db.user_tx(&call.who.0.username).await?;
+        let tx = api.db.command_tx(&call.who.0.username).await?;
         let id = match call.claim(&tx).await? {
             Claim::New(id) => id,
             Claim::Answered(answer) => return Ok(answer),

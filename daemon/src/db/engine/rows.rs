@@ -7,15 +7,16 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::super::cells::Cells;
-use super::super::{DbError, UserTx};
+use super::super::session::Params;
+use super::super::{DbError, UserTx, both};
 use super::AccountKey;
+use super::trades::{WISH_IS, wish_is};
 
 /// An intent as it is written. What it means is written once; the rest each time.
 #[derive(Clone, Debug)]
 pub struct IntentRow {
     pub id: Uuid,
     pub trade: Uuid,
-    pub symbol: String,
     pub op: &'static str,
     pub role: &'static str,
     pub attempt: i32,
@@ -49,26 +50,16 @@ pub struct FillRow {
     pub seen_at: DateTime<Utc>,
 }
 
-/// A fill as it is kept.
-#[derive(Clone, Debug)]
-pub struct StoredFill {
-    pub trade: Uuid,
-    pub intent: Uuid,
-    pub leg: String,
-    pub cumulative: i32,
-    pub quantity: i32,
-    pub value: Decimal,
-    pub seen_at: DateTime<Utc>,
-}
-
-const INTENT_BEFORE: &str = "SELECT state, exec_qty FROM intents WHERE username = $1 AND intent_id = $2 FOR UPDATE";
+pub(super) const INTENT_BEFORE: &str =
+    "SELECT state, exec_qty FROM intents WHERE username = $1 AND intent_id = $2 FOR UPDATE";
 
 // It begins as PREPARED; the state that is meant is the next step of the same transaction.
 const INTENT_NEW: &str = "
     INSERT INTO intents (username, intent_id, trade_id, account_id, option_symbol, op, role, attempt, version, tag,
                          target_intent_id, params, params_hash, valid_until, epoch, arrived_late, created_at,
                          updated_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $17)";
+    SELECT $1, $2, id, $4, option_symbol, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16
+      FROM paper_trades WHERE username = $1 AND id = $3";
 
 const INTENT_STEP: &str = "
     UPDATE intents SET state = $3, sent_at = $4, send_by = $5, epoch = $6, broker_order_id = $7, exec_qty = $8,
@@ -95,38 +86,84 @@ const ACCOUNT_PUT: &str = "
 /// Writes an intent, new or known, and an event when it moved.
 ///
 /// # Errors
-/// [`DbError::Refused`] when a rule of the table says no.
+/// [`DbError::Refused`] when a rule of the table says no; [`DbError::NotFound`] when there is no such trade.
 pub async fn intent_put(tx: &UserTx, account: &AccountKey, row: &IntentRow) -> Result<(), DbError> {
-    let user = tx.user();
+    let before = before(tx, row).await?;
+    write(tx, account, row, before).await
+}
+
+/// As [`intent_put`], if the wish is still the one with this stamp; `false`, and nothing is written, when it is not.
+///
+/// # Errors
+/// As [`intent_put`].
+pub async fn intent_gate(
+    tx: &UserTx,
+    account: &AccountKey,
+    row: &IntentRow,
+    (version, desired): (i64, &str),
+) -> Result<bool, DbError> {
+    // The trade before the intent, as everybody locks them.
+    tx.session().ready(&[WISH_IS, INTENT_BEFORE]).await?;
+    let (is_wanted, before) = both(wish_is(tx, row.trade, version, desired), before(tx, row)).await?;
+    if is_wanted {
+        write(tx, account, row, before).await?;
+    }
+    Ok(is_wanted)
+}
+
+/// What is durable of an intent.
+struct Before {
+    state: String,
+    executed: i32,
+}
+
+async fn before(tx: &UserTx, row: &IntentRow) -> Result<Option<Before>, DbError> {
+    let before = tx.session().query_opt(INTENT_BEFORE, &[&tx.user(), &row.id]).await?;
+    before.map(|row| Ok(Before { state: row.try_get("state")?, executed: row.try_get("exec_qty")? })).transpose()
+}
+
+async fn write(tx: &UserTx, account: &AccountKey, row: &IntentRow, before: Option<Before>) -> Result<(), DbError> {
     let session = tx.session();
-    let before = match session.query_opt(INTENT_BEFORE, &[&user, &row.id]).await? {
-        Some(before) => Some((before.try_get::<_, String>("state")?, before.try_get::<_, i32>("exec_qty")?)),
-        None => {
-            let params: super::super::session::Params<'_> = &[
-                &user,
-                &row.id,
-                &row.trade,
-                &account.number,
-                &row.symbol,
-                &row.op,
-                &row.role,
-                &row.attempt,
-                &row.version,
-                &row.tag,
-                &row.target,
-                &row.params,
-                &row.params_hash,
-                &row.valid_until,
-                &row.epoch,
-                &row.late,
-                &tx.now(),
-            ];
-            session.execute(INTENT_NEW, params).await?;
-            None
+    session.ready(&[INTENT_NEW, INTENT_STEP, INTENT_EVENT]).await?;
+    let moved = before.as_ref().is_none_or(|was| was.state != row.state || was.executed != row.executed);
+    let begun = async { if before.is_none() { begin(tx, account, row).await } else { Ok(()) } };
+    let told = async {
+        if !moved {
+            return Ok(());
         }
+        let data = json!({ "order": row.order, "executed": row.executed, "refusal": row.refusal, "tag": row.tag });
+        let params: Params<'_> = &[&tx.user(), &row.id, &row.state, &data, &row.epoch, &tx.now()];
+        session.execute(INTENT_EVENT, params).await.map(|_| ())
     };
-    let params: super::super::session::Params<'_> = &[
-        &user,
+    both(begun, both(step(tx, row), told)).await?;
+    Ok(())
+}
+
+async fn begin(tx: &UserTx, account: &AccountKey, row: &IntentRow) -> Result<(), DbError> {
+    let params: Params<'_> = &[
+        &tx.user(),
+        &row.id,
+        &row.trade,
+        &account.number,
+        &row.op,
+        &row.role,
+        &row.attempt,
+        &row.version,
+        &row.tag,
+        &row.target,
+        &row.params,
+        &row.params_hash,
+        &row.valid_until,
+        &row.epoch,
+        &row.late,
+        &tx.now(),
+    ];
+    if tx.session().execute(INTENT_NEW, params).await? == 1 { Ok(()) } else { Err(DbError::NotFound) }
+}
+
+async fn step(tx: &UserTx, row: &IntentRow) -> Result<(), DbError> {
+    let params: Params<'_> = &[
+        &tx.user(),
         &row.id,
         &row.state,
         &row.sent_at,
@@ -139,13 +176,7 @@ pub async fn intent_put(tx: &UserTx, account: &AccountKey, row: &IntentRow) -> R
         &row.facts,
         &tx.now(),
     ];
-    session.execute(INTENT_STEP, params).await?;
-    let moved = before.as_ref().is_none_or(|(state, executed)| state != row.state || *executed != row.executed);
-    if moved {
-        let data = json!({ "order": row.order, "executed": row.executed, "refusal": row.refusal, "tag": row.tag });
-        session.execute(INTENT_EVENT, &[&user, &row.id, &row.state, &data, &row.epoch, &tx.now()]).await?;
-    }
-    Ok(())
+    tx.session().execute(INTENT_STEP, params).await.map(|_| ())
 }
 
 /// Books a fill; writing it twice writes it once.
@@ -153,7 +184,7 @@ pub async fn intent_put(tx: &UserTx, account: &AccountKey, row: &IntentRow) -> R
 /// # Errors
 /// [`DbError::Refused`] when a rule of the table says no.
 pub async fn fill_put(tx: &UserTx, row: &FillRow) -> Result<(), DbError> {
-    let params: super::super::session::Params<'_> = &[
+    let params: Params<'_> = &[
         &tx.user(),
         &row.intent,
         &row.trade,
@@ -166,41 +197,6 @@ pub async fn fill_put(tx: &UserTx, row: &FillRow) -> Result<(), DbError> {
     ];
     tx.session().execute(FILL, params).await?;
     Ok(())
-}
-
-/// Every intent that an engine wrote for these trades, in the order of their decision.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn intents_of(tx: &UserTx, trades: &[Uuid]) -> Result<Vec<Value>, DbError> {
-    let sql = "SELECT facts FROM intents WHERE username = $1 AND trade_id = ANY($2) AND facts IS NOT NULL
-                ORDER BY created_at, intent_id";
-    let rows = tx.session().query(sql, &[&tx.user(), &trades]).await?;
-    rows.iter().map(|row| Cells::of(row).next("facts")).collect()
-}
-
-/// The fills of these trades, in the order in which they were seen.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn fills_of(tx: &UserTx, trades: &[Uuid]) -> Result<Vec<StoredFill>, DbError> {
-    let sql = "SELECT trade_id, intent_id, leg_id, cum_qty, inc_qty, inc_value, observed_at FROM fills
-                WHERE username = $1 AND trade_id = ANY($2) AND intent_id IS NOT NULL AND inc_value IS NOT NULL
-                ORDER BY observed_at, leg_id, cum_qty";
-    let rows = tx.session().query(sql, &[&tx.user(), &trades]).await?;
-    let fills = rows.iter().map(|row| {
-        let mut cells = Cells::of(row);
-        Ok(StoredFill {
-            trade: cells.next("trade_id")?,
-            intent: cells.next("intent_id")?,
-            leg: cells.next("leg_id")?,
-            cumulative: cells.next("cum_qty")?,
-            quantity: cells.next("inc_qty")?,
-            value: cells.next("inc_value")?,
-            seen_at: cells.next("observed_at")?,
-        })
-    });
-    fills.collect()
 }
 
 /// What is known of the account; none before the first pass.
@@ -232,14 +228,14 @@ pub struct OpenAlarm {
     pub acked_at: Option<DateTime<Utc>>,
 }
 
-/// The open alarms about these trades and this account.
+/// The open alarms about the user's trades, of whatever account, and about this account.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn open_alarms(tx: &UserTx, account: &AccountKey, trades: &[Uuid]) -> Result<Vec<OpenAlarm>, DbError> {
+pub async fn open_alarms(tx: &UserTx, account: &AccountKey) -> Result<Vec<OpenAlarm>, DbError> {
     let sql = "SELECT kind, trade_id, message, raised_at, acked_at FROM alarms
-                WHERE username = $1 AND cleared_at IS NULL AND (trade_id = ANY($2) OR subject = $3)";
-    let rows = tx.session().query(sql, &[&tx.user(), &trades, &account.name()]).await?;
+                WHERE username = $1 AND cleared_at IS NULL AND (trade_id IS NOT NULL OR subject = $2)";
+    let rows = tx.session().query(sql, &[&tx.user(), &account.name()]).await?;
     let alarms = rows.iter().map(|row| {
         let mut cells = Cells::of(row);
         Ok(OpenAlarm {

@@ -1,13 +1,14 @@
 //! Trades as the engine writes them.
 
-use blotter_shared::domain::TradeStatus;
+use blotter_shared::domain::{TradeId, TradeStatus};
 use chrono::{DateTime, NaiveDate, Utc};
 use rust_decimal::Decimal;
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::super::cells::Cells;
-use super::super::{DbError, UserTx};
+use super::super::changes::{self, Changed, change_append};
+use super::super::{DbError, UserTx, both};
 use super::AccountKey;
 
 /// What is wanted, in the columns that readers and guards know.
@@ -82,15 +83,6 @@ pub struct FiguresRow {
     pub target_order: Option<String>,
 }
 
-/// A trade as the engine reads it back.
-#[derive(Clone, Debug)]
-pub struct StoredTrade {
-    pub id: Uuid,
-    pub spec: Value,
-    pub wish: Value,
-    pub marks: Value,
-}
-
 const NEW: &str = "
     WITH head AS (
         INSERT INTO user_heads (username, trade_number) VALUES ($1, 1)
@@ -132,14 +124,6 @@ const LATE: &str = "
      WHERE username = $1 AND id = $2
        AND ((entry_price IS NULL AND $3::numeric IS NOT NULL) OR (close_price IS NULL AND $4::numeric IS NOT NULL)
          OR (realized_pnl IS NULL AND $7::numeric IS NOT NULL))";
-
-const WATCHED: &str = "
-    SELECT f.trade_id, f.spec, f.wish, f.marks FROM trade_facts f
-      JOIN paper_trades t ON t.username = f.username AND t.id = f.trade_id
-     WHERE t.username = $1 AND t.account_id = $2 AND t.broker_mode = $3
-       AND (t.status IN ('PENDING', 'OPEN', 'PARTIAL', 'FILLED', 'CLOSING') OR t.close_date > $4
-            OR EXISTS (SELECT FROM intents i WHERE i.username = t.username AND i.trade_id = t.id
-                        AND i.state IN ('PREPARED', 'SENDING', 'ACKED', 'UNKNOWN', 'WORKING')))";
 
 /// Begins a trade under the user's next number.
 ///
@@ -184,7 +168,7 @@ pub struct TradePlace {
     pub status: TradeStatus,
 }
 
-const PLACE: &str = "
+pub(super) const PLACE: &str = "
     SELECT broker_mode, account_id, option_symbol, status FROM paper_trades WHERE username = $1 AND id = $2
        FOR NO KEY UPDATE";
 
@@ -264,24 +248,23 @@ pub async fn story_put(tx: &UserTx, trade: Uuid, row: &StoryRow) -> Result<(), D
     Ok(())
 }
 
-/// Counts that a person interfered with a trade that was planned otherwise.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn override_count(tx: &UserTx, trade: Uuid) -> Result<(), DbError> {
-    let sql = "UPDATE paper_trades SET override_count = override_count + 1 WHERE username = $1 AND id = $2";
-    tx.session().execute(sql, &[&tx.user(), &trade]).await?;
-    Ok(())
-}
+pub(super) const WISH_IS: &str = "
+    SELECT 1 FROM paper_trades WHERE username = $1 AND id = $2 AND version = $3 AND desired = $4 FOR NO KEY UPDATE";
 
 /// Whether the wish is still this one. The row stays locked, so that it is until the commit.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn wish_is(tx: &UserTx, trade: Uuid, version: i64, desired: &str) -> Result<bool, DbError> {
-    let sql = "SELECT 1 FROM paper_trades WHERE username = $1 AND id = $2 AND version = $3 AND desired = $4
-                  FOR NO KEY UPDATE";
-    Ok(tx.session().query_opt(sql, &[&tx.user(), &trade, &version, &desired]).await?.is_some())
+pub(super) async fn wish_is(tx: &UserTx, trade: Uuid, version: i64, desired: &str) -> Result<bool, DbError> {
+    Ok(tx.session().query_opt(WISH_IS, &[&tx.user(), &trade, &version, &desired]).await?.is_some())
+}
+
+pub(in crate::db) const WISH_FACTS: &str = "UPDATE trade_facts SET wish = $3 WHERE username = $1 AND trade_id = $2";
+
+/// What is wanted, as the engine reads it back.
+pub(in crate::db) async fn wish_facts_put(tx: &UserTx, trade: Uuid, wish: &Value) -> Result<(), DbError> {
+    tx.session().execute(WISH_FACTS, &[&tx.user(), &trade, &wish]).await?;
+    Ok(())
 }
 
 /// Another wish in the place of the one with this stamp; `false` when that is not the wish any more.
@@ -304,12 +287,10 @@ pub async fn wish_put(tx: &UserTx, trade: Uuid, was: (i64, &str), row: &WishRow)
         &version,
         &desired,
     ];
-    if tx.session().execute(WISH, params).await? == 0 {
-        return Ok(false);
-    }
-    let sql = "UPDATE trade_facts SET wish = $3 WHERE username = $1 AND trade_id = $2";
-    tx.session().execute(sql, &[&tx.user(), &trade, &row.facts]).await?;
-    Ok(true)
+    tx.session().ready(&[WISH, WISH_FACTS]).await?;
+    // Where the wish is another one nothing of this transaction is kept.
+    let (kept, ()) = both(tx.session().execute(WISH, params), wish_facts_put(tx, trade, &row.facts)).await?;
+    Ok(kept > 0)
 }
 
 /// What was found out about a trade. One that is at its end keeps its columns, except for prices
@@ -319,8 +300,12 @@ pub async fn wish_put(tx: &UserTx, trade: Uuid, was: (i64, &str), row: &WishRow)
 /// [`DbError::Refused`] when a rule of the table says no.
 pub async fn marks_put(tx: &UserTx, row: &MarksRow) -> Result<(), DbError> {
     // The trade before its facts, as commands do: in any other order the two would wait for each other.
-    let locked: bool = tx.session().query_one(IS_LOCKED, &[&tx.user(), &row.trade]).await?.try_get("is_locked")?;
-    facts_put(tx, row.trade, &row.facts).await?;
+    tx.session().ready(&[IS_LOCKED, MARKS_FACTS]).await?;
+    let user = tx.user();
+    let locked: super::super::session::Params<'_> = &[&user, &row.trade];
+    let locked = tx.session().query_one(IS_LOCKED, locked);
+    let (locked, ()) = both(locked, facts_put(tx, row.trade, &row.facts)).await?;
+    let locked: bool = locked.try_get("is_locked")?;
     if locked && row.is_end {
         return figures_put(tx, row.trade, &row.figures).await;
     }
@@ -384,55 +369,34 @@ pub async fn figures_put(tx: &UserTx, trade: Uuid, figures: &FiguresRow) -> Resu
     Ok(())
 }
 
+pub(super) const STEP: &str = "
+    UPDATE paper_trades SET step = $3 WHERE username = $1 AND id = $2 AND NOT is_locked AND step IS DISTINCT FROM $3";
+
 /// How far the engine has got, for the screens; a trade at its end is left as it is.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn step_put(tx: &UserTx, trade: Uuid, step: Option<&str>) -> Result<(), DbError> {
-    let sql = "UPDATE paper_trades SET step = $3
-                WHERE username = $1 AND id = $2 AND NOT is_locked AND step IS DISTINCT FROM $3";
-    tx.session().execute(sql, &[&tx.user(), &trade, &step]).await?;
+    tx.session().execute(STEP, &[&tx.user(), &trade, &step]).await?;
     Ok(())
 }
+
+/// As [`step_put`], told in the change feed: its lock comes last, because who holds it waits for no trade.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn step_tell(tx: &UserTx, trade: TradeId, step: Option<&str>) -> Result<(), DbError> {
+    tx.session().ready(&[STEP, changes::APPEND]).await?;
+    both(step_put(tx, trade.0, step), change_append(tx, Changed::Trade(trade))).await.map(|_| ())
+}
+
+const MARKS_FACTS: &str = "UPDATE trade_facts SET marks = $3 WHERE username = $1 AND trade_id = $2";
 
 /// The engine's own marks of a trade.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn facts_put(tx: &UserTx, trade: Uuid, marks: &Value) -> Result<(), DbError> {
-    let sql = "UPDATE trade_facts SET marks = $3 WHERE username = $1 AND trade_id = $2";
-    tx.session().execute(sql, &[&tx.user(), &trade, &marks]).await?;
+    tx.session().execute(MARKS_FACTS, &[&tx.user(), &trade, &marks]).await?;
     Ok(())
-}
-
-/// Trades of the account that are alive, that ended after `since`, or that have something under way.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn trades_watched(
-    tx: &UserTx,
-    account: &AccountKey,
-    since: DateTime<Utc>,
-) -> Result<Vec<StoredTrade>, DbError> {
-    let params: super::super::session::Params<'_> = &[&tx.user(), &account.number, &account.mode.as_str(), &since];
-    tx.session().query(WATCHED, params).await?.iter().map(stored).collect()
-}
-
-/// One trade; [`DbError::NotFound`] when no engine wrote it.
-///
-/// # Errors
-/// When there is none, or the database does not answer.
-pub async fn trade_facts(tx: &UserTx, trade: Uuid) -> Result<StoredTrade, DbError> {
-    let sql = "SELECT trade_id, spec, wish, marks FROM trade_facts WHERE username = $1 AND trade_id = $2";
-    stored(&tx.session().query_one(sql, &[&tx.user(), &trade]).await?)
-}
-
-fn stored(row: &tokio_postgres::Row) -> Result<StoredTrade, DbError> {
-    let mut cells = Cells::of(row);
-    Ok(StoredTrade {
-        id: cells.next("trade_id")?,
-        spec: cells.next("spec")?,
-        wish: cells.next("wish")?,
-        marks: cells.next("marks")?,
-    })
 }

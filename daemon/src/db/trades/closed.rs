@@ -1,14 +1,14 @@
 //! Closed trades, page by page in any order. The rows of a page are found in `closed_trades`, each order
 //! along its index, so that the thousandth page costs what the first does; nothing is counted.
 
-use blotter_shared::protocol::trades::{Order, Sort, TradeList, TradeQuery};
-use futures_util::future::try_join;
+use blotter_shared::protocol::trades::{Order, Sort, Trade, TradeList, TradeQuery};
+use tokio_postgres::Row;
 
 use super::cursor::ClosedCursor;
-use super::{Search, page};
-use crate::db::changes::change_head;
+use super::{Search, trade_of};
+use crate::db::changes::{HEAD, change_head};
 use crate::db::session::Params;
-use crate::db::{DbError, UserTx};
+use crate::db::{DbError, UserTx, both};
 
 /// The statements of one order.
 struct Statements {
@@ -118,8 +118,9 @@ pub(super) async fn closed_list(
     let params: Params<'_> =
         &[&user, &search.mode, &search.text, &search.number, &search.outcome, &key, &id, &rows_wanted];
     // The head first: the list is at least as new.
-    let (as_of, rows) = try_join(change_head(tx), tx.session().query(sql, params)).await?;
-    let (items, more) = page(&rows, Some(limit))?;
+    tx.session().ready(&[HEAD, sql]).await?;
+    let (as_of, rows) = both(change_head(tx), tx.session().query(sql, params)).await?;
+    let (items, more) = page(&rows, limit)?;
     let last = items.last().zip(items.len().checked_sub(1).and_then(|index| rows.get(index))).filter(|_| more);
     let next_cursor = last
         .map(|(trade, row)| {
@@ -127,6 +128,13 @@ pub(super) async fn closed_list(
         })
         .transpose()?;
     Ok(TradeList { items, next_cursor: next_cursor.map(|cursor| cursor.to_string()), as_of })
+}
+
+/// The rows that were asked for, and whether there is one more.
+fn page(rows: &[Row], limit: u32) -> Result<(Vec<Trade>, bool), DbError> {
+    let wanted = usize::try_from(limit).unwrap_or(rows.len());
+    let items = rows.iter().take(wanted).map(trade_of).collect::<Result<_, _>>()?;
+    Ok((items, rows.len() > wanted))
 }
 
 /// Where the page before ended; a cursor of another order is none of this list.

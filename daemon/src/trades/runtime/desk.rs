@@ -9,11 +9,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use blotter_shared::domain::{BrokerMode, Cash, OptionContract, TradeId};
+use blotter_shared::protocol;
 use chrono::Utc;
 use thiserror::Error;
 
 use super::super::commands::{Accepted, Command, Desk, RefusalCode, Refused, judge};
-use super::super::facts::Book;
+use super::super::facts::{Book, Change};
 use super::super::ports::{BrokerPort, CommitError, Position, Quote, ReadFailure, Sessions, Symbol};
 use super::super::risk::Standing;
 use super::super::timing::Timing;
@@ -21,7 +22,7 @@ use super::bells::Bells;
 use super::broker::BrokerAccount;
 use super::clock::Exchange;
 use super::standing;
-use super::store::Ledger;
+use super::store::{Ledger, Said, Signature, trade_taken};
 use crate::accounts::{AccountError, Accounts};
 use crate::auth::Username;
 use crate::calendar::{Calendar, Force};
@@ -189,9 +190,39 @@ impl Counter {
         &self,
         tx: &UserTx,
         key: &AccountKey,
-        (book, seen): (&Book, &Seen),
+        seen: (&Book, &Seen),
         command: &Command,
     ) -> Result<Accepted, DeskError> {
+        let accepted = self.judged(key, seen, command)?;
+        self.ledger(tx.username(), key).write(tx, &accepted.changes).await.map_err(unwritten)?;
+        // Another daemon may hold the account's lease: it is told with the commit.
+        work_tell(tx, key.mode, self.bells.process()).await?;
+        Ok(accepted)
+    }
+
+    /// Judges what a device wants of one trade of a book that [`Counter::take`] has read, writes it, and tells how the
+    /// trade is then.
+    ///
+    /// # Errors
+    /// The refusal, or what was in the way of writing it.
+    pub async fn change(
+        &self,
+        tx: &UserTx,
+        (key, book, seen): (&AccountKey, &Book, &Seen),
+        command: &Command,
+        signature: &Signature<'_>,
+    ) -> Result<protocol::trades::Trade, DeskError> {
+        let accepted = self.judged(key, (book, seen), command)?;
+        let [Change::Wish { trade, expect, becomes }] = accepted.changes.as_slice() else {
+            let message = "a change of one trade is another wish and nothing else".to_owned();
+            return Err(DbError::Internal { message, source: None }.into());
+        };
+        let trade = book.trades.get(trade).ok_or(DbError::NotFound)?;
+        let said = Said { expect: *expect, becomes, signature, process: self.bells.process() };
+        self.ledger(tx.username(), key).say(tx, trade, &said).await.map_err(unwritten)
+    }
+
+    fn judged(&self, key: &AccountKey, (book, seen): (&Book, &Seen), command: &Command) -> Result<Accepted, Refused> {
         let exchange = self.exchange(key.mode);
         let desk = Desk {
             book,
@@ -201,27 +232,25 @@ impl Counter {
             quotes: &seen.quotes,
             positions: &seen.positions,
         };
-        let accepted = judge(command, &desk)?;
-        self.ledger(tx.username(), key).write(tx, &accepted.changes).await.map_err(unwritten)?;
-        // Another daemon may hold the account's lease: it is told with the commit.
-        work_tell(tx, key.mode, self.bells.process()).await?;
-        Ok(accepted)
+        judge(command, &desk)
     }
 
-    /// Takes a trade for this transaction, and its account's book.
+    /// Takes a trade for this transaction: a page of its account's book with this trade alone, which is all that a
+    /// change of it is judged by, however many there are.
     ///
     /// # Errors
     /// When there is none of this user's, or it is at its end.
     pub async fn take(&self, tx: &UserTx, trade: TradeId) -> Result<(AccountKey, Book), DeskError> {
-        let place = trade_lock(tx, trade.0).await?;
+        let (place, known) = trade_taken(tx, trade).await?;
         if place.status.is_terminal() {
             return Err(Refused::new(RefusalCode::Ended, format!("this trade is {}", place.status)).into());
         }
-        let book = self.book(tx, &place.account).await?;
-        if !book.trades.contains_key(&trade) {
+        let Some(trade) = known else {
             let sentence = "the engine does not know this trade: it is shown and never acted upon";
             return Err(Refused::new(RefusalCode::NotFound, sentence).into());
-        }
+        };
+        let mut book = Book::new(place.account.mode, Cash::ZERO);
+        book.trades.insert(trade.id(), trade);
         Ok((place.account, book))
     }
 

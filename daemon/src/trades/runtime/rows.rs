@@ -7,7 +7,6 @@ use rust_decimal::Decimal;
 
 use super::super::facts::{Fill, Intent, LegSeen, Op, Trade, Wish, WishStamp};
 use super::super::pnl::{self, Precision};
-use super::super::ports::Symbol;
 use super::super::timing::Timing;
 use super::store::json;
 use crate::db::DbError;
@@ -114,7 +113,7 @@ fn figures(trade: &Trade) -> FiguresRow {
     }
 }
 
-pub(super) fn intent(intent: &Intent, symbol: &Symbol, now: DateTime<Utc>) -> Result<IntentRow, DbError> {
+pub(super) fn intent(intent: &Intent, now: DateTime<Utc>) -> Result<IntentRow, DbError> {
     let send_by = TimeDelta::from_std(Timing::PRODUCTION.send_by).unwrap_or_default();
     let params = json(&intent.op)?;
     let (op, tag, target) = match &intent.op {
@@ -125,7 +124,6 @@ pub(super) fn intent(intent: &Intent, symbol: &Symbol, now: DateTime<Utc>) -> Re
     Ok(IntentRow {
         id: intent.id.0,
         trade: intent.trade_id.0,
-        symbol: symbol.to_string(),
         op: op.as_str(),
         role: intent.role.as_str(),
         attempt: count(intent.attempt)?,

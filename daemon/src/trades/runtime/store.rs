@@ -1,11 +1,12 @@
 //! The store port over PostgreSQL. Each call is one transaction of one user; a commit begins with
 //! the lease, whose row it keeps locked, so that owners of one account take turns.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use blotter_shared::domain::{AlarmId, BrokerMode, Cash, Step, TradeId};
+use blotter_shared::domain::{AlarmId, BrokerMode, Cash, IntentId, Step, TradeId};
+use blotter_shared::protocol;
 use chrono::TimeDelta;
 use rust_decimal::Decimal;
 use serde::Serialize;
@@ -13,21 +14,23 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::super::facts::{AlarmChange, AlarmState, Book, Change, Fill, Intent, Trade, WishStamp};
+use super::super::facts::{AlarmChange, AlarmState, Book, Change, Fill, Intent, Spec, Trade, Wish, WishStamp};
 use super::super::ports::{CommitError, Fence, Holder, LeaseAnswer, OrderId, Store, StoreError};
 use super::super::progress;
 use super::super::tag::Epoch;
 use super::{again, rows};
 use crate::auth::Username;
 use crate::db::alarms::{Subject, alarm_clear, alarm_raise};
+use crate::db::audit::AuditEntry;
 use crate::db::engine::{
-    AccountKey, LeaseHolder, LeaseRow, StoredTrade, account_facts, account_facts_put, fill_put, fills_of, intent_put,
-    intents_of, lease_release, lease_renew, lease_take, marks_put, open_alarms, restored_put, step_put, tags_known,
-    trade_facts, trade_put, trades_watched, wish_is, wish_put,
+    AccountKey, LeaseHolder, LeaseRow, OpenAlarm, StoredTrade, TradePlace, account_facts, account_facts_put, fill_put,
+    intent_gate, intent_put, lease_release, lease_renew, lease_take, marks_put, open_alarms, restored_put, step_put,
+    step_tell, tags_known, trade_put, trade_stored, trade_take, trades_watched, wish_put,
 };
 use crate::db::installation::{epoch_base, epochs_begin_above};
 use crate::db::settings::entries_stopped;
-use crate::db::{Db, DbError, UserTx};
+use crate::db::trades::{Overrides, WishSaid, wish_say};
+use crate::db::{Db, DbError, UserTx, both};
 use crate::events::Hub;
 
 /// Ended trades are watched for so long: a fill may be reported late.
@@ -35,6 +38,8 @@ const WATCHED: TimeDelta = TimeDelta::days(2);
 
 /// Rules whose refusal means that somebody else was first.
 const OVERTAKEN: &[&str] = &["intents_one_live_exit", "intents_one_entry", "paper_trades_one_live"];
+
+const OTHER_WISH: &str = "another wish is durable by now";
 
 /// The durable truth about one account.
 #[derive(Clone, Debug)]
@@ -48,6 +53,26 @@ pub struct Ledger {
     pub hub: Option<Hub>,
     /// While this file exists no entry is sent.
     pub kill_file: Option<PathBuf>,
+}
+
+/// What a device wants of a trade.
+#[derive(Clone, Copy, Debug)]
+pub struct Said<'a> {
+    pub expect: WishStamp,
+    pub becomes: &'a Wish,
+    pub signature: &'a Signature<'a>,
+    /// Who tells other daemons of it.
+    pub process: Uuid,
+}
+
+/// Who asked for what: a line of the audit log.
+#[derive(Clone, Copy, Debug)]
+pub struct Signature<'a> {
+    pub device: &'a str,
+    pub action: &'a str,
+    /// The request.
+    pub detail: &'a Value,
+    pub overrides: Overrides,
 }
 
 /// Why a change was not written.
@@ -148,11 +173,40 @@ impl Ledger {
     /// # Errors
     /// What was overtaken, or why the database did not take it.
     pub async fn write(&self, tx: &UserTx, changes: &[Change]) -> Result<(), CommitError> {
-        self.write_all(tx, changes).await.map_err(|stop| match stop {
-            // The loop was in the way: judge it again.
-            Stop::Db(DbError::Busy { what }) => CommitError::Overtaken(what),
-            stop @ (Stop::Overtaken(_) | Stop::Db(_)) => not_committed(stop),
-        })
+        self.write_all(tx, changes).await.map_err(unwritten)
+    }
+
+    /// Writes what a device wants of a trade that this transaction has locked, with everything that goes with it. The
+    /// trade is as it was read under that lock.
+    ///
+    /// # Errors
+    /// As [`Ledger::write`].
+    pub async fn say(
+        &self,
+        tx: &UserTx,
+        trade: &Trade,
+        said: &Said<'_>,
+    ) -> Result<protocol::trades::Trade, CommitError> {
+        let wish_say = async {
+            let becomes = Trade { wish: said.becomes.clone(), ..trade.clone() };
+            let row = rows::wish(said.becomes)?;
+            let written = WishSaid {
+                trade: trade.id(),
+                was: (said.expect.version, rows::desired(said.expect)),
+                wish: &row,
+                step: progress::step(&becomes).map(Step::as_str),
+                overrides: said.signature.overrides,
+                work: (self.account.mode, said.process),
+                audit: AuditEntry {
+                    action: said.signature.action,
+                    subject: &trade.id().to_string(),
+                    device: said.signature.device,
+                    detail: said.signature.detail.clone(),
+                },
+            };
+            wish_say(tx, &written).await?.ok_or(Stop::Overtaken(OTHER_WISH))
+        };
+        wish_say.await.map_err(unwritten)
     }
 
     /// Everything that one pass, or the judge of a command, decides by.
@@ -160,20 +214,23 @@ impl Ledger {
     /// # Errors
     /// When the database does not answer, or a row cannot be read.
     pub async fn book(&self, tx: &UserTx) -> Result<Book, DbError> {
-        let stored = trades_watched(tx, &self.account, tx.now() - WATCHED).await?;
-        let ids: Vec<Uuid> = stored.iter().map(|trade| trade.id).collect();
+        let known = both(account_facts(tx, &self.account), both(entries_stopped(tx), open_alarms(tx, &self.account)));
+        let (stored, (facts, (stopped, alarms))) =
+            both(trades_watched(tx, &self.account, tx.now() - WATCHED), known).await?;
         let mut book = Book::new(self.account.mode, starting_equity(self.account.mode));
-        for trade in whole(tx, stored).await? {
+        for trade in stored {
+            let trade = whole(trade)?;
             book.trades.insert(trade.id(), trade);
         }
-        if let Some(facts) = account_facts(tx, &self.account).await? {
+        if let Some(facts) = facts {
             book.account = parsed(facts, "account_facts")?;
         }
         // Said by the user or the operator, never by the engine: what it wrote of it is not read back.
-        book.account.entries_stopped = entries_stopped(tx).await? || self.is_killed().await;
-        let alarms = open_alarms(tx, &self.account, &ids).await?;
+        book.account.entries_stopped = stopped || self.is_killed().await;
+        let ours = |alarm: &OpenAlarm| alarm.trade.is_none_or(|trade| book.trades.contains_key(&TradeId(trade)));
         book.alarms = alarms
             .into_iter()
+            .filter(ours)
             .map(|alarm| AlarmState {
                 kind: alarm.kind,
                 trade: alarm.trade.map(TradeId),
@@ -196,11 +253,16 @@ impl Ledger {
             self.write_one(tx, change).await?;
             touched.extend(change.trade().filter(|_| !matches!(change, Change::Alarm(_))));
         }
+        // The feed's lock comes last: who holds it waits for no trade.
+        let last = touched.pop_last();
         for trade in &touched {
             let step = progress::step(&trade_whole(tx, *trade).await?);
             step_put(tx, trade.0, step.map(Step::as_str)).await?;
         }
-        // The feed's lock comes last: who holds it waits for no trade.
+        if let Some(last) = last {
+            let step = progress::step(&trade_whole(tx, last).await?);
+            step_tell(tx, last, step.map(Step::as_str)).await?;
+        }
         touched.extend(again);
         Ok(again::tell(tx, &touched).await?)
     }
@@ -211,7 +273,7 @@ impl Ledger {
             Change::Wish { trade, expect, becomes } => {
                 let was = (expect.version, rows::desired(*expect));
                 let kept = wish_put(tx, trade.0, was, &rows::wish(becomes)?).await?;
-                if kept { Ok(()) } else { Err(Stop::Overtaken("another wish is durable by now")) }
+                if kept { Ok(()) } else { Err(Stop::Overtaken(OTHER_WISH)) }
             }
             Change::Marks { trade, becomes } => {
                 let mut whole = trade_whole(tx, *trade).await?;
@@ -222,7 +284,7 @@ impl Ledger {
                 whole.marks = (**becomes).clone();
                 Ok(marks_put(tx, &rows::marks(&whole)?).await?)
             }
-            Change::Intent(intent) => self.intent(tx, intent).await,
+            Change::Intent(intent) => Ok(intent_put(tx, &self.account, &rows::intent(intent, tx.now())?).await?),
             Change::Gate { intent, expect } => self.gate(tx, intent, *expect).await,
             Change::Fill(fill) => Ok(fill_put(tx, &rows::fill(fill)?).await?),
             Change::Account(marks) => {
@@ -236,16 +298,9 @@ impl Ledger {
     }
 
     async fn gate(&self, tx: &UserTx, intent: &Intent, expect: WishStamp) -> Result<(), Stop> {
-        if !wish_is(tx, intent.trade_id.0, expect.version, rows::desired(expect)).await? {
-            return Err(Stop::Overtaken("another wish is durable by now"));
-        }
-        self.intent(tx, intent).await
-    }
-
-    async fn intent(&self, tx: &UserTx, intent: &Intent) -> Result<(), Stop> {
-        let stored = trade_facts(tx, intent.trade_id.0).await?;
-        let spec: super::super::facts::Spec = parsed(stored.spec, "trade_facts.spec")?;
-        Ok(intent_put(tx, &self.account, &rows::intent(intent, &spec.symbol, tx.now())?).await?)
+        let row = rows::intent(intent, tx.now())?;
+        let is_wanted = intent_gate(tx, &self.account, &row, (expect.version, rows::desired(expect))).await?;
+        if is_wanted { Ok(()) } else { Err(Stop::Overtaken(OTHER_WISH)) }
     }
 
     async fn alarm_change(&self, tx: &UserTx, change: &AlarmChange) -> Result<(), DbError> {
@@ -266,45 +321,41 @@ impl Ledger {
 /// # Errors
 /// [`DbError::NotFound`] when no engine wrote it.
 pub async fn trade_whole(tx: &UserTx, id: TradeId) -> Result<Trade, DbError> {
-    let stored = trade_facts(tx, id.0).await?;
-    whole(tx, vec![stored]).await?.into_iter().next().ok_or(DbError::NotFound)
+    whole(trade_stored(tx, id.0).await?)
 }
 
-/// Trades with their intents and fills.
-async fn whole(tx: &UserTx, stored: Vec<StoredTrade>) -> Result<Vec<Trade>, DbError> {
-    let ids: Vec<Uuid> = stored.iter().map(|trade| trade.id).collect();
-    let places: HashMap<Uuid, usize> = ids.iter().enumerate().map(|(place, id)| (*id, place)).collect();
-    let mut trades = Vec::new();
-    for row in stored {
-        trades.push(Trade {
-            spec: parsed(row.spec, "trade_facts.spec")?,
-            wish: parsed(row.wish, "trade_facts.wish")?,
-            marks: parsed(row.marks, "trade_facts.marks")?,
-            intents: Vec::new(),
-            fills: Vec::new(),
-        });
-    }
-    for facts in intents_of(tx, &ids).await? {
-        let intent: Intent = parsed(facts, "intents.facts")?;
-        if let Some(trade) = places.get(&intent.trade_id.0).and_then(|place| trades.get_mut(*place)) {
-            trade.intents.push(intent);
-        }
-    }
-    for row in fills_of(tx, &ids).await? {
-        let fill = Fill {
-            trade_id: TradeId(row.trade),
-            intent_id: blotter_shared::domain::IntentId(row.intent),
+/// Keeps a trade for this transaction, as the engine knows it then; absent when no engine wrote it.
+///
+/// # Errors
+/// [`DbError::NotFound`] when this user has no such trade.
+pub async fn trade_taken(tx: &UserTx, id: TradeId) -> Result<(TradePlace, Option<Trade>), DbError> {
+    let (place, stored) = trade_take(tx, id.0).await?;
+    Ok((place, stored.map(whole).transpose()?))
+}
+
+/// What was stored of a trade, as the engine knows it.
+fn whole(stored: StoredTrade) -> Result<Trade, DbError> {
+    let spec: Spec = parsed(stored.spec, "trade_facts.spec")?;
+    let id = spec.id;
+    let intents = stored.intents.into_iter().map(|facts| parsed(facts, "intents.facts"));
+    let fills = stored.fills.into_iter().map(|row| {
+        Ok(Fill {
+            trade_id: id,
+            intent_id: IntentId(row.intent),
             leg: OrderId(row.leg.parse().map_err(|_| unreadable("fills.leg_id"))?),
             cumulative: u32::try_from(row.cumulative).map_err(|_| unreadable("fills.cum_qty"))?,
             quantity: u32::try_from(row.quantity).map_err(|_| unreadable("fills.inc_qty"))?,
             value: row.value,
             seen_at: row.seen_at,
-        };
-        if let Some(trade) = places.get(&row.trade).and_then(|place| trades.get_mut(*place)) {
-            trade.fills.push(fill);
-        }
-    }
-    Ok(trades)
+        })
+    });
+    Ok(Trade {
+        spec,
+        wish: parsed(stored.wish, "trade_facts.wish")?,
+        marks: parsed(stored.marks, "trade_facts.marks")?,
+        intents: intents.collect::<Result<_, _>>()?,
+        fills: fills.collect::<Result<_, DbError>>()?,
+    })
 }
 
 /// What an empty account is worth on its first day; a live account is never taken for empty.
@@ -331,6 +382,15 @@ fn unreadable(column: &str) -> DbError {
 #[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` wants")]
 fn unanswered(error: DbError) -> StoreError {
     StoreError(error.to_string())
+}
+
+/// As [`not_committed`], in a command's own transaction.
+fn unwritten(stop: Stop) -> CommitError {
+    match stop {
+        // The loop was in the way: judge it again.
+        Stop::Db(DbError::Busy { what }) => CommitError::Overtaken(what),
+        stop @ (Stop::Overtaken(_) | Stop::Db(_)) => not_committed(stop),
+    }
 }
 
 fn not_committed(stop: Stop) -> CommitError {

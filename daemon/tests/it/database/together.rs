@@ -1,0 +1,137 @@
+//! Statements that are sent together, and the rehearsal of what a connection is there for.
+
+use std::time::Duration;
+
+use blotter_daemon::clock::Clock;
+use blotter_daemon::db::audit::AuditEntry;
+use blotter_daemon::db::commands::{Answer, Begin, Command, command_begin, command_finish};
+use blotter_daemon::db::engine::WishRow;
+use blotter_daemon::db::trades::{Overrides, WishSaid, trade_get, wish_say};
+use blotter_daemon::db::{Db, DbError, DbState};
+use blotter_shared::domain::{BrokerMode, Desired, TradeId};
+use rust_decimal::Decimal;
+use serde_json::json;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::support::{TestDb, config, insert_trade, looks, reach, user};
+
+const TRADE: TradeId = TradeId(Uuid::from_u128(7));
+
+fn wish(version: i64, stop: i64) -> WishRow {
+    let (stop, target) = (Some(Decimal::from(stop)), Some(Decimal::from(9)));
+    WishRow { version, desired: "HOLD", keep: 5, stop, target, limit: None, at_open: false, facts: json!({}) }
+}
+
+fn said<'a>(wish: &'a WishRow, was: i64) -> WishSaid<'a> {
+    WishSaid {
+        trade: TRADE,
+        was: (was, "HOLD"),
+        wish,
+        step: Some("BRACKET_NEXT"),
+        overrides: Overrides::Plan,
+        work: (BrokerMode::Sim, Uuid::nil()),
+        audit: AuditEntry { action: "trade.adjust", subject: "it", device: "laptop", detail: json!({}) },
+    }
+}
+
+#[tokio::test]
+async fn of_statements_that_are_sent_together_the_first_error_is_told() {
+    let test = TestDb::start().await;
+    let (raw, alice) = (test.admin().await, user("alice"));
+    raw.batch_execute(&insert_trade("alice", &TRADE.to_string(), &[])).await.unwrap();
+    // On connections that have never heard any of it, and again on those that have.
+    for round in 0..6 {
+        let tx = test.db.command_tx(&alice).await.unwrap();
+        let error = wish_say(&tx, &said(&wish(2, 10), 1)).await.unwrap_err();
+        let DbError::Refused { rule, .. } = &error else { panic!("round {round}: {error}") };
+        assert_eq!(rule, "paper_trades_stop_below_target", "round {round}: {error}");
+        let error = tx.commit().await.unwrap_err();
+        assert!(matches!(error, DbError::Internal { .. }), "round {round}: {error}");
+    }
+    assert_eq!(raw.count("SELECT count(*) FROM change_feed").await, 0);
+    assert_eq!(raw.count("SELECT count(*) FROM audit_log").await, 0);
+}
+
+#[tokio::test]
+async fn a_wish_is_said_with_all_that_goes_with_it_and_only_in_the_place_of_the_one_that_was_seen() {
+    let test = TestDb::start().await;
+    let (raw, alice) = (test.admin().await, user("alice"));
+    raw.batch_execute(&insert_trade("alice", &TRADE.to_string(), &[])).await.unwrap();
+    let tx = test.db.command_tx(&alice).await.unwrap();
+    let told = wish_say(&tx, &said(&wish(2, 3), 1)).await.unwrap().unwrap();
+    assert_eq!((told.version, told.desired), (2, Desired::Hold));
+    assert_eq!(told, trade_get(&tx, TRADE).await.unwrap(), "it is told as it is read");
+    tx.commit().await.unwrap();
+    for (what, sql) in [
+        ("counted", "SELECT override_count::bigint FROM paper_trades"),
+        ("told to devices", "SELECT count(*) FROM change_feed WHERE entity = 'TRADE'"),
+        ("noted", "SELECT count(*) FROM audit_log WHERE action = 'trade.adjust'"),
+    ] {
+        assert_eq!(raw.count(sql).await, 1, "{what}");
+    }
+    let tx = test.db.command_tx(&alice).await.unwrap();
+    assert_eq!(wish_say(&tx, &said(&wish(3, 4), 1)).await.unwrap(), None, "another wish is there by now");
+    drop(tx);
+    assert_eq!(raw.count("SELECT version FROM paper_trades").await, 2);
+    assert_eq!(raw.count("SELECT count(*) FROM audit_log").await, 1);
+}
+
+#[tokio::test]
+async fn a_key_of_long_ago_is_claimed_by_one_of_many() {
+    let test = TestDb::start().await;
+    let alice = user("alice");
+    let command = Command { key: "k", kind: "POST /v1/trades", body_hash: [1; 32], device: "laptop" };
+    let tx = test.db.command_tx(&alice).await.unwrap();
+    let Begin::New(id) = command_begin(&tx, command).await.unwrap() else { panic!("nobody had it before") };
+    command_finish(&tx, id, &Answer { status: 200, body: "{}".to_owned() }).await.unwrap();
+    tx.commit().await.unwrap();
+
+    let later = Clock::from_fn(|| Clock::system().now() + chrono::TimeDelta::days(8));
+    let db = Db::connect(config(&test.cluster.url()), &later);
+    reach(&db, DbState::Ready).await;
+    let mut racers = JoinSet::new();
+    for n in 1..9_u16 {
+        let (db, alice) = (db.clone(), alice.clone());
+        racers.spawn(async move {
+            let tx = db.command_tx(&alice).await.unwrap();
+            match command_begin(&tx, command).await.unwrap() {
+                Begin::New(id) => {
+                    command_finish(&tx, id, &Answer { status: 200 + n, body: "{}".to_owned() }).await.unwrap();
+                    tx.commit().await.unwrap();
+                    (true, 200 + n)
+                }
+                Begin::Replay(answer) => (false, answer.status),
+                Begin::Reused => panic!("it is the same request"),
+            }
+        });
+    }
+    let outcomes = racers.join_all().await;
+    assert_eq!(outcomes.iter().filter(|(new, _)| *new).count(), 1, "{outcomes:?}");
+    assert!(outcomes.iter().all(|(_, status)| *status == outcomes[0].1), "one answer for all: {outcomes:?}");
+    assert_ne!(outcomes[0].1, 200, "not that of long ago");
+}
+
+#[tokio::test]
+async fn a_connection_rehearses_after_its_first_work_and_leaves_nothing() {
+    let test = TestDb::start().await;
+    let raw = test.admin().await;
+    drop(test.db.user_tx(&user("alice")).await.unwrap());
+    // Rows that were taken back are counted as well: the feed is the last that both rehearsals write.
+    let played = "SELECT count(*) FROM pg_stat_user_tables
+                   WHERE (relname = 'commands' AND n_tup_upd > 0) OR (relname = 'fills' AND n_tup_ins > 0)
+                      OR (relname = 'change_feed' AND n_tup_ins > 1)";
+    let (mut looks, deadline) = (looks(), Instant::now() + Duration::from_secs(60));
+    while raw.count(played).await < 3 {
+        let seen = "SELECT string_agg(relname || ' ' || n_tup_ins || '/' || n_tup_upd, ', ') FROM pg_stat_user_tables
+                     WHERE n_tup_ins > 0";
+        let seen: Option<String> = raw.query_one(seen, &[]).await.unwrap().get(0);
+        assert!(Instant::now() < deadline, "one connection of each lane rehearses; written were: {seen:?}");
+        looks.tick().await;
+    }
+    for table in ["commands", "paper_trades", "trade_facts", "intents", "fills", "change_feed", "audit_log", "leases"] {
+        let left = raw.count(&format!("SELECT count(*) FROM {table}")).await;
+        assert_eq!(left, 0, "{table}");
+    }
+}
