@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use super::expiry::{self, Stage};
 use super::facts::absence::since;
 use super::facts::restore::without_a_stop;
-use super::facts::{AlarmChange, Book, Trade};
+use super::facts::{AlarmChange, Book, Intent, Trade};
 use super::plan::refused_in_a_row;
 use super::ports::Session;
 use super::timing::Timing;
@@ -23,13 +23,15 @@ pub struct Since {
     pub verified: Option<DateTime<Utc>>,
     /// It has no cover.
     pub naked: Option<DateTime<Utc>>,
+    /// Its account was last read whole.
+    pub seen: Option<DateTime<Utc>>,
 }
 
 impl Since {
     /// As it was written down.
     #[must_use]
-    pub fn of(trade: &Trade) -> Self {
-        Self { verified: trade.marks.verified_at, naked: trade.marks.naked_since }
+    pub fn of(book: &Book, trade: &Trade) -> Self {
+        Self { verified: trade.marks.verified_at, naked: trade.marks.naked_since, seen: book.account.seen_at }
     }
 }
 
@@ -64,13 +66,14 @@ pub fn watchdog(
     now: DateTime<Utc>,
     timing: &Timing,
 ) -> Vec<AlarmChange> {
-    let live = book.live_trades().flat_map(|trade| {
+    let watched = book.trades.values().filter(|trade| !trade.is_ended() || may_still_buy(trade));
+    let verdicts = watched.flat_map(|trade| {
         let (session, since) = known(trade);
         let look = Look { session, now, timing };
         let verdicts = [unverified(trade, since, look), naked(trade, since, look)];
         verdicts.map(|verdict| (trade.id(), verdict))
     });
-    changes(book, live.filter(|(_, verdict)| verdict.raise.is_some()), now)
+    changes(book, verdicts.filter(|(_, verdict)| verdict.raise.is_some()), now)
 }
 
 /// Everything that a fresh cut says about alarms.
@@ -82,7 +85,7 @@ pub fn judge(
     timing: &Timing,
 ) -> Vec<AlarmChange> {
     let verdicts = book.trades.iter().flat_map(|(id, trade)| {
-        let (look, since) = (Look { session: session(trade), now, timing }, Since::of(trade));
+        let (look, since) = (Look { session: session(trade), now, timing }, Since::of(book, trade));
         let all = [
             unverified(trade, since, look),
             naked(trade, since, look),
@@ -125,17 +128,40 @@ fn clears_itself(kind: AlarmKind) -> bool {
 /// Not positively verified for too long: whatever the reason, nobody knows that it is safe.
 fn unverified(trade: &Trade, since_when: Since, look: Look<'_>) -> Verdict {
     let Look { session, now, timing } = look;
-    let sent = trade.intents.iter().filter_map(|intent| intent.sent_at).min();
-    // A trade that nothing is known to be sent for is told of, too: a backup may have forgotten what was.
-    let known = since_when.verified.or(sent).unwrap_or(trade.spec.asked_at);
-    let late = session.open && since(known.max(session.opens), now) > timing.unverified.as_secs_f64();
-    let raise = late && !trade.is_ended() && !look.settles(trade);
-    let message = format!(
-        "{} has not been verified at the broker for {} s and more: look at the broker's own screen",
-        trade.spec.symbol,
-        timing.unverified.as_secs()
-    );
+    let (symbol, span) = (&trade.spec.symbol, timing.unverified);
+    let known =
+        if trade.is_ended() { last_awaited(trade, since_when, timing) } else { last_verified(trade, since_when) };
+    let late = |known: DateTime<Utc>| since(known.max(session.opens), now) > span.as_secs_f64();
+    let raise = session.open && known.is_some_and(late) && !look.settles(trade);
+    let what = if trade.is_ended() {
+        format!("an entry of {symbol} was given up and may have bought, and its account has not been read")
+    } else {
+        format!("{symbol} has not been verified at the broker")
+    };
+    let message = format!("{what} for {} s and more: look at the broker's own screen", span.as_secs());
     Verdict { kind: AlarmKind::Unverified, raise: raise.then_some((Severity::Page, message)) }
+}
+
+/// A trade that nothing is known to be sent for is told of, too: a backup may have forgotten what was.
+fn last_verified(trade: &Trade, since_when: Since) -> Option<DateTime<Utc>> {
+    let sent = trade.intents.iter().filter_map(|intent| intent.sent_at).min();
+    since_when.verified.or(sent).or(Some(trade.spec.asked_at))
+}
+
+/// When an order was last looked for that may arrive, or be reported, after the end of its trade. It is not looked
+/// for any longer than such a thing takes.
+fn last_awaited(trade: &Trade, since_when: Since, timing: &Timing) -> Option<DateTime<Utc>> {
+    let (ended, seen) = trade.marks.closed_at.zip(since_when.seen)?;
+    let awaited = may_still_buy(trade) && since(ended, seen) < timing.aftermath.as_secs_f64();
+    awaited.then_some(seen)
+}
+
+/// Its entry came to an end with less than it was for: that it has bought nothing more is not proven for ever.
+fn may_still_buy(trade: &Trade) -> bool {
+    let ended =
+        |state| matches!(state, IntentState::Absent | IntentState::Canceled | IntentState::Expired | IntentState::Lost);
+    let short = |entry: &Intent| entry.order().is_some_and(|order| entry.executed < order.quantity.get());
+    trade.entries().any(|entry| ended(entry.state) && short(entry))
 }
 
 fn naked(trade: &Trade, since_when: Since, look: Look<'_>) -> Verdict {

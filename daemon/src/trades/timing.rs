@@ -109,6 +109,7 @@ impl Timing {
             partial: self.partial / times,
             cancel_again: self.cancel_again / times,
             mismatch: self.mismatch / times,
+            ledger: self.ledger / times,
             absent_gap: self.absent_gap / times,
             past_day: self.past_day / times,
             refusal_pause: self.refusal_pause / times,
@@ -123,7 +124,7 @@ impl Timing {
 pub struct Pace;
 
 impl Pace {
-    /// After an own write; then half the time since it.
+    /// After an own write, see [`Pace::after_write`].
     pub const AT_ONCE: Duration = Duration::from_millis(50);
     /// Something is in flight and the budget is full.
     pub const FLYING: Duration = Duration::from_secs(2);
@@ -137,4 +138,23 @@ impl Pace {
     pub const STANDBY: Duration = Duration::from_secs(5);
     /// The broker or the database did not answer.
     pub const TROUBLED: Duration = Duration::from_secs(4);
+
+    /// After an own write, so long ago: what did not show at once is looked for at growing distances, so that one
+    /// write does not use up the reads of the next. Never later than anything in flight: a process that
+    /// stood still since has waited already.
+    #[must_use]
+    pub fn after_write(ago: Duration) -> Duration {
+        (ago / 2).clamp(Self::AT_ONCE, Self::FLYING)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_is_looked_for_at_growing_distances_and_soon_after_a_standstill() {
+        let waits = [0, 1, 2, 81].map(|ago| Pace::after_write(Duration::from_secs(ago)).as_millis());
+        assert_eq!(waits, [50, 500, 1000, 2000]);
+    }
 }

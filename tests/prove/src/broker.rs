@@ -109,6 +109,8 @@ pub struct Contract {
     pub over_by_race: bool,
     /// Bids of the last seconds, as long as the longest pass.
     pub bids: VecDeque<u64>,
+    /// So many orders of the list were there when what they had bought became another contract.
+    pub renamed: usize,
 }
 
 impl Contract {
@@ -124,6 +126,7 @@ impl Contract {
             short_by_race: false,
             over_by_race: false,
             bids: VecDeque::new(),
+            renamed: 0,
         }
     }
 }

@@ -33,7 +33,7 @@ struct Args {
     /// worlds that are asked for, else in those that each mutant is listed with
     #[arg(long)]
     mutants: bool,
-    /// Carry out twelve workflows and die at each await of each
+    /// Carry out thirteen workflows and die at each await of each
     #[arg(long, conflicts_with = "mutants")]
     deaths: bool,
     /// Let so many brackets vanish at once

@@ -81,7 +81,7 @@ pub const ALL: &[Mutant] = &[
     mutant(&[Rule::SilenceIsNoEvidence], Family::Swarm, 3, 500),
     mutant(&[Rule::AllPages], Family::Blind, 1, 500),
     mutant(&[Rule::MissingIsNotCanceled], Family::Blind, 1, 500),
-    mutant(&[Rule::AbsenceNeedsTime], Family::Zombies, 317, 500),
+    mutant(&[Rule::AbsenceNeedsTime], Family::Restarts, 21, 500),
     mutant(&[Rule::AbsenceNeedsReads], Family::Copies, 130, 500),
     mutant(&[Rule::AbsenceNeedsItsDay], Family::Midnight, 206, 500),
     mutant(&[Rule::UnknownIsNotFailed], Family::Zombies, 13, 500),

@@ -323,6 +323,7 @@ pub fn wipe(world: &mut World) {
     for contract in &mut world.broker.contracts {
         contract.position = 0;
         contract.moved.clear();
+        contract.renamed = 0;
         contract.touched_outside = Some(now);
     }
     world.broker.wiped = true;
@@ -345,8 +346,10 @@ pub fn corporate_action(world: &mut World, at: usize) {
     let mut heir = contract.clone();
     heir.symbol = contract.symbol.replacen('2', "12", 1);
     heir.moved.clear();
+    let orders = world.broker.orders.len();
     if let Some(old) = world.broker.contracts.get_mut(at) {
         old.position = 0;
+        old.renamed = orders;
         old.moved.clear();
         old.touched_outside = Some(now);
     }

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::broker::{Deny, Fate, Kind, NewOrder, SimOrder, price};
 use crate::faults::Class;
-use crate::shown::{list, shown};
+use crate::shown::{list, shown, shows_no_positions};
 use crate::world::{CrashPoint, Millis, Shared, Side as CrashSide, World};
 
 /// The window of the token's limits, the ceiling that the program keeps, and the broker's own.
@@ -392,7 +392,7 @@ impl BrokerPort for Port {
                 if let Some(process) = world.processes.get_mut(daemon) {
                     process.read_at = of;
                 }
-                let empty = world.streams.strikes(Class::EmptyList).is_some() || positions_gone(world);
+                let empty = shows_no_positions(world);
                 let view = world.broker.view(world.second(), age);
                 let shown = if empty { BTreeMap::new() } else { view.1.clone() };
                 if let Some(process) = world.processes.get_mut(daemon) {
@@ -460,20 +460,6 @@ impl BrokerPort for Port {
         let world = self.world.lock();
         Allowance { reads: left(&world.reads, world.now), writes: left(&world.writes, world.now) }
     }
-}
-
-/// The list of positions is empty for longer than a flap, and the orders are all there.
-fn positions_gone(world: &mut World) -> bool {
-    if world.now >= world.gone_until
-        && let Some(size) = world.streams.strikes(Class::PositionsGone)
-    {
-        let span = 25_000 + size % 65_000;
-        world.gone_until = world.now + span;
-        world.oracle.excuses.push("positions gone");
-        world.oracle.count("positions-gone");
-        world.note(|| format!("the list of positions is empty for {} s", span / 1000));
-    }
-    world.now < world.gone_until
 }
 
 /// The broker's machinery takes nothing for longer than a few attempts.

@@ -5,7 +5,7 @@ use rust_decimal::Decimal;
 
 use crate::broker::{Kind, SimOrder, price};
 use crate::faults::Class;
-use crate::world::World;
+use crate::world::{Millis, World};
 
 /// The list as this read shows it.
 pub fn list(world: &mut World, age: u64) -> Vec<BrokerOrder> {
@@ -24,6 +24,43 @@ pub fn list(world: &mut World, age: u64) -> Vec<BrokerOrder> {
         listed.iter_mut().for_each(|order| order.tag = None);
     }
     listed
+}
+
+/// Whether this read shows an empty list of positions, whatever is held.
+pub fn shows_no_positions(world: &mut World) -> bool {
+    let empty = world.streams.strikes(Class::EmptyList).is_some() || positions_gone(world);
+    empty_in_a_row(world, empty);
+    empty
+}
+
+/// So many lists of positions in a row that were empty, over so long, look like a position that is gone. (What five cuts
+/// in 20 s have read was read in 12 s, when the last of them waited for a quote.)
+const EMPTY: u32 = 5;
+const EMPTY_FOR: Millis = 12_000;
+
+/// Lists that are empty by mistake, each by itself, are believed when there are too many of them.
+fn empty_in_a_row(world: &mut World, empty: bool) {
+    let (reads, since) = world.empty_reads.unwrap_or((0, world.now));
+    world.empty_reads = empty.then_some((reads + 1, since));
+    let believed = reads + 1 >= EMPTY && world.now >= since + EMPTY_FOR;
+    if empty && believed && !world.oracle.excuses.contains(&"empty in a row") {
+        world.oracle.excuses.push("empty in a row");
+        world.oracle.count("empty-in-a-row");
+    }
+}
+
+/// The list of positions is empty for longer than a flap, and the orders are all there.
+fn positions_gone(world: &mut World) -> bool {
+    if world.now >= world.gone_until
+        && let Some(size) = world.streams.strikes(Class::PositionsGone)
+    {
+        let span = 25_000 + size % 65_000;
+        world.gone_until = world.now + span;
+        world.oracle.excuses.push("positions gone");
+        world.oracle.count("positions-gone");
+        world.note(|| format!("the list of positions is empty for {} s", span / 1000));
+    }
+    world.now < world.gone_until
 }
 
 /// Somebody else's order, filled long ago.

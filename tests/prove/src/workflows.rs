@@ -1,4 +1,4 @@
-//! Twelve workflows, each cut at every await of the daemon that carries it out: once before the call
+//! Thirteen workflows, each cut at every await of the daemon that carries it out: once before the call
 //! has any effect, once after it and before its answer is used; once with another daemon that takes
 //! over, once with nobody but the process itself, started again. Exhaustive, not random.
 //!
@@ -143,6 +143,13 @@ pub const ALL: &[Workflow] = &[
         position: 0,
         ..PLAIN
     },
+    Workflow {
+        name: "what somebody sold is accepted",
+        acts: &[(12, sell_one_by_hand), (60, accept)],
+        ends: |trade| held(trade) && trade.marks.quarantine.is_none() && trade.marks.held == 2,
+        position: 2,
+        ..PLAIN
+    },
 ];
 
 fn held(trade: &Trade) -> bool {
@@ -168,6 +175,21 @@ fn is_protected(world: &mut World) -> bool {
 fn vanish(world: &mut World) -> bool {
     people::cancel_outside(world, 0);
     true
+}
+
+/// Once they are protected.
+fn sell_one_by_hand(world: &mut World) -> bool {
+    let there = is_protected(world);
+    if there {
+        people::sell_outside(world, 0, false, false);
+    }
+    there
+}
+
+/// What the broker shows is taken for the truth, once it has been asked about.
+fn accept(world: &mut World) -> bool {
+    let asked = world.store.book.live_trades().any(|trade| trade.marks.quarantine.is_some());
+    asked && people::versioned(world, 0, Command::Protect)
 }
 
 fn adjust(world: &mut World, stop: Side, target: Side) -> bool {

@@ -145,6 +145,8 @@ pub struct World {
     pub seconds: u64,
     /// The list of positions is empty until then.
     pub gone_until: Millis,
+    /// How often in a row it was read and empty by mistake, and since when.
+    pub empty_reads: Option<(u32, Millis)>,
     /// No sale is taken until then.
     pub unwell_until: Millis,
     /// A process that died is back within so many milliseconds.
@@ -228,6 +230,7 @@ impl World {
             crash_at: None,
             seconds: 0,
             gone_until: 0,
+            empty_reads: None,
             unwell_until: 0,
             back_within: 40_000,
             size: 1000,

@@ -310,9 +310,11 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
         Ok(())
     }
 
-    /// Sleeps until the next pass is due or somebody calls, and renews the lease on the way.
+    /// Sleeps until the next pass is due or somebody calls, and renews the lease on the way. A process that stood
+    /// still in its sleep does not make up for it.
     pub async fn wait(&mut self, pass: Pass) {
         let mut left = self.pause(pass).min(self.until_the_open());
+        let due = self.ports.clock.boot() + left;
         while left > self.settings.timing.renew {
             if self.ports.clock.sleep(self.settings.timing.renew).await == Rest::Roused {
                 return;
@@ -325,6 +327,9 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
                     return;
                 }
             }
+            if self.ports.clock.boot() >= due {
+                return;
+            }
         }
         let _rest = self.ports.clock.sleep(left).await;
     }
@@ -335,7 +340,7 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
         match pass {
             Pass::Standby | Pass::Deposed => Pace::STANDBY,
             Pass::Troubled => Pace::TROUBLED,
-            Pass::Done(Outlook::Wrote) if plenty => Pace::AT_ONCE.max(self.since_write() / 2),
+            Pass::Done(Outlook::Wrote) if plenty => Pace::after_write(self.since_write()),
             Pass::Done(Outlook::Wrote | Outlook::Flying) if plenty => Pace::FLYING,
             Pass::Done(Outlook::Wrote | Outlook::Flying) => Pace::FLYING_SLOW,
             Pass::Done(Outlook::Holding) => Pace::HOLDING,
@@ -343,8 +348,7 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
         }
     }
 
-    /// How long ago this process last wrote to the broker: what did not show at once is looked for
-    /// at growing distances, so that one write does not use up the reads of the next.
+    /// How long ago this process last wrote to the broker.
     fn since_write(&self) -> Duration {
         self.wrote_at.map_or(Duration::ZERO, |at| self.ports.clock.boot().saturating_sub(at))
     }

@@ -14,10 +14,12 @@ use super::super::facts::{Book, Trade};
 /// One mark, and when it was first seen, on the boot clock.
 type Known = (Option<DateTime<Utc>>, Duration);
 
-/// What was seen of every live trade.
+/// What was seen of every live trade, and of the account.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sight {
     seen: BTreeMap<TradeId, (Known, Known)>,
+    /// The account as a whole.
+    account: Option<Known>,
 }
 
 impl Sight {
@@ -28,6 +30,7 @@ impl Sight {
             Some((was, at)) if was == mark => (was, at),
             Some(_) | None => (mark, boot),
         };
+        self.account = Some(same(self.account, book.account.seen_at));
         self.seen = book
             .live_trades()
             .map(|trade| {
@@ -41,12 +44,15 @@ impl Sight {
 
     /// Since when a trade is known to be as it is, at the latest.
     pub(super) fn of(&self, trade: &Trade, now: DateTime<Utc>, boot: Duration) -> Since {
-        let Some((verified, naked)) = self.seen.get(&trade.id()) else { return Since::of(trade) };
-        let since = |(mark, at): &Known| {
-            let known_for = TimeDelta::from_std(boot.saturating_sub(*at)).unwrap_or(TimeDelta::MAX);
+        let since = |(mark, at): Known| {
+            let known_for = TimeDelta::from_std(boot.saturating_sub(at)).unwrap_or(TimeDelta::MAX);
             mark.map(|mark| mark.min(now - known_for))
         };
-        Since { verified: since(verified), naked: since(naked) }
+        let (verified, naked) = match self.seen.get(&trade.id()) {
+            Some((verified, naked)) => (since(*verified), since(*naked)),
+            None => (trade.marks.verified_at, trade.marks.naked_since),
+        };
+        Since { verified, naked, seen: self.account.and_then(since) }
     }
 }
 

@@ -16,6 +16,7 @@ use super::absence::since;
 use super::account::Book;
 use super::derive;
 use super::fold::{Context, Ground, is_ours};
+use super::intent::Intent;
 use super::trade::{Agreement, FlatCause, Mismatch, Quarantine, Trade};
 
 /// Clean reads after which an account that is as empty as on its first day was wiped.
@@ -105,6 +106,9 @@ pub(super) fn position(trade: &mut Trade, snapshot: &Snapshot, shown: Shown, con
     if ground.stable && position == held && held > 0 && !expiry::is_over(trade, snapshot) {
         trade.marks.shares = Some(expiry::shares(trade, snapshot));
     }
+    if position == held && agrees_by_chance(trade, snapshot, context) {
+        return position;
+    }
     if position == held || (trade.is_ended() && taken) {
         trade.marks.mismatch = trade.marks.mismatch.filter(|_| trade.is_ended() && !taken).and_then(|left| {
             let gone = left.gone.unwrap_or(context.now);
@@ -145,10 +149,24 @@ fn is_gone(at: DateTime<Utc>, context: &Context<'_>) -> bool {
 /// A fill of ours was seen a moment before the positions were read: they may be behind it. How long the rest
 /// of the cut took does not make them any newer.
 fn may_lag(trade: &Trade, snapshot: &Snapshot, context: &Context<'_>) -> bool {
+    may_lag_behind(|_| true, trade, snapshot, context)
+}
+
+/// Likewise, of fills of some of its orders.
+fn may_lag_behind(which: impl Fn(&Intent) -> bool, trade: &Trade, snapshot: &Snapshot, context: &Context<'_>) -> bool {
     let lag = context.timing.ledger.as_secs_f64() + since(snapshot.at, context.now).max(0.0);
-    let fills = trade.fills.iter().map(|fill| fill.seen_at);
-    let newest = fills.chain(trade.intents.iter().filter_map(|intent| intent.first_executed_at)).max();
+    let fills = trade.fills.iter().filter(|fill| trade.intent(fill.intent_id).is_some_and(&which));
+    let first = trade.intents.iter().filter(|intent| which(intent)).filter_map(|intent| intent.first_executed_at);
+    let newest = fills.map(|fill| fill.seen_at).chain(first).max();
     newest.is_some_and(|at| (0.0..lag).contains(&since(at, context.now)))
+}
+
+/// Ledger and position say the same and cannot both be right: the list shows a sale by somebody else that is booked
+/// nowhere, and the position may be behind a sale of ours. Once it has caught up it differs.
+pub(super) fn agrees_by_chance(trade: &Trade, snapshot: &Snapshot, context: &Context<'_>) -> bool {
+    let by_others = || foreign_sales(trade, snapshot, context).filter(|order| order.executed() > 0);
+    let unbooked = by_others().any(|order| !trade.marks.outside_sales.contains(&order.id));
+    unbooked && !trade.is_ended() && may_lag_behind(Intent::is_exit, trade, snapshot, context)
 }
 
 /// The difference is gone: after as many reads as it took to believe it, the quarantine ends. A
@@ -263,7 +281,7 @@ fn judge(trade: &mut Trade, snapshot: &Snapshot, gone: i64, context: &Context<'_
         return;
     }
     let held = derive::held(trade);
-    let whole = held > 0 && gone == held && !trade.entries().any(super::Intent::is_live);
+    let whole = held > 0 && gone == held && !trade.entries().any(Intent::is_live);
     let heir = if whole { adjusted_contract(trade, &snapshot.positions) } else { None };
     if whole
         && heir.is_none()

@@ -239,7 +239,8 @@ fn fold_trade(trade: &mut Trade, snapshot: &Snapshot, looked: Looked<'_>, contex
     }
     let own = own_part(trade, position, others);
     let own = evidence::position(trade, snapshot, Shown { position: own, ground, taken: others.live }, context);
-    let ground = Ground { agrees: own == derive::held(trade), ..ground };
+    let agrees = own == derive::held(trade) && !evidence::agrees_by_chance(trade, snapshot, context);
+    let ground = Ground { agrees, ..ground };
     let strays = strays(trade, snapshot, context);
     let foreign = snapshot.sold_by_others(&symbol, |order| is_ours(trade, order, context.installation));
     let session = context.sessions.get(&symbol).copied().unwrap_or(context.session);
@@ -492,7 +493,8 @@ fn settle_marks(trade: &mut Trade, view: &View, others: Others, context: &Contex
     let was = trade.marks.naked_since;
     trade.marks.naked_since =
         if naked { was.or(Some(context.now)) } else { was.filter(|_| held > 0 && is_on_probation(trade, context)) };
-    if view.ground.stable && view.ground.agrees && !naked && !trade.has_doubt() && !trade.is_ended() {
+    let sure = view.ground.stable && view.ground.agrees && !trade.has_doubt() && !is_leaving(trade, context);
+    if sure && !naked && !trade.is_ended() {
         let fresh =
             trade.marks.verified_at.filter(|at| (0.0..VERIFIED_STEP).contains(&absence::since(*at, context.now)));
         trade.marks.verified_at = fresh.or(Some(context.now));
@@ -504,6 +506,14 @@ fn settle_marks(trade: &mut Trade, view: &View, others: Others, context: &Contex
     let waits = trade.is_ended() && others.live;
     let status = if waits { trade.marks.status } else { status };
     set_status(trade, status, context.now);
+}
+
+/// What covers the position was asked to go a moment ago: it is gone at any time, and a list that has stayed behind
+/// shows it all the same.
+fn is_leaving(trade: &Trade, context: &Context<'_>) -> bool {
+    let wait = (context.timing.delivery + context.timing.settle).as_secs_f64();
+    let asked = trade.live_exits().filter_map(|exit| trade.cancel_of(exit.id)?.sent_at);
+    asked.map(|at| absence::since(at, context.now)).any(|ago| (0.0..wait).contains(&ago))
 }
 
 /// What covers the position was sent a moment ago: it is in the list, and may be refused yet.

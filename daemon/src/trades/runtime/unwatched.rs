@@ -97,7 +97,7 @@ async fn watch(parts: &Parts, user: &Username, account: AccountKey) {
     let Ok(book) = ledger.load().await else { return };
     let exchange = Exchange::of_mode(book.mode, &parts.calendar, parts.force);
     let now = parts.clock.now();
-    let known = |trade: &Trade| (exchange.of(&trade.spec.contract.root, now), alarms::Since::of(trade));
+    let known = |trade: &Trade| (exchange.of(&trade.spec.contract.root, now), alarms::Since::of(&book, trade));
     let alarms = alarms::watchdog(&book, known, now, &Timing::PRODUCTION);
     if !alarms.is_empty() {
         let _answer = ledger.alarm(&alarms).await;

@@ -1,12 +1,14 @@
 //! Brackets that are there and do not protect.
 
-use blotter_shared::domain::{AlarmKind, CloseReason, Protection};
+use blotter_shared::domain::{AlarmKind, CloseReason, IntentId, IntentRole, IntentState, Protection};
 use chrono::Duration;
+use uuid::Uuid;
 
-use super::super::facts::{Bracket, Shape};
+use super::super::facts::{Bracket, Intent, Op, Origin, Shape};
 use super::super::plan::{Action, CancelCause};
 use super::super::ports::{LegKind, OrderState};
 use super::super::specimen::price;
+use super::super::tag::Epoch;
 use super::{Stage, end};
 
 fn bracket(stop: &str, target: &str) -> Option<Bracket> {
@@ -25,6 +27,29 @@ fn a_bracket_that_is_pending_covers_nothing_while_the_market_is_open() {
     stage.session.open = false;
     stage.passes(1, 2);
     assert_eq!(stage.trade().marks.protection, Protection::Confirmed, "by night that is what the broker shows");
+}
+
+#[test]
+fn a_bracket_that_was_asked_to_go_proves_no_position_safe() {
+    let mut stage = Stage::protected(2);
+    stage.passes(1, 20);
+    let verified = stage.trade().marks.verified_at;
+    assert_eq!(verified, Some(stage.now));
+    // The answer was lost, and every list comes from a copy that has stayed behind.
+    let bracket = stage.trade().live_exits().next().unwrap().id;
+    let (trade_id, role) = (stage.trade().id(), IntentRole::Bracket);
+    let origin = Origin { id: IntentId(Uuid::from_u128(900)), trade_id, role, attempt: 1, version: 1, epoch: Epoch(1) };
+    let cancel = Intent::new(origin, Op::Cancel { target: bracket });
+    let asked = Intent { state: IntentState::Sending, sent_at: Some(stage.now), ..cancel };
+    stage.trade_mut().intents.push(asked);
+    stage.passes(20, 2);
+    assert_eq!(stage.trade().marks.verified_at, verified);
+    assert_eq!(stage.book.alarms, []);
+    stage.passes(1, 2);
+    assert!(stage.alarm(AlarmKind::Unverified).is_some(), "nobody knows whether it is there");
+    stage.passes(9, 2);
+    assert_eq!(stage.book.alarms, [], "it would have gone by now");
+    assert_eq!(stage.trade().marks.verified_at, Some(stage.now));
 }
 
 #[test]

@@ -79,6 +79,26 @@ fn a_position_that_lags_behind_its_fill_is_waited_for() {
 }
 
 #[test]
+fn a_position_that_is_behind_our_sale_does_not_agree_because_of_somebody_elses() {
+    let mut stage = Stage::protected(4);
+    sold_by_hand(&mut stage, 77, 1);
+    stage.holds(3);
+    stage.passes(3, 2);
+    // One more goes, by our target; its stop is gone with it, and the position does not show it yet.
+    let [target, stop] = stage.newest().legs.as_mut_slice() else { panic!("a pair") };
+    (target.executed, target.average, stop.state) = (1, Some(decimal("6")), OrderState::Canceled);
+    stage.passes(10, 2);
+    assert_eq!(stage.trade().marks.held, 3);
+    assert_eq!(stage.done, [], "three are shown, and two are there");
+    assert!(stage.alarm(AlarmKind::Naked).is_some(), "nobody is left in the dark: {:?}", stage.book.alarms);
+    stage.holds(2);
+    stage.passes(40, 2);
+    assert_eq!(stage.done, []);
+    let quarantine = stage.trade().marks.quarantine.as_ref().expect("it differs");
+    assert_eq!(quarantine.reason, "the broker shows 2, the ledger 3");
+}
+
+#[test]
 fn a_sale_that_comes_to_light_ends_the_quarantine_and_the_trade() {
     let mut stage = Stage::protected(2);
     stage.holds(0);

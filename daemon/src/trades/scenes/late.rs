@@ -3,11 +3,13 @@
 use blotter_shared::domain::{AlarmKind, IntentId, IntentRole, IntentState, Protection, TradeId, TradeStatus};
 use uuid::Uuid;
 
-use super::super::facts::{Change, Illegal, Op, Shape, apply};
+use super::super::alarms::{Since, watchdog};
+use super::super::facts::{AlarmChange, Change, Illegal, Op, Shape, apply};
 use super::super::plan::Action;
 use super::super::ports::{OrderId, OrderState};
 use super::super::rules::Rules;
-use super::super::specimen::{trade, with_order};
+use super::super::specimen::{at, trade, with_order};
+use super::super::timing::Timing;
 use super::{Stage, shown};
 
 const OLD: TradeId = TradeId(Uuid::from_u128(2));
@@ -58,4 +60,46 @@ fn two_live_trades_of_one_symbol_are_never_written() {
     marks.status = TradeStatus::Filled;
     let change = Change::Marks { trade: OLD, becomes: Box::new(marks) };
     assert_eq!(apply(&mut stage.book, &change, Rules::ALL), Err(Illegal::SymbolTaken));
+}
+
+/// Its entry was proven absent at second 600, and the account was last read so long after that.
+fn given_up(seen_after: i64) -> Stage {
+    let mut stage = Stage::holding(2);
+    let trade = stage.trade_mut();
+    (trade.marks.status, trade.marks.closed_at) = (TradeStatus::Void, Some(at(600)));
+    let entry = &mut trade.intents[0];
+    (entry.state, entry.executed, entry.first_executed_at) = (IntentState::Absent, 0, None);
+    trade.fills.clear();
+    stage.orders.clear();
+    stage.holds(0);
+    stage.book.account.seen_at = Some(at(600 + seen_after));
+    stage
+}
+
+/// What anybody says who looks at second 600 and so many, and cannot read the account.
+fn says(stage: &Stage, second: i64) -> Vec<AlarmKind> {
+    let known = |trade: &super::Trade| (stage.session, Since::of(&stage.book, trade));
+    let alarms = watchdog(&stage.book, known, at(600 + second), &Timing::PRODUCTION);
+    let kind = |alarm: &AlarmChange| {
+        let (AlarmChange::Raise { kind, .. } | AlarmChange::Clear { kind, .. } | AlarmChange::Ack { kind, .. }) = alarm;
+        *kind
+    };
+    alarms.iter().map(kind).collect()
+}
+
+#[test]
+fn an_entry_that_was_given_up_is_told_of_while_nobody_can_see_whether_it_has_come() {
+    let mut stage = given_up(30);
+    assert_eq!(says(&stage, 70), []);
+    assert_eq!(says(&stage, 71), [AlarmKind::Unverified]);
+    assert_eq!(says(&given_up(119), 160), [AlarmKind::Unverified], "it was looked for when that was read");
+    assert_eq!(says(&given_up(120), 300), [], "it would have come by then");
+
+    let known = |trade: &super::Trade| (stage.session, Since::of(&stage.book, trade));
+    for alarm in watchdog(&stage.book.clone(), known, at(671), &Timing::PRODUCTION) {
+        apply(&mut stage.book, &Change::Alarm(alarm), Rules::ALL).unwrap();
+    }
+    assert!(stage.is_paged());
+    stage.passes(1, 80);
+    assert_eq!(stage.book.alarms, [], "the account was read, and nothing has come");
 }

@@ -138,12 +138,9 @@ fn bare(world: &mut World, at: usize) {
     // An alarm about the account is about all that it holds.
     let about = |trade: Option<TradeId>| trade == id || trade.is_none();
     let told = world.store.book.alarms.iter().any(|alarm| about(alarm.trade) && tells(alarm.kind));
-    // What comes of an order that was proven absent can be known once a read answers again.
-    let reads = world.processes.iter().any(|process| process.read_at + PASS > world.second());
-    let watched = live::is_watched(world) && (reads || owner.is_none_or(|trade| !trade.is_ended()));
     // A person has taken the empty list for the truth: that it was not shows when it is none any more.
     let believed = owner.is_some_and(|trade| trade.is_ended() && trade.wish.accepts == Some(0));
-    let watched = watched && !(believed && world.now < world.gone_until);
+    let watched = live::is_watched(world) && !(believed && world.now < world.gone_until);
     let limit = if crate::travel::has_travelled(world) { BARE_RESTORED } else { BARE };
     let seconds = world.oracle.bare.entry(at).or_insert(0);
     *seconds = if exposed && !by_choice && !told { *seconds + u64::from(watched) } else { 0 };
@@ -161,9 +158,11 @@ pub(super) fn owner<'a>(world: &'a World, symbol: &str) -> Option<&'a Trade> {
 }
 
 /// Contracts that somebody else has bought and not sold: nobody can tell them apart, so theirs leave
-/// first. They are no trade's, and no bracket of ours is for them.
+/// first. They are no trade's, and no bracket of ours is for them. What became another contract is none of this one.
 pub(super) fn foreign(world: &World, at: usize) -> i64 {
-    let others = world.broker.orders.iter().filter(|order| order.symbol == at && order.tag.is_none());
+    let renamed = world.broker.contracts.get(at).map_or(0, |contract| contract.renamed);
+    let orders = world.broker.orders.iter().skip(renamed);
+    let others = orders.filter(|order| order.symbol == at && order.tag.is_none());
     others.fold(0, |left: i64, order| {
         let executed = i64::from(order.executed());
         (left + if order.buys { executed } else { -executed }).max(0)
@@ -213,10 +212,22 @@ fn entries(world: &mut World) {
 
 /// I12, while it lasts: one that nothing explains must not be there for a second.
 fn quarantines(world: &mut World) {
-    let quarantine = world.store.book.trades.values().find_map(|trade| trade.marks.quarantine.as_ref());
+    let mut quarantined = world.store.book.trades.values().filter(|trade| trade.marks.quarantine.is_some());
+    let found = quarantined.find(|trade| !sold_by_an_older(world, trade));
+    let quarantine = found.and_then(|trade| trade.marks.quarantine.as_ref());
     if let Some(reason) = quarantine.filter(|_| world.oracle.excuses.is_empty()).map(|found| found.reason.clone()) {
         world.oracle.fail(format!("I12 a quarantine without a cause: {reason}"));
     }
+}
+
+/// An exit of a trade before this one in the contract, proven absent, arrived when this one was there and sold what it has.
+fn sold_by_an_older(world: &World, trade: &Trade) -> bool {
+    let symbol = trade.spec.symbol.as_str();
+    let of_symbol = |order: &SimOrder| world.broker.contracts.get(order.symbol).is_some_and(|it| it.symbol == symbol);
+    let late = |order: &SimOrder| world.at_millis(order.created * 1000 + 999) >= trade.spec.asked_at;
+    let older = |order: &SimOrder| order.own.is_some_and(|tag| tag.trade < trade.id());
+    let mut sold = world.broker.orders.iter().filter(|order| !order.buys && order.executed() > 0);
+    sold.any(|order| of_symbol(order) && older(order) && late(order))
 }
 
 /// I11, and that a send follows its gate within the deadline.

@@ -212,7 +212,7 @@ fn has_shape(own: &[&SimOrder], shape: Shape) -> bool {
 /// I17: the result is what the broker's ledger says, to the cent.
 fn money(world: &mut World, trade: &Trade) {
     let counted = trade.marks.status == TradeStatus::Closed && trade.marks.outside == 0 && !world.broker.wiped;
-    if !counted {
+    if !counted || has_sold_too_much(world, trade) {
         return;
     }
     let mut cash = 0_i128;
@@ -230,6 +230,13 @@ fn money(world: &mut World, trade: &Trade) {
     if trade.marks.close_reason == Some(CloseReason::ExternalUnexplained) {
         world.oracle.fail("I17 a close of ours has no reason".to_owned());
     }
+}
+
+/// It has sold what another trade has bought: what its own contracts brought is known to nobody, and a person is called.
+fn has_sold_too_much(world: &World, trade: &Trade) -> bool {
+    let mut alarms = world.store.book.alarms.iter().filter(|alarm| alarm.kind == AlarmKind::NeedsPerson);
+    let told = alarms.any(|alarm| alarm.trade == Some(trade.id()));
+    told && trade.marks.held < 0
 }
 
 /// I6: every own order at the broker has exactly one intent.
