@@ -129,7 +129,9 @@ fn goal(trade: &Trade, ground: Ground, rules: Rules) -> Option<TradeStatus> {
     let held = held(trade);
     let bought: u32 = trade.entries().map(|intent| intent.executed).sum();
     let entry = trade.entries().last();
-    let proven = ground.stable && ground.agrees && !trade.has_doubt();
+    // What waits for a person is not ended by the first list that shows nothing.
+    let waits = trade.marks.quarantine.is_some();
+    let proven = ground.stable && ground.agrees && !trade.has_doubt() && !waits;
     let may_end = proven || !rules.has(Rule::EndNeedsProof);
     let exit_alive = trade.live_exits().next().is_some();
     if let Some(entry) = trade.entries().find(|intent| intent.is_live()) {

@@ -170,17 +170,20 @@ pub(super) fn agrees_by_chance(trade: &Trade, snapshot: &Snapshot, context: &Con
 }
 
 /// The difference is gone: after as many reads as it took to believe it, the quarantine ends. A
-/// position that is behind a sale of ours agrees by chance.
+/// position that is behind a sale of ours agrees by chance. Contracts that the ledger does not have are gone once
+/// they have not been shown for longer than a list is empty.
 fn heal(trade: &mut Trade, snapshot: &Snapshot, ground: Ground, context: &Context<'_>) {
     if may_lag(trade, snapshot, context) {
         return;
     }
+    let nothing_held = derive::held(trade) == 0;
     let Some(quarantine) = trade.marks.quarantine.as_mut().filter(|_| ground.stable) else { return };
+    let came_back = nothing_held && quarantine.position > 0;
     let known = quarantine.agreed.filter(|agreed| agreed.since <= context.now);
     let known = known.unwrap_or(Agreement { reads: 0, since: context.now });
     let agreed = Agreement { reads: known.reads.saturating_add(1), ..known };
     quarantine.agreed = Some(agreed);
-    if is_enough(agreed.reads, agreed.since, context) {
+    if is_enough(agreed.reads, agreed.since, context) && (!came_back || is_gone(agreed.since, context)) {
         trade.marks.quarantine = None;
     }
 }

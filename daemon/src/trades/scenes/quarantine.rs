@@ -49,6 +49,26 @@ fn sells(stage: &mut Stage, contracts: u32) {
 }
 
 #[test]
+fn contracts_that_came_back_are_not_gone_with_the_next_empty_list() {
+    let mut stage = differing(0);
+    protect(&mut stage);
+    stage.passes(1, 2);
+    stage.holds(2);
+    stage.passes(40, 2);
+    assert!(stage.trade().marks.quarantine.is_some() && stage.trade().marks.held == 0, "{:?}", stage.trade().marks);
+    stage.holds(0);
+    stage.passes(59, 2);
+    assert!(stage.trade().marks.quarantine.is_some() && stage.is_paged(), "a list may be empty for so long");
+    assert!(!stage.trade().is_ended());
+    stage.holds(2);
+    stage.passes(2, 2);
+    stage.holds(0);
+    stage.passes(62, 2);
+    assert_eq!(stage.trade().marks.close_reason, Some(CloseReason::ExternalUnexplained));
+    assert!(stage.alarm(AlarmKind::Quarantine).is_none(), "{:?}", stage.book.alarms);
+}
+
+#[test]
 fn a_close_sells_what_the_ledger_has_of_a_larger_position() {
     let mut stage = differing(3);
     close(&mut stage).unwrap();

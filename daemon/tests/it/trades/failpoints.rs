@@ -64,18 +64,16 @@ enum Workflow {
     Cancel,
     /// The broker drops a bracket.
     Lost,
-    /// Somebody has sold one in the broker's own screen, and a person says that it is so.
-    Protect,
 }
 
 impl Workflow {
-    const ALL: [Self; 8] =
-        [Self::Place, Self::Close, Self::Part, Self::Adjust, Self::Flatten, Self::Cancel, Self::Lost, Self::Protect];
+    const ALL: [Self; 7] =
+        [Self::Place, Self::Close, Self::Part, Self::Adjust, Self::Flatten, Self::Cancel, Self::Lost];
 
     /// Writes to the broker that it takes.
     fn writes(self) -> usize {
         match self {
-            Self::Place | Self::Close | Self::Adjust | Self::Flatten | Self::Protect => 2,
+            Self::Place | Self::Close | Self::Adjust | Self::Flatten => 2,
             Self::Part => 3,
             Self::Cancel | Self::Lost => 1,
         }
@@ -91,7 +89,6 @@ impl Workflow {
             Self::Adjust => Some((of_trade("adjust"), json!({ "version": 1, "new_sl": "4.50" }))),
             Self::Flatten => Some(("/v1/flatten".to_owned(), json!({}))),
             Self::Cancel => Some((of_trade("cancel"), json!({ "version": 1 }))),
-            Self::Protect => Some((of_trade("protect"), json!({ "version": 1 }))),
             Self::Lost => None,
         }
     }
@@ -113,7 +110,6 @@ impl Workflow {
                 ensure!(books.of(IntentRole::Bracket).len() == 2, "the bracket that was dropped, and one in its place");
                 protected(trade, books, (1, 2, "4.00")).and_then(|()| sold(books, 0))
             }
-            Self::Protect => protected(trade, books, (2, 1, "4.00")).and_then(|()| sold(books, 0)),
         }
     }
 }
@@ -269,13 +265,9 @@ impl Player {
             let placed = self.stage.done(Method::POST, "/v1/trades", &key, &signal(&symbol, limit)).await?;
             let id = id_of(&placed)?;
             let trade = self.stage.until(id, |trade, books| self.is_ready(trade, books)).await;
-            if trade.context("before it begins")?.status == TradeStatus::Void {
-                continue;
+            if trade.context("before it begins")?.status != TradeStatus::Void {
+                return Ok((symbol, Some(id)));
             }
-            if self.workflow == Workflow::Protect {
-                self.sell_one_by_hand(&symbol, id).await?;
-            }
-            return Ok((symbol, Some(id)));
         }
         anyhow::bail!("no entry is sent in its time")
     }
@@ -289,20 +281,6 @@ impl Player {
             }
             _ => protected(trade, books, (1, 2, "4.00")),
         }
-    }
-
-    /// Somebody else sells one; the trade waits for a person.
-    async fn sell_one_by_hand(&self, symbol: &str, id: TradeId) -> Result<()> {
-        let sale = json!({
-            "do": "outside_trade", "account": "VA00000001", "symbol": symbol, "side": "sell_to_close", "quantity": 1,
-        });
-        self.stage.act(&sale).await?;
-        let differs = |trade: &Trade, books: &Books| {
-            ensure!(books.held == 1 && trade.needs_person.is_some(), "it waits for a person");
-            Ok(())
-        };
-        self.stage.until(id, differs).await.context("one was sold by hand")?;
-        Ok(())
     }
 
     async fn drop_bracket(&self, symbol: &str) -> Result<()> {
