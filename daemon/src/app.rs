@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::accounts::{self, Accounts, OratsPlace};
-use crate::api::{Accept, Api, BoundSocket, LiveTrading, Policy, SocketFile, Spreads, serve};
+use crate::api::{Accept, Api, BoundSocket, LiveTrading, Looks, Policy, SocketFile, serve};
 use crate::auth::{Admission, SystemDirectory};
 use crate::backup::Plan;
 use crate::broker::factory::{Addresses, BrokerFactory, LiveLock, TradingTime};
@@ -187,7 +187,7 @@ impl Parts {
             counter,
             orats: upkeep.recorder.orats.clone(),
             board: upkeep.recorder.board.clone(),
-            spreads: Spreads::default(),
+            looks: Looks::default(),
             chains: Chains::new(upkeep.recorder),
             collector: upkeep.collector,
             hub,

@@ -50,9 +50,9 @@ pub(super) fn label(breakdown: Breakdown, bucket: &str) -> &str {
     }
 }
 
-/// The group of a trade in each dimension; the total has one without a name.
-pub fn buckets(fact: &Fact) -> impl Iterator<Item = (Dimension, String)> {
-    Dimension::all().map(|dimension| (dimension, bucket(dimension, fact)))
+/// The group of a trade in each dimension that is wanted; the total has one without a name.
+pub fn buckets(fact: &Fact, wanted: &[Dimension]) -> impl Iterator<Item = (Dimension, String)> {
+    wanted.iter().map(|dimension| (*dimension, bucket(*dimension, fact)))
 }
 
 fn bucket(dimension: Dimension, fact: &Fact) -> String {
@@ -94,9 +94,13 @@ mod tests {
     use super::super::tally::tests::fact;
     use super::*;
 
+    fn all() -> Vec<Dimension> {
+        Dimension::all().collect()
+    }
+
     #[test]
     fn a_trade_is_in_one_group_of_each_breakdown() {
-        let groups: Vec<String> = buckets(&fact(100, None)).map(|(_, bucket)| bucket).collect();
+        let groups: Vec<String> = buckets(&fact(100, None), &all()).map(|(_, bucket)| bucket).collect();
         let expected = ["", "momentum", "NVDA", "CALL", "3 Wed", "10:00", "3 2-7", "4 4-24h", "BUY", "TP_HIT"];
         assert_eq!(groups, expected);
     }
@@ -104,7 +108,7 @@ mod tests {
     #[test]
     fn the_day_of_entry_is_that_of_the_exchange() {
         let late = Fact { entered_at: "2026-02-20T02:00:00Z".parse().unwrap(), ..fact(1, None) };
-        let groups: Vec<String> = buckets(&late).map(|(_, bucket)| bucket).collect();
+        let groups: Vec<String> = buckets(&late, &all()).map(|(_, bucket)| bucket).collect();
         assert_eq!((groups[4].as_str(), groups[5].as_str(), groups[6].as_str()), ("4 Thu", "21:00", "2 1"));
         assert_eq!(label(Breakdown::Weekday, &groups[4]), "Thu");
         assert_eq!(held(Some(Decimal::new(25, 2))), "2 15m-1h");

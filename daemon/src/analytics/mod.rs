@@ -22,3 +22,12 @@ pub use figures::{figures, ratios, streaks};
 pub use groups::{Dimension, buckets};
 pub use series::{Series, series};
 pub use tally::{Ending, Fact, R_CLASSES, Tally};
+
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono_tz::America::New_York;
+
+/// The trading day of a moment: it begins at 18:00 in New York, the evening before.
+#[must_use]
+pub fn trading_day(at: DateTime<Utc>) -> NaiveDate {
+    (at.with_timezone(&New_York).naive_local() + TimeDelta::hours(6)).date()
+}

@@ -22,6 +22,7 @@ mod events;
 mod export;
 mod extract;
 mod gate;
+mod kept;
 mod layers;
 mod listener;
 mod market;
@@ -57,9 +58,9 @@ use crate::telemetry::Metrics;
 use crate::trades::runtime::desk::Counter;
 
 pub use accept::{Accept, serve};
+pub use kept::Looks;
 pub use listener::{BoundSocket, ListenerError, SocketFile};
 pub use openapi::document as openapi_document;
-pub use performance::Spreads;
 pub use routes::{Access, ROUTES, Route};
 
 /// Everything that a handler may use.
@@ -72,7 +73,7 @@ pub struct Api {
     pub orats: OratsDesk,
     pub chains: Chains,
     pub board: Board,
-    pub spreads: Spreads,
+    pub looks: Looks,
     /// Told of new trades, whose context it gathers.
     pub collector: Collector,
     pub hub: Hub,

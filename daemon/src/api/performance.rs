@@ -1,79 +1,169 @@
 //! `/v1/performance` and `/v1/performance/spread`.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use blotter_shared::domain::BrokerMode;
-use blotter_shared::protocol::performance::{Breakdown, Performance, PerformanceQuery, Period, Spread, SpreadQuery};
+use axum::response::{IntoResponse, Response};
+use blotter_shared::protocol::performance::{
+    Breakdown, DayResult, Performance, PerformanceQuery, Period, Spread, SpreadQuery,
+};
 use blotter_shared::protocol::problem::ProblemCode;
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use chrono_tz::America::New_York;
+use bytes::Bytes;
+use chrono::{DateTime, NaiveDate, Utc};
+use futures_util::future::try_join;
+use http::header;
 
 use super::ApiState;
 use super::acting::Answered;
 use super::extract::{Params, Who};
+use super::kept::{Asked, Before};
 use super::problem::ApiError;
-use crate::analytics::Dimension;
 use crate::analytics::answer::{Found, Question, first_day, performance};
-use crate::analytics::spread;
-use crate::auth::Username;
-use crate::db::performance::{Groups, outcomes, performance_days, performance_refresh, performance_sums, sums_version};
+use crate::analytics::{Dimension, spread, trading_day};
+use crate::db::performance::{
+    Groups, Refreshed, Standing, outcomes, performance_days, performance_of_day, performance_refresh,
+    performance_standing, performance_sums, sums_version,
+};
 use crate::db::settings::settings_get;
+use crate::db::{DbError, UserTx};
 
 pub(super) async fn show(
     State(api): State<ApiState>,
     who: Who,
     Params(query): Params<PerformanceQuery>,
-) -> Answered<Performance> {
-    bring_up(&api, &who).await?;
-    let tx = api.db.user_tx(&who.0.username).await?;
-    let settings = settings_get(&tx).await?;
-    let question = Question {
-        mode: query.mode.unwrap_or(settings.broker_mode),
-        period: query.period.unwrap_or(Period::All),
-        by: query.by.unwrap_or(Breakdown::Strategy),
-        today: today(&api, tx.now()),
-        starting_equity: settings.account_balance,
-    };
-    let from = first_day(question.period, question.today);
-    let wanted = [Dimension::Total, Dimension::By(Breakdown::Strategy), Dimension::By(question.by)];
-    let (groups, days) = futures_util::future::try_join(
-        performance_sums(&tx, question.mode, from, &wanted),
-        performance_days(&tx, question.mode, from),
-    )
-    .await?;
-    tx.commit().await?;
-    let begins = from.or_else(|| days.first().map(|day| day.day));
-    let sessions = begins.map_or_else(Vec::new, |begins| {
-        api.market
-            .calendar()
-            .sessions(begins, question.today)
-            .map(|days| days.map(|day| day.date).collect())
-            .unwrap_or_default()
-    });
-    Ok(Json(performance(&question, found(groups, question.by, days, sessions))))
-}
-
-/// Brings the sums up to date, in steps that last: who is cut off by the deadline goes on next time.
-pub(super) async fn bring_up(api: &ApiState, who: &Who) -> Result<(), ApiError> {
+) -> Result<Response, ApiError> {
     loop {
         let tx = api.db.user_tx(&who.0.username).await?;
-        let days = performance_refresh(&tx).await?;
-        if days == 0 {
-            return Ok(());
+        let settings = settings_get(&tx).await?;
+        let question = Question {
+            mode: query.mode.unwrap_or(settings.broker_mode),
+            period: query.period.unwrap_or(Period::All),
+            by: query.by.unwrap_or(Breakdown::Strategy),
+            today: today(&api, tx.now()),
+            starting_equity: settings.account_balance,
+        };
+        let look = Look { api: &api, tx: &tx, question: &question };
+        match performance_standing(&tx, question.mode).await? {
+            Standing::Settled { version } => return look.settled(version).await,
+            Standing::Open { version, day } => {
+                if let Some(answer) = look.open(version, day).await? {
+                    return Ok(Json(answer).into_response());
+                }
+            }
+            Standing::Behind => {}
+        }
+        performance_refresh(&tx).await?;
+        tx.commit().await?;
+    }
+}
+
+/// One look, in its transaction.
+struct Look<'a> {
+    api: &'a ApiState,
+    tx: &'a UserTx,
+    question: &'a Question,
+}
+
+impl Look<'_> {
+    /// Everything is stored: as long as nothing is written, the answer is the one before.
+    async fn settled(&self, version: i64) -> Result<Response, ApiError> {
+        let json = |body: Bytes| ([(header::CONTENT_TYPE, "application/json")], body).into_response();
+        let asked = self.asked();
+        let of = (version, self.question.today, self.question.starting_equity);
+        if let Some(known) = self.api.looks.answers.get(&asked, &of) {
+            return Ok(json(known));
+        }
+        let Before { groups, days } = self.stored(None).await?;
+        let answer = serde_json::to_vec(&self.answer(groups, days));
+        let answer = Bytes::from(answer.map_err(|error| ApiError::new(ProblemCode::Internal, error.to_string()))?);
+        self.api.looks.answers.put(asked, of, answer.clone());
+        Ok(json(answer))
+    }
+
+    /// Trades were closed on one day since: what is stored of the days before, and then that day. None when it is not
+    /// the newest one: what came behind it has to be added up again.
+    async fn open(&self, version: i64, day: NaiveDate) -> Result<Option<Performance>, DbError> {
+        let (asked, of) = (self.asked(), (version, day));
+        let before = match self.api.looks.before.get(&asked, &of) {
+            Some(before) => before,
+            None => {
+                let Some(before) = self.before(version, day).await? else { return Ok(None) };
+                self.api.looks.before.put(asked, of, Arc::clone(&before));
+                before
+            }
+        };
+        let (now, result) = performance_of_day(self.tx, self.question.mode, day, &self.wanted()).await?;
+        let Before { mut groups, mut days } = Before::clone(&before);
+        for (group, tally) in now {
+            let sum = groups.entry(group).or_default();
+            *sum = sum.then(&tally);
+        }
+        days.extend(result);
+        Ok(Some(self.answer(groups, days)))
+    }
+
+    /// What is stored of the days before one, if that is the newest of all.
+    async fn before(&self, version: i64, day: NaiveDate) -> Result<Option<Arc<Before>>, DbError> {
+        let mut before = self.stored(Some(day)).await?;
+        let is_newest = before.days.last().is_none_or(|last| last.day <= day);
+        let begins = first_day(self.question.period, self.question.today);
+        // Nobody wrote in between: these are of the version that they are kept under.
+        if !is_newest || begins.is_some_and(|begins| begins > day) || sums_version(self.tx).await? != version {
+            return Ok(None);
+        }
+        before.days.retain(|result| result.day < day);
+        Ok(Some(Arc::new(before)))
+    }
+
+    /// The sums of the period up to a day, and its days to the last.
+    async fn stored(&self, until: Option<NaiveDate>) -> Result<Before, DbError> {
+        let from = first_day(self.question.period, self.question.today);
+        let wanted = self.wanted();
+        let sums = performance_sums(self.tx, self.question.mode, (from, until), &wanted);
+        let (groups, days) = try_join(sums, performance_days(self.tx, self.question.mode, from)).await?;
+        Ok(Before { groups, days })
+    }
+
+    fn asked(&self) -> Asked {
+        let Question { mode, period, by, today, .. } = *self.question;
+        Asked { who: self.tx.username().clone(), mode, from: first_day(period, today), period, by }
+    }
+
+    fn wanted(&self) -> Vec<Dimension> {
+        let mut wanted = vec![Dimension::Total, Dimension::By(Breakdown::Strategy), Dimension::By(self.question.by)];
+        wanted.dedup();
+        wanted
+    }
+
+    fn answer(&self, groups: Groups, days: Vec<DayResult>) -> Performance {
+        let begins = first_day(self.question.period, self.question.today).or_else(|| days.first().map(|day| day.day));
+        let sessions = begins.map_or_else(Vec::new, |begins| {
+            self.api
+                .market
+                .calendar()
+                .sessions(begins, self.question.today)
+                .map(|days| days.map(|day| day.date).collect())
+                .unwrap_or_default()
+        });
+        performance(self.question, found(groups, self.question.by, days, sessions))
+    }
+}
+
+/// Brings the sums up to date, in steps that last: who is cut off by the deadline goes on next time. The
+/// transaction sees sums that are whole, and may have to be committed ([`Refreshed::days`]).
+pub(super) async fn up_to_date(api: &ApiState, who: &Who) -> Result<(UserTx, Refreshed), ApiError> {
+    loop {
+        let tx = api.db.user_tx(&who.0.username).await?;
+        let refreshed = performance_refresh(&tx).await?;
+        if !refreshed.is_behind {
+            return Ok((tx, refreshed));
         }
         tx.commit().await?;
     }
 }
 
-fn found(
-    groups: Groups,
-    by: Breakdown,
-    days: Vec<blotter_shared::protocol::performance::DayResult>,
-    sessions: Vec<NaiveDate>,
-) -> Found {
+fn found(groups: Groups, by: Breakdown, days: Vec<DayResult>, sessions: Vec<NaiveDate>) -> Found {
     let mut found = Found { days, sessions, ..Found::default() };
     for ((dimension, bucket), tally) in groups {
         if dimension == Dimension::Total.as_str() {
@@ -90,40 +180,19 @@ fn found(
     found
 }
 
-/// Spreads that were worked out, each with the version of the sums that it belongs to.
-#[derive(Debug, Default)]
-pub struct Spreads {
-    kept: Mutex<HashMap<Asked, (i64, Spread)>>,
-}
-
-/// Whose, of which mode, from which day on.
-type Asked = (Username, BrokerMode, Option<NaiveDate>);
-
-/// A look at each result costs what there are trades: it is kept until one more is closed.
-const KEPT_MAX: usize = 500;
-
-impl Spreads {
-    fn get(&self, asked: &Asked, version: i64) -> Option<Spread> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.get(asked).filter(|(of, _)| *of == version).map(|(_, spread)| spread.clone())
-    }
-
-    fn put(&self, asked: Asked, version: i64, spread: Spread) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= KEPT_MAX {
-            kept.clear();
-        }
-        kept.insert(asked, (version, spread));
-    }
-}
-
 pub(super) async fn spread(
     State(api): State<ApiState>,
     who: Who,
     Params(query): Params<SpreadQuery>,
 ) -> Answered<Spread> {
-    bring_up(&api, &who).await?;
-    let tx = api.db.user_tx(&who.0.username).await?;
+    // Sums that are new last before every result is read: nobody else's look waits for that.
+    let (tx, refreshed) = up_to_date(&api, &who).await?;
+    let tx = if refreshed.days > 0 {
+        tx.commit().await?;
+        api.db.user_tx(&who.0.username).await?
+    } else {
+        tx
+    };
     let mode = match query.mode {
         Some(mode) => mode,
         None => settings_get(&tx).await?.broker_mode,
@@ -132,7 +201,7 @@ pub(super) async fn spread(
     let from = first_day(period, today(&api, tx.now()));
     let asked = (who.0.username.clone(), mode, from);
     let version = sums_version(&tx).await?;
-    if let Some(known) = api.spreads.get(&asked, version) {
+    if let Some(known) = api.looks.spreads.get(&asked, &version) {
         return Ok(Json(Spread { period, ..known }));
     }
     let outcomes = outcomes(&tx, mode, from).await?;
@@ -140,15 +209,10 @@ pub(super) async fn spread(
     // Sorting a million results is nothing to do between two answers.
     let worked_out = tokio::task::spawn_blocking(move || spread::spread(mode, period, &outcomes)).await;
     let spread = worked_out.map_err(|error| ApiError::new(ProblemCode::Internal, error.to_string()))?;
-    api.spreads.put(asked, version, spread.clone());
+    api.looks.spreads.put(asked, version, spread.clone());
     Ok(Json(spread))
 }
 
 fn today(api: &ApiState, now: DateTime<Utc>) -> NaiveDate {
     trading_day(api.market.market().map_or(now, |market| market.now))
-}
-
-/// It begins at 18:00 in New York, the evening before.
-fn trading_day(at: DateTime<Utc>) -> NaiveDate {
-    (at.with_timezone(&New_York).naive_local() + TimeDelta::hours(6)).date()
 }

@@ -16,7 +16,7 @@ use serde::Serialize;
 use super::ApiState;
 use super::acting::Answered;
 use super::extract::{Id, Params, Who};
-use super::performance::bring_up;
+use super::performance::up_to_date;
 use super::pieces::Pieces;
 use super::problem::ApiError;
 use crate::db::DbError;
@@ -91,9 +91,12 @@ pub(super) async fn totals(
     who: Who,
     Params(query): Params<TotalsQuery>,
 ) -> Answered<TradeTotals> {
-    bring_up(&api, &who).await?;
-    let tx = api.db.user_tx(&who.0.username).await?;
-    Ok(Json(trade_totals(&tx, &query).await?))
+    let (tx, refreshed) = up_to_date(&api, &who).await?;
+    let totals = trade_totals(&tx, &query).await?;
+    if refreshed.days > 0 {
+        tx.commit().await?;
+    }
+    Ok(Json(totals))
 }
 
 pub(super) async fn timeline(State(api): State<ApiState>, who: Who, Id(id): Id<TradeId>) -> Answered<Timeline> {

@@ -123,6 +123,20 @@ impl Session {
         self.answered(self.client()?.execute(&statement, params)).await
     }
 
+    /// Two statements in this order and in one round trip.
+    pub(super) async fn execute_both(
+        &self,
+        (first, first_params): (&str, Params<'_>),
+        (second, second_params): (&str, Params<'_>),
+    ) -> Result<(), DbError> {
+        // Both are known to the server before either is sent: what waits for that would be overtaken.
+        let (first, second) = (self.prepared(first).await?, self.prepared(second).await?);
+        let client = self.client()?;
+        let both = try_join(client.execute(&first, first_params), client.execute(&second, second_params));
+        self.answered(both).await?;
+        Ok(())
+    }
+
     pub(super) async fn commit(mut self) -> Result<(), DbError> {
         match self.health.load(Ordering::Acquire) {
             SOUND => {}

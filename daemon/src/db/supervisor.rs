@@ -245,6 +245,8 @@ fn pool(shared: &Shared, work: Connector, size: usize) -> Result<Pool, Obstacle>
         // The one that was used last has everything at hand.
         .queue_mode(QueueMode::Lifo)
         .max_size(size)
+        // The connection that was used last knows the statements that are asked now.
+        .queue_mode(QueueMode::Lifo)
         .wait_timeout(Some(limits.wait))
         .create_timeout(Some(limits.connect))
         .recycle_timeout(Some(limits.wait))

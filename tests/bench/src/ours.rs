@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use blotter_daemon::api::{Accept, Api, BoundSocket, LiveTrading, Policy, SocketFile, Spreads, serve};
+use blotter_daemon::api::{Accept, Api, BoundSocket, LiveTrading, Looks, Policy, SocketFile, serve};
 use blotter_daemon::app;
 use blotter_daemon::auth::{Admission, SystemDirectory};
 use blotter_daemon::calendar::{Calendar, Force, MarketClock};
@@ -84,7 +84,7 @@ impl Ours {
             orats: recorder.orats.clone(),
             board: recorder.board.clone(),
             chains: Chains::new(recorder.clone()),
-            spreads: Spreads::default(),
+            looks: Looks::default(),
             collector: Collector::new(recorder),
             db,
             hub,

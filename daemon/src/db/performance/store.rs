@@ -8,6 +8,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio_postgres::Row;
 
+use super::curve::Curve;
+use super::spans::Span;
 use crate::analytics::{Dimension, R_CLASSES, Tally};
 use crate::db::cells::{Cells, unreadable};
 use crate::db::session::Params;
@@ -16,59 +18,46 @@ use crate::db::{DbError, UserTx};
 /// Tallies by dimension and group.
 pub type Groups = BTreeMap<(String, String), Tally>;
 
-/// What one row sums up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Span {
-    Day,
-    Month,
-    Year,
-}
-
-impl Span {
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Day => "DAY",
-            Self::Month => "MONTH",
-            Self::Year => "YEAR",
-        }
-    }
-}
-
-/// What [`tally_of`] reads, in its order.
-macro_rules! columns {
+/// The figures of a row, in the order in which [`stored_of`] reads them.
+macro_rules! figures {
     () => {
-        "dimension, bucket, ended, wins, losses, scratches, estimated, unknown, won, lost, fees, best, worst, squares, \
-         r_trades, r_sum, r_squares, r_classes, held, held_won, held_lost, held_trades, peak, low, fall, fall_peak, \
-         first_streak, last_streak, longest_win, longest_loss, streaks, \
-         coalesce(fees_untold, '{0,0,0}') AS fees_untold"
+        "ended, wins, losses, scratches, estimated, unknown, won, lost, fees, best, worst, squares, r_trades, r_sum, r_squares, \
+         r_classes, held, held_won, held_lost, held_trades, peak, low, fall, fall_peak, first_streak, last_streak, \
+         longest_win, longest_loss, streaks, coalesce(fees_untold, '{0,0,0}') AS fees_untold"
     };
 }
 
+// A range of the key for each dimension and stretch, whatever the statistics say: one condition over all of them
+// would walk through every day.
 pub(super) const SUMS: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM performance_sums
-      WHERE username = $1 AND broker_mode = $2 AND dimension = ANY($3)
-        AND ((span = 'DAY' AND starts >= $4 AND starts < $5)
-          OR (span = 'MONTH' AND starts >= $5 AND starts < $6)
-          OR (span = 'YEAR' AND starts >= $6))
-      ORDER BY dimension, bucket, starts"
+    "SELECT part.* FROM unnest($3::text[]) AS wanted (dimension)
+      CROSS JOIN unnest($4::text[], $5::date[], $6::date[]) AS stretch (span, begins, ends)
+      CROSS JOIN LATERAL (
+         SELECT dimension, bucket, starts, ",
+    figures!(),
+    "      FROM performance_sums
+          WHERE username = $1 AND broker_mode = $2 AND dimension = wanted.dimension AND span = stretch.span
+            AND starts >= stretch.begins AND starts < stretch.ends OFFSET 0) AS part
+      ORDER BY starts"
 );
 
 const PARTS: &str = concat!(
-    "SELECT ",
-    columns!(),
+    "SELECT dimension, bucket, starts, ",
+    figures!(),
     " FROM performance_sums
-      WHERE username = $1 AND broker_mode = $2 AND span = $3 AND starts >= $4 AND starts < $5
-      ORDER BY dimension, bucket, starts"
+      WHERE username = $1 AND broker_mode = $2 AND span = $3 AND starts >= $4 AND starts < $5 AND dimension = ANY($6)
+      ORDER BY starts"
 );
 
+// A look into the key for each group, whatever the statistics say.
 const PARTS_OF: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM performance_sums JOIN unnest($6::text[], $7::text[]) AS touched (dimension, bucket) USING (dimension, bucket)
-      WHERE username = $1 AND broker_mode = $2 AND span = $3 AND starts >= $4 AND starts < $5
-      ORDER BY dimension, bucket, starts"
+    "SELECT part.* FROM unnest($6::text[], $7::text[]) AS touched (dimension, bucket) CROSS JOIN LATERAL (
+         SELECT dimension, bucket, starts, ",
+    figures!(),
+    "      FROM performance_sums
+          WHERE username = $1 AND broker_mode = $2 AND span = $3 AND starts >= $4 AND starts < $5
+            AND dimension = touched.dimension AND bucket = touched.bucket OFFSET 0) AS part
+      ORDER BY starts"
 );
 
 const CLEAR: &str = "
@@ -76,9 +65,9 @@ const CLEAR: &str = "
      WHERE username = $1 AND broker_mode = $2 AND dimension = ANY($6) AND span = $3 AND starts >= $4 AND starts < $5";
 
 const CLEAR_OF: &str = "
-    DELETE FROM performance_sums
-     WHERE username = $1 AND broker_mode = $2 AND span = $3 AND starts >= $4 AND starts < $5
-       AND (dimension, bucket) IN (SELECT * FROM unnest($6::text[], $7::text[]))";
+    DELETE FROM performance_sums s USING unnest($6::text[], $7::text[]) AS touched (dimension, bucket)
+     WHERE s.username = $1 AND s.broker_mode = $2 AND s.span = $3 AND s.starts >= $4 AND s.starts < $5
+       AND s.dimension = touched.dimension AND s.bucket = touched.bucket";
 
 const PUT: &str = "INSERT INTO performance_sums SELECT * FROM jsonb_populate_recordset(NULL::performance_sums, $1)";
 
@@ -89,6 +78,8 @@ pub(super) struct StoredTally {
     pub starts: NaiveDate,
     pub bucket: String,
     pub tally: Tally,
+    /// The days inside, of the whole of a month.
+    pub curve: Option<Curve>,
 }
 
 impl StoredTally {
@@ -108,6 +99,8 @@ struct Record<'a> {
     bucket: &'a str,
     #[serde(flatten)]
     tally: &'a Tally,
+    #[serde(flatten)]
+    curve: Option<&'a Curve>,
 }
 
 /// Rows of one span in a range of days.
@@ -133,13 +126,6 @@ impl Touched {
         }
     }
 
-    pub(super) fn has(&self, group: &(String, String)) -> bool {
-        match self {
-            Self::All => true,
-            Self::Groups(groups) => groups.contains(group),
-        }
-    }
-
     /// These and those.
     pub(super) fn and(self, other: &Self) -> Self {
         match (self, other) {
@@ -153,12 +139,17 @@ fn names(groups: &BTreeSet<(String, String)>) -> (Vec<&str>, Vec<&str>) {
     groups.iter().map(|(dimension, bucket)| (dimension.as_str(), bucket.as_str())).unzip()
 }
 
-/// What is stored of these groups, added up.
-pub(super) async fn sums_read(tx: &UserTx, place: Place, touched: &Touched) -> Result<Groups, DbError> {
+/// Every dimension that this version knows.
+fn known() -> Vec<&'static str> {
+    Dimension::all().map(Dimension::as_str).collect()
+}
+
+/// What is stored of these groups, in the order of time.
+pub(super) async fn parts(tx: &UserTx, place: Place, touched: &Touched) -> Result<Vec<StoredTally>, DbError> {
     let Place { mode, span, range } = place;
     let rows = match touched {
         Touched::All => {
-            let params: Params<'_> = &[&tx.user(), &mode.as_str(), &span.as_str(), &range.0, &range.1];
+            let params: Params<'_> = &[&tx.user(), &mode.as_str(), &span.as_str(), &range.0, &range.1, &known()];
             tx.session().query(PARTS, params).await?
         }
         Touched::Groups(groups) => {
@@ -168,33 +159,13 @@ pub(super) async fn sums_read(tx: &UserTx, place: Place, touched: &Touched) -> R
             tx.session().query(PARTS_OF, params).await?
         }
     };
-    groups_of(&rows)
+    rows.iter().map(stored_of).collect()
 }
 
-/// Puts these in the place of whatever was stored of the groups for the range.
-pub(super) async fn sums_put(
-    tx: &UserTx,
-    place: Place,
-    touched: &Touched,
-    sums: Vec<StoredTally>,
-) -> Result<(), DbError> {
+/// Puts these in the place of whatever was stored of the groups for the range. A row is written anew and not
+/// changed: a column that only a later version knows is null then, and not left over.
+pub(super) async fn put(tx: &UserTx, place: Place, touched: &Touched, sums: &[StoredTally]) -> Result<(), DbError> {
     let Place { mode, span, range } = place;
-    match touched {
-        Touched::All => {
-            let dimensions: Vec<&str> = Dimension::all().map(Dimension::as_str).collect();
-            let params: Params<'_> = &[&tx.user(), &mode.as_str(), &span.as_str(), &range.0, &range.1, &dimensions];
-            tx.session().execute(CLEAR, params).await?;
-        }
-        Touched::Groups(groups) => {
-            let (dimensions, buckets) = names(groups);
-            let params: Params<'_> =
-                &[&tx.user(), &mode.as_str(), &span.as_str(), &range.0, &range.1, &dimensions, &buckets];
-            tx.session().execute(CLEAR_OF, params).await?;
-        }
-    }
-    if sums.is_empty() {
-        return Ok(());
-    }
     let record = |sum: &StoredTally| {
         json!(Record {
             username: tx.user(),
@@ -204,27 +175,41 @@ pub(super) async fn sums_put(
             starts: sum.starts,
             bucket: &sum.bucket,
             tally: &sum.tally,
+            curve: sum.curve.as_ref(),
         })
     };
     let records = Value::Array(sums.iter().map(record).collect());
-    tx.session().execute(PUT, &[&records]).await?;
-    Ok(())
-}
-
-/// Adds up rows that come in the order of their spans.
-pub(super) fn groups_of(rows: &[Row]) -> Result<Groups, DbError> {
-    let mut groups = Groups::new();
-    for row in rows {
-        let (group, tally) = tally_of(row)?;
-        let sum = groups.entry(group).or_default();
-        *sum = sum.then(&tally);
+    let clear =
+        async |sql: &str, params: Params<'_>| tx.session().execute_both((sql, params), (PUT, &[&records])).await;
+    match touched {
+        Touched::All => clear(CLEAR, &[&tx.user(), &mode.as_str(), &span.as_str(), &range.0, &range.1, &known()]).await,
+        Touched::Groups(groups) => {
+            let (dimensions, buckets) = names(groups);
+            let params: Params<'_> =
+                &[&tx.user(), &mode.as_str(), &span.as_str(), &range.0, &range.1, &dimensions, &buckets];
+            clear(CLEAR_OF, params).await
+        }
     }
-    Ok(groups)
 }
 
-fn tally_of(row: &Row) -> Result<((String, String), Tally), DbError> {
+/// Adds up what comes in the order of time.
+pub(super) fn added_up(parts: Vec<StoredTally>) -> Groups {
+    let mut groups = Groups::new();
+    for part in parts {
+        let sum = groups.entry((part.dimension, part.bucket)).or_default();
+        *sum = sum.then(&part.tally);
+    }
+    groups
+}
+
+/// As [`added_up`], of rows.
+pub(super) fn groups_of(rows: &[Row]) -> Result<Groups, DbError> {
+    Ok(added_up(rows.iter().map(stored_of).collect::<Result<_, _>>()?))
+}
+
+fn stored_of(row: &Row) -> Result<StoredTally, DbError> {
     let mut cells = Cells::of(row);
-    let group = (cells.next("dimension")?, cells.next("bucket")?);
+    let (dimension, bucket, starts) = (cells.next("dimension")?, cells.next("bucket")?, cells.next("starts")?);
     let tally = Tally {
         ended: cells.next("ended")?,
         wins: cells.next("wins")?,
@@ -257,7 +242,7 @@ fn tally_of(row: &Row) -> Result<((String, String), Tally), DbError> {
         streaks: cells.next("streaks")?,
         fees_untold: counts::<3>(&mut cells, "fees_untold")?,
     };
-    Ok((group, tally))
+    Ok(StoredTally { dimension, starts, bucket, tally, curve: None })
 }
 
 fn counts<const N: usize>(cells: &mut Cells<'_>, name: &'static str) -> Result<[i64; N], DbError> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 use std::time::Duration;
 
-use blotter_daemon::api::{Accept, Api, BoundSocket, LiveTrading, Policy, SocketFile, Spreads, serve};
+use blotter_daemon::api::{Accept, Api, BoundSocket, LiveTrading, Looks, Policy, SocketFile, serve};
 use blotter_daemon::app;
 use blotter_daemon::auth::{Account, Admission, Directory, SystemDirectory};
 use blotter_daemon::calendar::{Calendar, Force, MarketClock};
@@ -105,7 +105,7 @@ pub(super) fn bare(url: &str, own_uid: u32) -> Bare {
         orats: recorder.orats.clone(),
         board: recorder.board.clone(),
         chains: Chains::new(recorder.clone()),
-        spreads: Spreads::default(),
+        looks: Looks::default(),
         collector: Collector::new(recorder),
         hub,
         health,

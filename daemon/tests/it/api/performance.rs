@@ -55,6 +55,11 @@ async fn performance_is_of_one_mode_and_follows_each_close() {
         (Cash::ZERO, 3, 2),
         "nobody told any"
     );
+    // The totals wrote the sums down: what was made of the day's own trades is what is stored now, and is kept.
+    for _ in 0..2 {
+        let settled: Performance = client.get("/v1/performance").await.json();
+        assert_eq!(settled, more);
+    }
     let fourth = Uuid::from_u128(4);
     let told = format!("UPDATE paper_trades SET fees = 1.30, realized_pnl = realized_pnl - 1.30 WHERE id = '{fourth}'");
     raw.batch_execute(&told).await.unwrap();
@@ -69,6 +74,45 @@ async fn performance_is_of_one_mode_and_follows_each_close() {
     for path in ["/v1/performance?period=5y", "/v1/performance?by=moon", "/v1/trades/totals?sort=pnl"] {
         assert_eq!(client.get(path).await.problem().code.as_str(), "invalid", "{path}");
     }
+    daemon.stop().await.unwrap();
+}
+
+/// What came behind a day that changes is added up again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trade_that_ended_days_ago_is_told_of_only_now() {
+    let db = TestDb::start().await;
+    let raw = db.admin().await;
+    let me = nix::unistd::User::from_uid(nix::unistd::getuid()).unwrap().unwrap().name;
+    let close = async |n: u128, pnl: i64| {
+        let id = Uuid::from_u128(n).to_string();
+        let insert = insert_trade(&me, &id, &[("broker_mode", "'SIM'")]);
+        let sql = format!(
+            "{insert};
+             UPDATE paper_trades SET status = 'FILLED', held_qty = 5, protection = 'NAKED' WHERE id = '{id}';
+             UPDATE paper_trades SET status = 'CLOSED', held_qty = 0, protection = 'N/A', close_date = now(),
+                 close_reason = 'TP_HIT', realized_pnl = {pnl} WHERE id = '{id}'"
+        );
+        raw.batch_execute(&sql).await.unwrap();
+    };
+    let daemon = Daemon::start(&db.cluster.url(), |_| {}).await;
+    let mut client = daemon.client().await;
+    close(1, 100).await;
+    close(2, -30).await;
+    let open: Performance = client.get("/v1/performance?mode=SIM").await.json();
+    assert_eq!((open.figures.net, open.figures.trades), (Cash(70.into()), 2));
+    let totals: TradeTotals = client.get("/v1/trades/totals?mode=SIM").await.json();
+    assert_eq!((totals.net, raw.count("SELECT count(*) FROM performance_stale").await), (Cash(70.into()), 0));
+
+    close(3, 40).await;
+    let late = "UPDATE closed_trades SET closed_at = closed_at - interval '3 days' WHERE trade_id = $1";
+    raw.execute(late, &[&Uuid::from_u128(3)]).await.unwrap();
+    assert_eq!(raw.execute("UPDATE performance_stale SET day = day - 3", &[]).await.unwrap(), 1);
+    let week: Performance = client.get("/v1/performance?mode=SIM&period=7d").await.json();
+    assert_eq!((week.figures.net, week.figures.trades), (Cash(110.into()), 3));
+    assert_eq!((week.days[0].trades, week.days[0].net), (1, Cash(40.into())));
+    assert_eq!(week.streaks.longest_win, 2, "the late one was the first of the two");
+    let again: Performance = client.get("/v1/performance?mode=SIM&period=7d").await.json();
+    assert_eq!(again, week);
     daemon.stop().await.unwrap();
 }
 
@@ -135,7 +179,7 @@ async fn an_export_is_the_whole_list_in_pieces() {
              qty, desired, desired_qty, entry_date, status, close_date, close_reason, realized_pnl, strategy, created_at, updated_at)
          SELECT '{me}', gen_random_uuid(), n, 'SANDBOX', 'VA1', 'NVDA', 'NVDA261218C' || lpad(n::text, 8, '0'), 'CALL', 150, '2026-12-18',
              1, 'FLAT', 0, now() - interval '1 day', 'CLOSED', now() - n * interval '1 minute', 'TP_HIT', n, '=1+1', now(), now()
-           FROM generate_series(1, 4500) AS n;
+           FROM generate_series(1, 8500) AS n;
          INSERT INTO closed_trades (username, trade_id, number, broker_mode, ticker, option_symbol, option_type, expiry, strategy, verdict,
              entered_at, closed_at, ended_as, pnl_e4)
          SELECT username, id, number, broker_mode, ticker, option_symbol, option_type, expiry, strategy, '', entry_date, close_date,
@@ -150,9 +194,14 @@ async fn an_export_is_the_whole_list_in_pieces() {
     assert_eq!(csv.headers["content-type"], "text/csv; charset=utf-8; header=present");
     let text = std::str::from_utf8(&csv.body).unwrap();
     let lines: Vec<&str> = text.split_terminator("\r\n").collect();
-    assert_eq!(lines.len(), 4501);
-    assert!(lines[0].starts_with("number,id,") && lines[1].starts_with("1,") && lines[4500].starts_with("4500,"));
+    assert_eq!(lines.len(), 8501);
+    assert!(lines[0].starts_with("number,id,") && lines[1].starts_with("1,") && lines[8500].starts_with("8500,"));
     assert!(lines[1].ends_with(",\"'=1+1\""), "{}", lines[1]);
+    // In the order of the closes, which is read along another index: the newest is number 1.
+    let by_close = client.get("/v1/trades/export?mode=SANDBOX").await;
+    assert_eq!(std::str::from_utf8(&by_close.body).unwrap(), text, "the same lines in the same order");
+    let all: Vec<Trade> = client.get("/v1/trades/export?format=json&order=asc").await.json();
+    assert_eq!((all.len(), all[0].number.0, all[8499].number.0), (8500, 8500, 1));
     let json: Vec<Trade> = client.get("/v1/trades/export?format=json&q=%23123").await.json();
     assert_eq!(json.len(), 1);
     let open: Vec<Trade> = client.get("/v1/trades/export?format=json&status=open").await.json();

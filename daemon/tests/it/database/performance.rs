@@ -1,14 +1,14 @@
 //! The sums of closed trades follow the trades, whatever happens to these; lists are sorted and added up.
 
-use blotter_daemon::analytics::{Dimension, Tally};
+use blotter_daemon::analytics::{Dimension, Tally, trading_day};
 use blotter_daemon::db::performance::{
-    Groups, performance_days, performance_is_stale, performance_refresh, performance_sums,
+    Groups, Standing, performance_days, performance_of_day, performance_refresh, performance_standing, performance_sums,
 };
 use blotter_daemon::db::trades::{trade_list, trade_totals};
 use blotter_shared::domain::{BrokerMode, Cash, Outcome};
-use blotter_shared::protocol::performance::Breakdown;
+use blotter_shared::protocol::performance::{Breakdown, DayResult};
 use blotter_shared::protocol::trades::{Book, Order, Sort, TotalsQuery, Trade, TradeQuery};
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
@@ -58,8 +58,8 @@ async fn refresh(test: &TestDb) -> usize {
         let tx = test.db.user_tx(&user("alice")).await.unwrap();
         let done = performance_refresh(&tx).await.unwrap();
         tx.commit().await.unwrap();
-        days += done;
-        if done == 0 {
+        days += done.days;
+        if done.days == 0 {
             return days;
         }
     }
@@ -69,7 +69,7 @@ async fn sums(test: &TestDb, from: Option<&str>) -> Groups {
     let tx = test.db.user_tx(&user("alice")).await.unwrap();
     let from: Option<NaiveDate> = from.map(|day| day.parse().unwrap());
     let wanted: Vec<Dimension> = Dimension::all().collect();
-    performance_sums(&tx, BrokerMode::Sim, from, &wanted).await.unwrap()
+    performance_sums(&tx, BrokerMode::Sim, (from, None), &wanted).await.unwrap()
 }
 
 fn total(groups: &Groups) -> Tally {
@@ -154,6 +154,93 @@ async fn sums_that_grow_close_by_close_are_those_made_at_once() {
     }
 }
 
+/// What a look makes of the sums before a day and of the day's own trades.
+async fn composed(test: &TestDb, from: Option<NaiveDate>, day: NaiveDate) -> (Groups, Vec<DayResult>) {
+    let tx = test.db.user_tx(&user("alice")).await.unwrap();
+    let wanted: Vec<Dimension> = Dimension::all().collect();
+    let mut groups = performance_sums(&tx, BrokerMode::Sim, (from, Some(day)), &wanted).await.unwrap();
+    let mut days = performance_days(&tx, BrokerMode::Sim, from).await.unwrap();
+    days.retain(|result| result.day < day);
+    let (now, result) = performance_of_day(&tx, BrokerMode::Sim, day, &wanted).await.unwrap();
+    for (group, tally) in now {
+        let sum = groups.entry(group).or_default();
+        *sum = sum.then(&tally);
+    }
+    days.extend(result);
+    (groups, days)
+}
+
+/// At every close: the past that is stored and the newest day from its trades are what is stored afterwards.
+#[tokio::test]
+async fn the_past_and_an_open_day_are_the_whole() {
+    let test = TestDb::start().await;
+    let raw = test.admin().await;
+    let standing = async || {
+        let tx = test.db.user_tx(&user("alice")).await.unwrap();
+        performance_standing(&tx, BrokerMode::Sim).await.unwrap()
+    };
+    assert_eq!(standing().await, Standing::Settled { version: 0 });
+    let mut versions = Vec::new();
+    for n in 0..70 {
+        put(&raw, n, &closed(n, [250, -100, 0, -75, 50][usize::try_from(n).unwrap() % 5])).await;
+        let mut open = Vec::new();
+        match standing().await {
+            Standing::Open { version, day } => {
+                versions.push(version);
+                for from in [None, Some("2025-12-30"), Some("2026-01-02"), Some("2026-01-31")] {
+                    let from: Option<NaiveDate> = from.map(|day| day.parse().unwrap());
+                    if from.is_none_or(|from| from <= day) {
+                        open.push((from, composed(&test, from, day).await));
+                    }
+                }
+            }
+            Standing::Behind => assert_eq!(n % 6, 4, "the day before was left open"),
+            settled @ Standing::Settled { .. } => panic!("{settled:?} after a close"),
+        }
+        // Not after every close: a day grows while it is open.
+        if n % 3 == 0 {
+            continue;
+        }
+        assert_eq!(refresh(&test).await, if n % 6 == 4 { 2 } else { 1 }, "{n}");
+        let tx = test.db.user_tx(&user("alice")).await.unwrap();
+        for (from, (groups, days)) in open {
+            let text = from.map(|day| day.to_string());
+            assert_eq!(sums(&test, text.as_deref()).await, groups, "after {n}, from {from:?}");
+            assert_eq!(performance_days(&tx, BrokerMode::Sim, from).await.unwrap(), days, "after {n}");
+        }
+    }
+    assert!(versions.is_sorted() && versions.first() < versions.last(), "a version never comes again: {versions:?}");
+
+    // Months of a daemon that did not write their days are read day by day.
+    let tx = test.db.user_tx(&user("alice")).await.unwrap();
+    let froms = [None, Some("2026-01-05".parse().unwrap())];
+    let mut quick = Vec::new();
+    for from in froms {
+        quick.push(performance_days(&tx, BrokerMode::Sim, from).await.unwrap());
+    }
+    raw.batch_execute("UPDATE performance_sums SET days = NULL WHERE span = 'MONTH' AND starts = '2026-01-01'")
+        .await
+        .unwrap();
+    for (from, quick) in froms.into_iter().zip(quick) {
+        assert!(quick.len() > 20);
+        assert_eq!(performance_days(&tx, BrokerMode::Sim, from).await.unwrap(), quick);
+    }
+}
+
+/// Sums are made by the program's trading day, and asked for by the database's.
+#[tokio::test]
+async fn a_trading_day_is_the_same_to_both() {
+    let test = TestDb::start().await;
+    let raw = test.admin().await;
+    let sql = "SELECT at, trading_day(at) AS day FROM generate_series(timestamptz '2010-01-01', '2030-01-01', '7 hours 13 minutes') AS at";
+    let rows = raw.query(sql, &[]).await.unwrap();
+    assert!(rows.len() > 20_000);
+    for row in rows {
+        let (at, day): (DateTime<Utc>, NaiveDate) = (row.get(0), row.get(1));
+        assert_eq!(trading_day(at), day, "{at}");
+    }
+}
+
 #[tokio::test]
 async fn what_changes_afterwards_is_counted_again() {
     let test = TestDb::start().await;
@@ -168,7 +255,7 @@ async fn what_changes_afterwards_is_counted_again() {
         (1, 2, Decimal::from(100)),
         "a wiped account is no result"
     );
-    let is_stale = async || performance_is_stale(&test.db.user_tx(&user("alice")).await.unwrap()).await.unwrap();
+    let is_stale = async || raw.count("SELECT count(*) FROM performance_stale").await > 0;
     assert!(!is_stale().await);
 
     // A price that was missing is reported late.
