@@ -8,7 +8,6 @@
 //!   rollback.
 //! * A connection that did not answer in time is never used again.
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
@@ -56,6 +55,9 @@ const FAILED: u8 = 1;
 /// No answer: throw the connection away.
 const LOST: u8 = 2;
 
+/// Rows that are handed over without giving way to anybody.
+const ROWS_AT_ONCE: u32 = 256;
+
 pub(super) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 impl Session {
@@ -85,28 +87,22 @@ impl Session {
         self.answered(self.client()?.query(&statement, params)).await
     }
 
-    /// Hands over row by row as they arrive, so that they are never held all at once.
-    pub(super) async fn each(
-        &self,
-        sql: &str,
-        params: Params<'_>,
-        mut take: impl FnMut(&Row) -> Result<(), DbError>,
-    ) -> Result<(), DbError> {
-        let statement = self.prepared(sql).await?;
-        let rows = self.client()?.query_raw(&statement, params.iter().copied());
-        let mut rows = pin!(self.answered(rows).await?);
-        while let Some(row) = self.answered(rows.try_next()).await? {
-            take(&row)?;
-        }
-        Ok(())
-    }
-
     /// Prepares what this connection has not seen yet, all of it in one trip: what is sent together after this goes
     /// out in the order in which it is asked for.
     pub(super) async fn ready(&self, statements: &[&str]) -> Result<(), DbError> {
         let client = self.client()?;
         let prepared = try_join_all(statements.iter().map(|sql| client.prepare_cached(sql)));
         self.answered(prepared).await.map(|_| ())
+    }
+
+    /// By the plan that is made once for all parameters. To be used where each page would be planned again, because the
+    /// server takes a limit that it knows for cheaper, and the plan is the same.
+    pub(super) async fn query_planned_once(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, DbError> {
+        let statement = self.prepared(sql).await?;
+        let client = self.client()?;
+        let once = client.batch_execute("SET LOCAL plan_cache_mode = force_generic_plan");
+        let (_, rows) = self.answered(try_join(once, client.query(&statement, params))).await?;
+        Ok(rows)
     }
 
     pub(super) async fn query_opt(&self, sql: &str, params: Params<'_>) -> Result<Option<Row>, DbError> {
@@ -135,6 +131,32 @@ impl Session {
         let both = try_join(client.execute(&first, first_params), client.execute(&second, second_params));
         self.answered(both).await?;
         Ok(())
+    }
+
+    /// Hands over each row as it comes: what is not kept takes no room. Others have their turn between.
+    pub(super) async fn each(
+        &self,
+        sql: &str,
+        params: Params<'_>,
+        mut take: impl FnMut(&Row) -> Result<(), DbError>,
+    ) -> Result<(), DbError> {
+        let statement = self.prepared(sql).await?;
+        let client = self.client()?;
+        let taken = self.answered(async {
+            let mut rows = std::pin::pin!(client.query_raw(&statement, params.iter().copied()).await?);
+            let mut count = 0_u32;
+            while let Some(row) = rows.try_next().await? {
+                if let Err(error) = take(&row) {
+                    return Ok(Err(error));
+                }
+                count = count.wrapping_add(1);
+                if count.is_multiple_of(ROWS_AT_ONCE) {
+                    tokio::task::yield_now().await;
+                }
+            }
+            Ok(Ok(()))
+        });
+        taken.await?
     }
 
     pub(super) async fn commit(mut self) -> Result<(), DbError> {

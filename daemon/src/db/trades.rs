@@ -12,6 +12,7 @@ macro_rules! columns {
 
 mod closed;
 mod cursor;
+mod straight;
 mod totals;
 mod wish;
 
@@ -28,6 +29,7 @@ use super::changes::{HEAD, change_head};
 use super::{DbError, UserTx, both};
 use closed::closed_list;
 use cursor::OpenCursor;
+pub use straight::{is_straight, straight_lines, straight_trades};
 pub use totals::trade_totals;
 pub use wish::{Overrides, WishSaid, wish_say};
 
@@ -168,6 +170,11 @@ impl<'a> Search<'a> {
         let text = q.map(str::trim).filter(|text| !text.is_empty());
         let number = text.and_then(|text| text.strip_prefix('#').unwrap_or(text).parse().ok());
         Self { text, number, outcome: outcome.map(Outcome::as_str), mode: mode.map(BrokerMode::as_str) }
+    }
+
+    /// Whether every trade of the mode is meant.
+    fn is_any(&self) -> bool {
+        self.text.is_none() && self.outcome.is_none()
     }
 }
 

@@ -12,6 +12,12 @@ use crate::db::{DbError, UserTx, both};
 
 /// The statements of one order.
 struct Statements {
+    /// Of everything, and of what a filter finds.
+    all: Pages,
+    filtered: Pages,
+}
+
+struct Pages {
     /// The first page, and a later one, of one mode.
     first: &'static str,
     next: &'static str,
@@ -20,24 +26,38 @@ struct Statements {
     next_of_all: &'static str,
 }
 
-/// $2 is a mode; $3 finds part of a ticker or a strategy, $4 is a trade number, $5 an outcome, and null means
-/// any; $6 and $7 are where the page before ended.
+/// Nothing is looked for: the index alone says which rows are on a page.
+macro_rules! no_filter {
+    () => {
+        "$3::text IS NULL AND $4::int IS NULL AND $5::text IS NULL"
+    };
+}
+
+/// $3 finds part of a ticker or a strategy, $4 is a trade number, $5 an outcome, and null means any.
+macro_rules! filter {
+    () => {
+        "($3::text IS NULL OR strpos(upper(ticker), upper($3)) > 0 OR strpos(upper(strategy), upper($3)) > 0 OR number = $4::int)
+         AND ($5::text IS NULL
+              OR ($5 = 'win' AND pnl_e4 > 0 AND ended_as NOT IN ('EXTERNAL_UNEXPLAINED', 'SANDBOX_RESET'))
+              OR ($5 = 'loss' AND pnl_e4 < 0 AND ended_as NOT IN ('EXTERNAL_UNEXPLAINED', 'SANDBOX_RESET'))
+              OR ($5 = 'expired' AND ended_as IN ('EXPIRED', 'EXPIRED_UNCONFIRMED')))"
+    };
+}
+
+/// $2 is a mode; $6 and $7 are where the page before ended. Each trade of the page is found by its id, whatever the
+/// statistics say.
 macro_rules! statement {
-    ($key:literal, $order:literal, $mode:literal, $after:expr) => {
+    (($key:literal, $order:literal), $filter:expr, $mode:literal, $after:expr) => {
         concat!(
             "SELECT ",
             columns!(),
-            ", page.key::text AS sort_key FROM (SELECT trade_id, ",
+            ", sort_key FROM (SELECT trade_id, ",
             $key,
             " AS key FROM closed_trades WHERE username = $1 AND ",
             $mode,
-            " AND ($3::text IS NULL OR strpos(upper(ticker), upper($3)) > 0 OR strpos(upper(strategy), upper($3)) > 0
-                   OR number = $4::int)
-              AND ($5::text IS NULL
-                   OR ($5 = 'win' AND pnl_e4 > 0 AND ended_as NOT IN ('EXTERNAL_UNEXPLAINED', 'SANDBOX_RESET'))
-                   OR ($5 = 'loss' AND pnl_e4 < 0 AND ended_as NOT IN ('EXTERNAL_UNEXPLAINED', 'SANDBOX_RESET'))
-                   OR ($5 = 'expired' AND ended_as IN ('EXPIRED', 'EXPIRED_UNCONFIRMED')))
-              AND ",
+            " AND ",
+            $filter,
+            " AND ",
             $after,
             " ORDER BY ",
             $key,
@@ -45,7 +65,8 @@ macro_rules! statement {
             $order,
             ", trade_id ",
             $order,
-            " LIMIT $8) AS page JOIN paper_trades ON username = $1 AND id = page.trade_id ORDER BY page.key ",
+            " LIMIT $8) AS page CROSS JOIN LATERAL (SELECT *, page.key::text AS sort_key FROM paper_trades
+                WHERE username = $1 AND id = page.trade_id OFFSET 0) AS trade ORDER BY page.key ",
             $order,
             ", page.trade_id ",
             $order
@@ -53,23 +74,37 @@ macro_rules! statement {
     };
 }
 
-macro_rules! statements {
-    ($key:literal, $type:literal, $order:literal, $past:literal) => {
-        Statements {
-            first: statement!($key, $order, "broker_mode = $2", "$6::text IS NULL AND $7::uuid IS NULL"),
+macro_rules! pages {
+    (($key:literal, $type:literal, $order:literal, $past:literal), $filter:expr) => {
+        Pages {
+            first: statement!(($key, $order), $filter, "broker_mode = $2", "$6::text IS NULL AND $7::uuid IS NULL"),
             next: statement!(
-                $key,
-                $order,
+                ($key, $order),
+                $filter,
                 "broker_mode = $2",
                 concat!("(", $key, ", trade_id) ", $past, " ($6::text::", $type, ", $7)")
             ),
-            first_of_all: statement!($key, $order, "$2::text IS NULL", "$6::text IS NULL AND $7::uuid IS NULL"),
+            first_of_all: statement!(
+                ($key, $order),
+                $filter,
+                "$2::text IS NULL",
+                "$6::text IS NULL AND $7::uuid IS NULL"
+            ),
             next_of_all: statement!(
-                $key,
-                $order,
+                ($key, $order),
+                $filter,
                 "$2::text IS NULL",
                 concat!("(", $key, ", trade_id) ", $past, " ($6::text::", $type, ", $7)")
             ),
+        }
+    };
+}
+
+macro_rules! statements {
+    ($key:literal, $type:literal, $order:literal, $past:literal) => {
+        Statements {
+            all: pages!(($key, $type, $order, $past), no_filter!()),
+            filtered: pages!(($key, $type, $order, $past), filter!()),
         }
     };
 }
@@ -106,11 +141,12 @@ pub(super) async fn closed_list(
     let (sort, order) = (query.sort.unwrap_or(Sort::Closed), query.order.unwrap_or(Order::Descending));
     let after = query.cursor.as_deref().map(|text| after(text, sort, order)).transpose()?;
     let statements = statements(sort, order);
+    let pages = if search.is_any() { statements.all } else { statements.filtered };
     let sql = match (search.mode, &after) {
-        (Some(_), None) => statements.first,
-        (Some(_), Some(_)) => statements.next,
-        (None, None) => statements.first_of_all,
-        (None, Some(_)) => statements.next_of_all,
+        (Some(_), None) => pages.first,
+        (Some(_), Some(_)) => pages.next,
+        (None, None) => pages.first_of_all,
+        (None, Some(_)) => pages.next_of_all,
     };
     let (key, id) = after.map(|cursor| (cursor.key, cursor.id)).unzip();
     let rows_wanted = i64::from(limit) + 1;
@@ -118,8 +154,12 @@ pub(super) async fn closed_list(
     let params: Params<'_> =
         &[&user, &search.mode, &search.text, &search.number, &search.outcome, &key, &id, &rows_wanted];
     // The head first: the list is at least as new.
-    tx.session().ready(&[HEAD, sql]).await?;
-    let (as_of, rows) = both(change_head(tx), tx.session().query(sql, params)).await?;
+    let session = tx.session();
+    session.ready(&[HEAD, sql]).await?;
+    let rows = async {
+        if search.is_any() { session.query_planned_once(sql, params).await } else { session.query(sql, params).await }
+    };
+    let (as_of, rows) = both(change_head(tx), rows).await?;
     let (items, more) = page(&rows, limit)?;
     let last = items.last().zip(items.len().checked_sub(1).and_then(|index| rows.get(index))).filter(|_| more);
     let next_cursor = last

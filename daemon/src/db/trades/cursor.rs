@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use blotter_shared::protocol::problem::FieldError;
 use blotter_shared::protocol::trades::{Order, Sort, Trade};
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::db::DbError;
@@ -33,6 +33,22 @@ impl OpenCursor {
         Self { number: i32::try_from(trade.number.0).unwrap_or(i32::MAX) }
     }
 }
+
+impl ClosedCursor {
+    /// Behind a trade in the order of the closes.
+    pub(super) fn at(order: Order, at: DateTime<Utc>, id: Uuid) -> Self {
+        Self { sort: Sort::Closed, order, key: at.format("%Y-%m-%d %H:%M:%S%.6f+00").to_string(), id }
+    }
+
+    /// Where it stands in the order of the closes; none when it is of another.
+    pub(super) fn place(&self, order: Order) -> Option<(DateTime<Utc>, Uuid)> {
+        let at = DateTime::parse_from_str(&self.key, TIME).ok().filter(|_| self.sort == Sort::Closed)?;
+        (self.order == order).then(|| (at.to_utc(), self.id))
+    }
+}
+
+/// A time as the database spells it.
+const TIME: &str = "%Y-%m-%d %H:%M:%S%.f%#z";
 
 impl fmt::Display for OpenCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -75,7 +91,7 @@ impl FromStr for ClosedCursor {
 /// A value that the database could have spelled: another one would be an error of its, not of the caller.
 fn is_key(sort: Sort, key: &str) -> bool {
     match sort {
-        Sort::Closed => DateTime::parse_from_str(key, "%Y-%m-%d %H:%M:%S%.f%#z").is_ok(),
+        Sort::Closed => DateTime::parse_from_str(key, TIME).is_ok(),
         Sort::Pnl | Sort::PnlPct | Sort::R | Sort::Held => key.parse::<i64>().is_ok(),
         Sort::Symbol | Sort::Reason | Sort::Strategy => !key.contains('\0'),
     }
@@ -114,6 +130,16 @@ mod tests {
         for (sort, key) in [(Sort::Closed, "yesterday"), (Sort::Pnl, "1.5"), (Sort::Strategy, "a\0b")] {
             assert!(closed(sort, key).to_string().parse::<ClosedCursor>().is_err(), "{sort} {key}");
         }
+    }
+
+    #[test]
+    fn a_place_in_the_order_of_the_closes_survives() {
+        let at = "2026-11-20T15:00:00.000250Z".parse().unwrap();
+        let cursor = ClosedCursor::at(Order::Descending, at, Uuid::from_u128(7));
+        let read: ClosedCursor = cursor.to_string().parse().unwrap();
+        assert_eq!(read.place(Order::Descending), Some((at, Uuid::from_u128(7))));
+        assert_eq!(read.place(Order::Ascending), None);
+        assert_eq!(closed(Sort::Pnl, "5").place(Order::Descending), None);
     }
 
     proptest! {

@@ -4,7 +4,8 @@ use blotter_daemon::analytics::{Dimension, Tally, trading_day};
 use blotter_daemon::db::performance::{
     Groups, Standing, performance_days, performance_of_day, performance_refresh, performance_standing, performance_sums,
 };
-use blotter_daemon::db::trades::{trade_list, trade_totals};
+use blotter_daemon::db::trades::{straight_lines, straight_trades, trade_list, trade_totals};
+use blotter_daemon::export::{self, Place};
 use blotter_shared::domain::{BrokerMode, Cash, Outcome};
 use blotter_shared::protocol::performance::{Breakdown, DayResult};
 use blotter_shared::protocol::trades::{Book, Order, Sort, TotalsQuery, Trade, TradeQuery};
@@ -443,4 +444,66 @@ async fn totals_are_those_of_the_rows_that_a_filter_finds() {
             assert_eq!(totals.net, results.iter().fold(Cash::ZERO, |sum, cash| sum + *cash));
         }
     }
+}
+
+/// A file in the order of the closes is read along another index than the list, row by row: it says the same.
+#[tokio::test]
+async fn a_file_says_what_the_list_says() {
+    let test = TestDb::start().await;
+    let raw = test.admin().await;
+    for n in 0..23_u32 {
+        let pnl = (n % 4 != 0).then_some(i64::from(n % 5) * 50 - 100);
+        let reason = ["TP_HIT", "SL_HIT", "EXPIRED", "SANDBOX_RESET"][usize::try_from(n % 4).unwrap()];
+        let mode = if n % 9 == 7 { "'LIVE'" } else { "'SIM'" };
+        let more = [
+            ("broker_mode", mode),
+            ("entry_price", "1.05"),
+            ("sl_price", "0.5"),
+            ("current_price", "3.125"),
+            ("last_updated", "now()"),
+        ];
+        put(&raw, n, &Closed { pnl, reason, more: &more[..if n % 3 == 0 { 1 } else { 5 }], ..closed(n / 2, 0) }).await;
+    }
+    let tx = test.db.user_tx(&user("alice")).await.unwrap();
+    let filters = [
+        TradeQuery::default(),
+        TradeQuery { mode: Some(BrokerMode::Live), ..TradeQuery::default() },
+        TradeQuery { outcome: Some(Outcome::Win), mode: Some(BrokerMode::Sim), ..TradeQuery::default() },
+        TradeQuery { outcome: Some(Outcome::Loss), ..TradeQuery::default() },
+        TradeQuery { outcome: Some(Outcome::Expired), ..TradeQuery::default() },
+        TradeQuery { q: Some("rever".to_owned()), ..TradeQuery::default() },
+        TradeQuery { q: Some("#3".to_owned()), ..TradeQuery::default() },
+    ];
+    for (filter, order) in filters.iter().flat_map(|filter| Order::ALL.iter().map(move |order| (filter, *order))) {
+        let list = TradeQuery { status: Some(Book::Closed), order: Some(order), ..filter.clone() };
+        let listed = trade_list(&tx, &TradeQuery { limit: Some(500), ..list.clone() }).await.unwrap().items;
+        // Numbers are given to the trades of every test in this process.
+        assert!(!listed.is_empty() || list.q.as_deref() == Some("#3"), "{list:?}");
+        let expected = String::from_utf8(export::csv(&listed, Place { is_first: false, is_last: true })).unwrap();
+        let (mut query, mut text) = (list.clone(), String::new());
+        loop {
+            let next = straight_lines(&tx, &query, 4, |line| export::push_line(&mut text, line)).await.unwrap();
+            query.cursor = next;
+            if query.cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(text, expected, "{list:?}");
+        let (mut query, mut trades) = (list.clone(), Vec::new());
+        loop {
+            let (page, next) = straight_trades(&tx, &query, 5).await.unwrap();
+            trades.extend(page);
+            query.cursor = next;
+            if query.cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(trades, listed, "{list:?}");
+    }
+    let bob = test.db.user_tx(&user("bob")).await.unwrap();
+    let all = TradeQuery { status: Some(Book::Closed), ..TradeQuery::default() };
+    let nobodys = straight_lines(&bob, &all, 5, |line| panic!("{line:?} is another user's")).await.unwrap();
+    assert_eq!(nobodys, None);
+    let strange = TradeQuery { cursor: Some("o7".to_owned()), ..all };
+    assert!(straight_lines(&tx, &strange, 5, |_| ()).await.is_err());
 }
