@@ -126,6 +126,10 @@ impl Wire {
         if self.turn.is(ANSWERING) {
             return Poll::Pending;
         }
+        if self.turn.is(WRITING) && self.head == Head::Begun {
+            // That head was in time, or nothing would be answered. How long its answer may take to leave is another matter.
+            self.begin_to_idle();
+        }
         std::task::ready!(self.deadline.as_mut().poll(context));
         if self.head == Head::Begun {
             let detail = format!("the head of a request may take {} s", self.head_limit.as_secs_f32());
@@ -152,9 +156,13 @@ impl Wire {
     fn note_written(&mut self) {
         if self.turn.is(WRITING) {
             self.turn.written();
-            self.head = Head::NotBegun;
-            self.deadline.as_mut().reset(Instant::now() + IDLE);
+            self.begin_to_idle();
         }
+    }
+
+    fn begin_to_idle(&mut self) {
+        self.head = Head::NotBegun;
+        self.deadline.as_mut().reset(Instant::now() + IDLE);
     }
 
     /// What hyper says by itself: an error where no request has come.
@@ -234,5 +242,42 @@ impl AsyncWrite for Wire {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    const HEAD: Duration = Duration::from_millis(20);
+
+    /// A connection on which this has come, and its other end.
+    async fn heard(bytes: &[u8]) -> (Wire, Turn, UnixStream) {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let turn = Turn::default();
+        let mut wire = Wire::new(ours, turn.clone(), HEAD, 1024);
+        theirs.write_all(bytes).await.unwrap();
+        assert_eq!(wire.read(&mut [0; 1024]).await.unwrap(), bytes.len());
+        (wire, turn, theirs)
+    }
+
+    /// Looks for more, as hyper does while it writes.
+    fn is_cut(wire: &mut Wire) -> bool {
+        wire.read(&mut [0; 64]).now_or_never().is_some_and(|read| read.is_err())
+    }
+
+    #[tokio::test]
+    async fn an_answer_outlasts_the_deadline_of_its_head() {
+        let (mut wire, turn, _theirs) = heard(b"GET / HTTP/1.1\r\n\r\n").await;
+        turn.request_came();
+        // A head that began later and never ends is cut: by then the other's deadline is over, too.
+        let (mut late, _, _drips) = heard(b"GET").await;
+        assert_eq!(late.read(&mut [0; 64]).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert!(!is_cut(&mut wire), "the database takes its time");
+        turn.answer_ended();
+        assert!(!is_cut(&mut wire), "it is more than the socket holds, and nobody takes it yet");
     }
 }
