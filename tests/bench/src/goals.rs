@@ -80,6 +80,12 @@ pub(crate) const GOALS: &[Goal] = &[
     at_most("large.start", 500.0, "ms"),
     at_most("large.open_list", 30.0, "ms"),
     at_most("large.resident", 48.0, "MiB"),
+    shown("recovery.reads.10", "1/min"),
+    at_most("recovery.reads.1000", 1.2, "x of 10"),
+    shown("recovery.first_client", "s"),
+    // A client served, and every intent folded.
+    at_most("recovery.folded", 2.0, "s"),
+    shown("recovery.sends", "s"),
     at_most("closing.key_to_flat.p50", 2.0, "s"),
     shown("closing.insert.p50", "ms"),
     at_most("closing.request", 1.0, "x (3 inserts + 1 ms)"),

@@ -2,6 +2,7 @@
 
 mod broker;
 mod closing;
+mod crowd;
 mod daemon;
 mod events;
 mod history;
@@ -9,6 +10,7 @@ mod large;
 mod panes;
 mod postgres;
 mod prices;
+mod recovery;
 mod screen;
 mod simulator;
 
@@ -34,6 +36,9 @@ pub(crate) fn run(only: &[&str], report: &mut Report) -> Result<()> {
     }
     if wanted(&["large."]) {
         runtime.block_on(large::run(report))?;
+    }
+    if wanted(&["recovery."]) {
+        runtime.block_on(recovery::run(report))?;
     }
     if wanted(&["closing."]) {
         closing::run(&runtime, report)?;

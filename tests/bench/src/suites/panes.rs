@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use blotter_testkit::daemon::{Daemon, Options};
 use blotter_testkit::process::usage;
 use blotter_testkit::terminal::{Link, Setup, Size, Terminal};
@@ -157,6 +157,7 @@ fn ticking(runtime: &Runtime, daemon: &Daemon, report: &mut Report) -> Result<()
         let cpu = (after.0.cpu - before.0.cpu).as_secs_f64() / seconds * 100.0;
         (cpu, to_f64(after.1 - before.1) / f64::from(SECONDS))
     });
+    ensure!(bytes > floor_bytes / 10.0, "the screen did not follow: {bytes} bytes a second");
     report.set("screen.floor.ticking.cpu", floor_cpu, &one)?;
     report.set("screen.ticking.cpu", cpu / floor_cpu, &one)?;
     report.set("screen.floor.ticking.bytes", floor_bytes, &one)?;
@@ -168,8 +169,16 @@ fn changed(username: &str, tick: u32) -> String {
     let price = format!("{}.{:02}", cents / 100, cents % 100);
     format!(
         "BEGIN; SELECT set_config('app.username', '{username}', true);
-         UPDATE paper_trades SET current_price = {price}, last_updated = now(), unrealized_pnl = ({price} - 4.50) * 200
-          WHERE username = '{username}' AND number % 3 = 1 AND status = 'FILLED';
+         WITH moved AS (
+             UPDATE paper_trades SET current_price = {price}, last_updated = now(), unrealized_pnl = ({price} - 4.50) * 200
+              WHERE username = '{username}' AND number % 3 = 1 AND status = 'FILLED' RETURNING id),
+         head AS (
+             UPDATE user_heads SET change_seq = change_seq + (SELECT count(*) FROM moved) WHERE username = '{username}'
+             RETURNING change_seq),
+         feed AS (
+             INSERT INTO change_feed (username, seq, entity, entity_id, changed_at)
+             SELECT '{username}', change_seq - row_number() OVER () + 1, 'TRADE', id, now() FROM head, moved)
+         SELECT pg_notify('blotter_changes', change_seq || ' {username}') FROM head;
          COMMIT"
     )
 }

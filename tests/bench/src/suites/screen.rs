@@ -105,6 +105,8 @@ fn idle(programs: &Programs, report: &mut Report) -> Result<()> {
     const WINDOW: Duration = Duration::from_secs(40);
     let mut client = Terminal::start(&programs.client())?;
     client.wait_for(LAST_ROW)?;
+    // Nobody watches the account of this book: a bell would ring until that was seen.
+    client.type_keys("A")?;
     wait_for_the_minute();
     settle(&mut client);
     let before = usage(client.pid())?;
