@@ -242,8 +242,6 @@ fn pool(shared: &Shared, work: Connector, size: usize) -> Result<Pool, Obstacle>
     let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
     let manager = Manager::from_connect(work.config().clone(), PoolConnect(work), recycling);
     Pool::builder(manager)
-        // The one that was used last has everything at hand.
-        .queue_mode(QueueMode::Lifo)
         .max_size(size)
         // The connection that was used last knows the statements that are asked now.
         .queue_mode(QueueMode::Lifo)
