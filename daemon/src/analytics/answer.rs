@@ -8,7 +8,8 @@ use chrono::{Datelike, Days, NaiveDate};
 use rust_decimal::Decimal;
 
 use super::figures::ratio;
-use super::groups::{has_own_order, label};
+use super::groups::{Order, label, order};
+use super::series::Series;
 use super::{Tally, figures, ratios, series, streaks};
 
 /// Most rows of a breakdown, and days of the calendar.
@@ -66,7 +67,7 @@ pub fn performance(question: &Question, found: Found) -> Performance {
         from: first_day(question.period, question.today),
         today: question.today,
         figures,
-        drawdown: drawdown(&total, question.starting_equity, series.longest_below),
+        drawdown: drawdown(&total, question.starting_equity, &series),
         streaks: streaks(&total),
         ratios: Ratios {
             days: series.days,
@@ -88,25 +89,30 @@ pub fn performance(question: &Question, found: Found) -> Performance {
     }
 }
 
-fn drawdown(total: &Tally, start: Cash, longest_days: u32) -> Drawdown {
+fn drawdown(total: &Tally, start: Cash, series: &Series) -> Drawdown {
     let from = start.0 + total.fall_peak;
     let has_equity = start.0 > Decimal::ZERO;
     Drawdown {
         deepest: Cash(total.fall),
         deepest_pct: ratio(total.fall * Decimal::ONE_HUNDRED, from).filter(|_| has_equity),
         current: Cash(total.peak - total.net()),
-        longest_days,
+        longest_days: series.longest_below,
         recovery_factor: ratio(total.net(), total.fall),
+        peak_on: series.fall.and_then(|fall| fall.peak_on),
+        bottom_on: series.fall.map(|fall| fall.bottom_on),
+        recovered_on: series.fall.and_then(|fall| fall.recovered_on),
+        days_down: series.fall.map(|fall| fall.days_down),
+        days_under: series.fall.and_then(|fall| fall.days_under),
     }
 }
 
 fn rows(by: Breakdown, mut groups: Vec<(String, Tally)>) -> (Vec<BreakdownRow>, u64) {
     groups.retain(|(_, tally)| tally.trades() > 0 || tally.unknown > 0);
-    groups.sort_by(
-        |(a, a_tally), (b, b_tally)| {
-            if has_own_order(by) { a.cmp(b) } else { b_tally.net().cmp(&a_tally.net()).then_with(|| a.cmp(b)) }
-        },
-    );
+    groups.sort_by(|(a, a_tally), (b, b_tally)| match order(by) {
+        Order::Best => b_tally.net().cmp(&a_tally.net()).then_with(|| a.cmp(b)),
+        Order::Own => a.cmp(b),
+        Order::Newest => b.cmp(a),
+    });
     let left_out = groups.len().saturating_sub(ROWS_MAX);
     let row = |(bucket, tally): &(String, Tally)| BreakdownRow {
         bucket: label(by, bucket).to_owned(),

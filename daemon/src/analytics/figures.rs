@@ -149,6 +149,7 @@ fn count(n: i64) -> u64 {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_precision_loss, reason = "counts and cents of small books")]
 mod tests {
     use proptest::prelude::*;
 
@@ -207,6 +208,45 @@ mod tests {
         assert_eq!(streaks(&tally(&book[..29])).expected_longest_loss, None);
     }
 
+    /// Mean and sample deviation in two passes over the values themselves.
+    fn moments(values: &[f64]) -> (f64, f64, f64) {
+        let n = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / n;
+        (n, mean, (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt())
+    }
+
+    fn near(ours: Option<Decimal>, theirs: f64, what: &str) -> Result<(), TestCaseError> {
+        let ours = ours.and_then(|ours| ours.to_f64()).ok_or_else(|| TestCaseError::fail(format!("no {what}")))?;
+        prop_assert!((ours - theirs).abs() < 1e-3 * theirs.abs().max(1.0), "{what}: {ours} is not {theirs}");
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn ratios_are_those_of_the_textbook(pnls in proptest::collection::vec(-50_000_i64..=50_000, 30..160)) {
+            let (ratios, streaks) = (ratios(&tally(&pnls)), streaks(&tally(&pnls)));
+            let dollars: Vec<f64> = pnls.iter().map(|pnl| *pnl as f64 / 100.0).collect();
+            let (n, mean, deviation) = moments(&dollars);
+            near(ratios.t_statistic, mean / (deviation / n.sqrt()), "t")?;
+            let multiples: Vec<f64> = pnls.iter().map(|pnl| (pnl / 100) as f64 / 100.0).collect();
+            let (n, mean, deviation) = moments(&multiples);
+            near(ratios.sqn, n.min(100.0).sqrt() * mean / deviation, "SQN")?;
+            let (won, lost): (Vec<f64>, Vec<f64>) = dollars.iter().filter(|pnl| **pnl != 0.0).partition(|pnl| **pnl > 0.0);
+            let (wins, losses) = (won.len() as f64, lost.len() as f64);
+            prop_assume!(wins > 0.0 && losses > 0.0);
+            let payoff = (won.iter().sum::<f64>() / wins) / (-lost.iter().sum::<f64>() / losses);
+            let rate = wins / (wins + losses);
+            near(ratios.half_kelly, 50.0 * (rate - (1.0 - rate) / payoff).max(0.0), "half of Kelly's share")?;
+            let signs: Vec<bool> = dollars.iter().filter(|pnl| **pnl != 0.0).map(|pnl| *pnl > 0.0).collect();
+            let runs = 1.0 + signs.windows(2).filter(|pair| pair[0] != pair[1]).count() as f64;
+            let expected = 2.0 * wins * losses / (wins + losses) + 1.0;
+            let variance = (expected - 1.0) * (expected - 2.0) / (wins + losses - 1.0);
+            if signs.len() >= 30 {
+                near(streaks.z_score, (runs - expected) / variance.sqrt(), "z of the runs")?;
+            }
+        }
+    }
+
     proptest! {
         /// The identities of the figures: a screen whose numbers contradict each other is wrong somewhere.
         #[test]
@@ -214,7 +254,7 @@ mod tests {
             let figures = figures(&tally(&pnls));
             let near = |a: Decimal, b: Decimal, what: &str| {
                 prop_assert!((a - b).abs() < decimal("0.02"), "{what}: {a} is not {b}");
-                Ok(())
+                Ok::<(), TestCaseError>(())
             };
             prop_assert_eq!(figures.trades, figures.wins + figures.losses + figures.scratches);
             prop_assert_eq!(figures.net.0, figures.won.0 + figures.lost.0);

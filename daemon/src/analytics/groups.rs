@@ -31,12 +31,25 @@ impl Dimension {
     }
 }
 
-/// Whether the groups have an order of their own, which says more than the order of their results.
+/// Which group comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    Best,
+    /// The groups have an order of their own, which says more than that of their results.
+    Own,
+    Newest,
+}
+
 #[must_use]
-pub(super) fn has_own_order(breakdown: Breakdown) -> bool {
+pub(super) fn order(breakdown: Breakdown) -> Order {
     match breakdown {
-        Breakdown::Weekday | Breakdown::Hour | Breakdown::DaysToExpiry | Breakdown::Held => true,
-        Breakdown::Strategy | Breakdown::Ticker | Breakdown::Side | Breakdown::Verdict | Breakdown::Reason => false,
+        Breakdown::Strategy | Breakdown::Ticker | Breakdown::Side | Breakdown::Verdict | Breakdown::Reason => {
+            Order::Best
+        }
+        Breakdown::Weekday | Breakdown::Hour | Breakdown::ExitHour | Breakdown::DaysToExpiry | Breakdown::Held => {
+            Order::Own
+        }
+        Breakdown::Week | Breakdown::Month => Order::Newest,
     }
 }
 
@@ -46,7 +59,8 @@ pub(super) fn label(breakdown: Breakdown, bucket: &str) -> &str {
     match breakdown {
         Breakdown::Weekday | Breakdown::DaysToExpiry | Breakdown::Held => bucket.get(2..).unwrap_or(bucket),
         Breakdown::Strategy | Breakdown::Ticker | Breakdown::Side => bucket,
-        Breakdown::Hour | Breakdown::Verdict | Breakdown::Reason => bucket,
+        Breakdown::Hour | Breakdown::ExitHour | Breakdown::Week | Breakdown::Month => bucket,
+        Breakdown::Verdict | Breakdown::Reason => bucket,
     }
 }
 
@@ -64,6 +78,9 @@ fn bucket(dimension: Dimension, fact: &Fact) -> String {
         Dimension::By(Breakdown::Side) => fact.side.as_str().to_owned(),
         Dimension::By(Breakdown::Weekday) => entered().format("%u %a").to_string(),
         Dimension::By(Breakdown::Hour) => format!("{:02}:00", entered().hour()),
+        Dimension::By(Breakdown::ExitHour) => format!("{:02}:00", fact.closed_at.with_timezone(&New_York).hour()),
+        Dimension::By(Breakdown::Week) => fact.day.format("%G-W%V").to_string(),
+        Dimension::By(Breakdown::Month) => fact.day.format("%Y-%m").to_string(),
         Dimension::By(Breakdown::DaysToExpiry) => days_to_expiry(fact.expiry, fact.entered_at).to_owned(),
         Dimension::By(Breakdown::Held) => held(fact.held_hours).to_owned(),
         Dimension::By(Breakdown::Verdict) => fact.verdict.clone(),
@@ -101,15 +118,25 @@ mod tests {
     #[test]
     fn a_trade_is_in_one_group_of_each_breakdown() {
         let groups: Vec<String> = buckets(&fact(100, None), &all()).map(|(_, bucket)| bucket).collect();
-        let expected = ["", "momentum", "NVDA", "CALL", "3 Wed", "10:00", "3 2-7", "4 4-24h", "BUY", "TP_HIT"];
+        let expected = [
+            "", "momentum", "NVDA", "CALL", "3 Wed", "10:00", "15:00", "2026-W08", "2026-02", "3 2-7", "4 4-24h",
+            "BUY", "TP_HIT",
+        ];
         assert_eq!(groups, expected);
+    }
+
+    #[test]
+    fn a_week_belongs_to_the_year_of_its_thursday() {
+        let week =
+            |day: &str| bucket(Dimension::By(Breakdown::Week), &Fact { day: day.parse().unwrap(), ..fact(1, None) });
+        assert_eq!(["2025-12-31", "2026-01-01", "2027-01-01"].map(week), ["2026-W01", "2026-W01", "2026-W53"]);
     }
 
     #[test]
     fn the_day_of_entry_is_that_of_the_exchange() {
         let late = Fact { entered_at: "2026-02-20T02:00:00Z".parse().unwrap(), ..fact(1, None) };
         let groups: Vec<String> = buckets(&late, &all()).map(|(_, bucket)| bucket).collect();
-        assert_eq!((groups[4].as_str(), groups[5].as_str(), groups[6].as_str()), ("4 Thu", "21:00", "2 1"));
+        assert_eq!((groups[4].as_str(), groups[5].as_str(), groups[9].as_str()), ("4 Thu", "21:00", "2 1"));
         assert_eq!(label(Breakdown::Weekday, &groups[4]), "Thu");
         assert_eq!(held(Some(Decimal::new(25, 2))), "2 15m-1h");
         assert_eq!(held(Some(Decimal::from(168))), "6 >7d");

@@ -3,7 +3,7 @@
 //! Read: `tally` adds trades up, one after the other or span after span; `groups` says which groups of
 //! a breakdown a trade belongs to; `figures` makes of a tally what people look at; `series` what a row
 //! of days says (equity, drawdown, Sharpe); `spread` looks at each result where sums are not
-//! enough (median, interval, K-ratio); `answer` puts the answer to a look together.
+//! enough (median, interval, K-ratio), and `paths` at what there was to be had on the way; `answer` puts the answer to a look together.
 //!
 //! Invariants:
 //! * Adding up spans in their order gives what adding up their trades in order gives, so that a year
@@ -14,6 +14,7 @@
 pub mod answer;
 mod figures;
 mod groups;
+pub mod paths;
 mod series;
 pub mod spread;
 mod tally;

@@ -13,12 +13,25 @@ use super::figures::{float, shown};
 const POINTS_MAX: usize = 400;
 const DAYS_OF_A_YEAR: f64 = 252.0;
 
+/// The deepest fall of the ends of days.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fall {
+    /// Absent when it began with the first day: the peak is the start.
+    pub peak_on: Option<NaiveDate>,
+    pub bottom_on: NaiveDate,
+    pub recovered_on: Option<NaiveDate>,
+    /// Trading days from the peak to the bottom, and until it was reached again.
+    pub days_down: u32,
+    pub days_under: Option<u32>,
+}
+
 /// What the days of a period say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Series {
     pub equity: Vec<EquityPoint>,
     /// The longest time below the peak, in trading days.
     pub longest_below: u32,
+    pub fall: Option<Fall>,
     pub days: u64,
     pub sharpe: Option<Decimal>,
     pub sortino: Option<Decimal>,
@@ -37,6 +50,7 @@ pub fn series(results: &[DayResult], sessions: &[NaiveDate], start: Cash) -> Ser
     let returns = returns(&days, start.0);
     Series {
         longest_below: longest_below(&curve),
+        fall: deepest_fall(&curve),
         days: u64::try_from(days.len()).unwrap_or_default(),
         sharpe: returns.as_deref().and_then(sharpe),
         sortino: returns.as_deref().and_then(sortino),
@@ -80,6 +94,24 @@ fn longest_below(curve: &[EquityPoint]) -> u32 {
         longest = longest.max(now);
     }
     longest
+}
+
+/// The first of them, if several are as deep.
+fn deepest_fall(curve: &[EquityPoint]) -> Option<Fall> {
+    let depth = |point: &EquityPoint| point.peak.0 - point.net.0;
+    let deepest = curve.iter().map(depth).max().filter(|depth| *depth > Decimal::ZERO)?;
+    let bottom = curve.iter().position(|point| depth(point) == deepest)?;
+    let (before, after) = (curve.get(..bottom)?, curve.get(bottom..)?);
+    let peak = before.iter().rposition(|point| depth(point).is_zero());
+    let back = after.iter().position(|point| depth(point).is_zero());
+    let days = |from: Option<usize>, to: usize| u32::try_from(from.map_or(to + 1, |from| to - from)).ok();
+    Some(Fall {
+        peak_on: peak.and_then(|at| before.get(at)).map(|point| point.day),
+        bottom_on: curve.get(bottom)?.day,
+        recovered_on: back.and_then(|at| after.get(at)).map(|point| point.day),
+        days_down: days(peak, bottom)?,
+        days_under: back.and_then(|at| days(peak, bottom + at)),
+    })
 }
 
 /// The last of each run of days, so many that they fit; the newest day is always there.
@@ -216,6 +248,18 @@ mod tests {
         let last = series.equity.last().unwrap();
         assert_eq!((last.net, last.peak), (Cash(125.into()), Cash(130.into())));
         assert_eq!(series.sharpe, None, "six days are no sample");
+    }
+
+    #[test]
+    fn the_deepest_fall_has_a_beginning_a_bottom_and_an_end() {
+        let of = |nets: &[i64]| series(&results(nets), &[], Cash(1000.into())).fall;
+        let fall = of(&[100, -40, -10, 20, 60, -5]).unwrap();
+        assert_eq!((fall.peak_on, fall.bottom_on, fall.recovered_on), (Some(day(0)), day(2), Some(day(4))));
+        assert_eq!((fall.days_down, fall.days_under), (2, Some(4)));
+        let lasting = of(&[-7, 3, -9, 2]).unwrap();
+        assert_eq!((lasting.peak_on, lasting.bottom_on, lasting.recovered_on), (None, day(2), None));
+        assert_eq!((lasting.days_down, lasting.days_under), (3, None), "the peak is the evening before the first day");
+        assert_eq!((of(&[1, 2, 0]), of(&[])), (None, None));
     }
 
     #[test]

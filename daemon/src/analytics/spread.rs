@@ -9,6 +9,7 @@ use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
 use super::figures::{float, ratio, shown};
+use super::paths::{Way, paths};
 
 /// Samples of a bootstrap, and the most trades that are drawn from: past that the two intervals differ by
 /// less than the first one's own chance.
@@ -22,6 +23,8 @@ pub struct Outcome {
     pub pnl_e4: i64,
     /// Hours held, in ten-thousandths.
     pub held_e4: Option<i64>,
+    pub fees_e4: Option<i64>,
+    pub way: Way,
 }
 
 /// How the results of a period lie.
@@ -47,6 +50,7 @@ pub fn spread(mode: BrokerMode, period: Period, outcomes: &[Outcome]) -> Spread 
         held_hours: held(outcomes, |_| true),
         held_hours_winners: held(outcomes, |one| one.pnl_e4 > 0),
         held_hours_losers: held(outcomes, |one| one.pnl_e4 < 0),
+        paths: paths(outcomes),
     }
 }
 
@@ -55,7 +59,7 @@ fn exact(units: i64) -> Decimal {
 }
 
 /// The middle one, or halfway between the two in the middle.
-fn median(ranked: &[i64]) -> Option<Decimal> {
+pub(super) fn median(ranked: &[i64]) -> Option<Decimal> {
     let (low, high) = (ranked.get(ranked.len().checked_sub(1)? / 2)?, ranked.get(ranked.len() / 2)?);
     Some((exact(*low) + exact(*high)) / Decimal::TWO)
 }
@@ -158,7 +162,12 @@ mod tests {
     use super::*;
 
     fn of(dollars: &[i64]) -> Spread {
-        let outcome = |one: &i64| Outcome { pnl_e4: one * 10_000, held_e4: Some(one.abs() * 10_000) };
+        let outcome = |one: &i64| Outcome {
+            pnl_e4: one * 10_000,
+            held_e4: Some(one.abs() * 10_000),
+            fees_e4: None,
+            way: Way::default(),
+        };
         spread(BrokerMode::Sim, Period::All, &dollars.iter().map(outcome).collect::<Vec<_>>())
     }
 

@@ -11,6 +11,7 @@ use serde::Serialize;
 pub struct Fact {
     /// The trading day of its close.
     pub day: NaiveDate,
+    pub closed_at: DateTime<Utc>,
     pub ticker: String,
     pub side: OptionType,
     pub expiry: NaiveDate,
@@ -254,6 +255,7 @@ pub(super) mod tests {
         let cents = Decimal::new(pnl, 2);
         Fact {
             day: "2026-02-18".parse().unwrap(),
+            closed_at: "2026-02-18T20:00:00Z".parse().unwrap(),
             ticker: "NVDA".to_owned(),
             side: OptionType::Call,
             expiry: "2026-02-20".parse().unwrap(),

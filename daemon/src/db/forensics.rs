@@ -9,6 +9,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::cells::{Cells, unreadable};
+use super::performance::sums_advance;
 use super::{DbError, UserTx};
 
 /// Which closed trades.
@@ -184,6 +185,9 @@ pub async fn findings_put(tx: &UserTx, found: &[FindingsRow]) -> Result<u64, DbE
     }
     let fresh: Vec<&FindingsRow> = found.iter().filter(|row| changed.contains(&row.trade.0)).collect();
     more_put(tx, &fresh).await?;
+    if !fresh.is_empty() {
+        sums_advance(tx).await?;
+    }
     u64::try_from(fresh.len()).map_err(|_| unreadable("count", "a count"))
 }
 

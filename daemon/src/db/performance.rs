@@ -28,7 +28,7 @@ use super::session::Params;
 use super::{DbError, UserTx};
 use crate::analytics::{Dimension, Ending, Fact, Tally, buckets, trading_day};
 use curve::Curve;
-pub use outcomes::{outcomes, sums_version};
+pub use outcomes::{outcomes, sums_advance, sums_version};
 use spans::{Span, first_of_month, first_of_year, next_month, next_year, stretches};
 pub use store::Groups;
 use store::{Place, StoredTally, Touched, added_up, groups_of};
@@ -273,7 +273,8 @@ async fn roll_up(tx: &UserTx, of: Span, place: Place, touched: &Touched) -> Resu
 
 fn fact_of(row: &Row) -> Result<Fact, DbError> {
     let mut cells = Cells::of(row);
-    let day = trading_day(cells.next("closed_at")?);
+    let closed_at = cells.next("closed_at")?;
+    let day = trading_day(closed_at);
     let ticker = cells.next("ticker")?;
     let side: OptionType = cells.parsed("option_type", "an option type")?;
     let expiry = cells.next("expiry")?;
@@ -286,7 +287,21 @@ fn fact_of(row: &Row) -> Result<Fact, DbError> {
     let r = exact(cells.next("r_e4")?);
     let held_hours = exact(cells.next("held_e4")?);
     let fees = exact(cells.next("fees_e4")?);
-    Ok(Fact { day, ticker, side, expiry, strategy, verdict, entered_at, ended_as, ending, fees, r, held_hours })
+    Ok(Fact {
+        day,
+        closed_at,
+        ticker,
+        side,
+        expiry,
+        strategy,
+        verdict,
+        entered_at,
+        ended_as,
+        ending,
+        fees,
+        r,
+        held_hours,
+    })
 }
 
 /// Before any trade, and a first of January.

@@ -47,6 +47,11 @@ words! {
         Weekday = "weekday",
         /// The hour of the entry, in New York.
         Hour = "hour",
+        /// The hour of the last exit, in New York.
+        ExitHour = "exit_hour",
+        /// The week and the month of the trading day on which the position ended.
+        Week = "week",
+        Month = "month",
         /// Days from entry to expiry.
         DaysToExpiry = "dte",
         Held = "held",
@@ -168,6 +173,19 @@ pub struct Drawdown {
     pub longest_days: u32,
     /// Net result to deepest fall; null without one.
     pub recovery_factor: Option<Decimal>,
+    /// The deepest fall of the ends of trading days: its peak, its bottom, and the day on which the peak was
+    /// reached again. Absent without a fall, and while it lasts.
+    #[serde(default)]
+    pub peak_on: Option<NaiveDate>,
+    #[serde(default)]
+    pub bottom_on: Option<NaiveDate>,
+    #[serde(default)]
+    pub recovered_on: Option<NaiveDate>,
+    /// Trading days from the peak to the bottom, and from the peak until it was reached again.
+    #[serde(default)]
+    pub days_down: Option<u32>,
+    #[serde(default)]
+    pub days_under: Option<u32>,
 }
 
 /// Wins and losses in a row. A scratch neither extends nor breaks one.
@@ -256,6 +274,44 @@ pub struct Spread {
     pub held_hours: Option<Decimal>,
     pub held_hours_winners: Option<Decimal>,
     pub held_hours_losers: Option<Decimal>,
+    #[serde(default)]
+    pub paths: Paths,
+}
+
+/// What there was to be had on the way, from recorded prices, and what was kept of it. Percentages of single trades are
+/// medians. At the middle of bid and ask unless it says otherwise.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Paths {
+    /// Trades whose way is known.
+    pub trades: u64,
+    /// Of them, those whose prices cover less than nine tenths of the time held.
+    pub thin: u64,
+    /// The result before fees in percent of the best that there was, at the middle and at the bid; of trades that were
+    /// ever ahead.
+    pub exit_efficiency: Option<Decimal>,
+    pub exit_efficiency_bid: Option<Decimal>,
+    /// All results before fees in percent of all that there was to be had, and what of it was given back.
+    pub kept: Option<Decimal>,
+    pub given_back: Option<Cash>,
+    /// What the two hours after the exit would still have brought, in percent of the entry cost.
+    pub post_exit: Option<Decimal>,
+    /// Winners and losers that had a stop at entry: what a stop or a target at so many times the risk would have met.
+    pub winners: u64,
+    pub losers: u64,
+    pub stops: Vec<StopPlace>,
+    /// Entries whose market was known when they were sent, and what they paid above its middle, on average.
+    pub entries: u64,
+    pub slippage: Option<Cash>,
+}
+
+/// So many times the risk at entry away from the entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StopPlace {
+    pub at_r: Decimal,
+    /// Percent of the winners that were further behind before they won.
+    pub winners: Option<Decimal>,
+    /// Percent of the losers that were as far ahead before they lost.
+    pub losers: Option<Decimal>,
 }
 
 /// The sum of results at the end of a trading day.

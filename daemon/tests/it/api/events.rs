@@ -75,6 +75,26 @@ async fn a_change_by_another_daemon_is_pushed_too() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_whose_notification_is_lost_is_found_by_looking() {
+    // A change as `change_append` writes it, but for the notification.
+    const UNTOLD: &str = "
+        UPDATE user_settings SET max_positions = 9;
+        WITH head AS (
+            INSERT INTO user_heads (username, change_seq) SELECT username, 1 FROM user_settings
+            ON CONFLICT (username) DO UPDATE SET change_seq = user_heads.change_seq + 1 RETURNING username, change_seq)
+        INSERT INTO change_feed (username, seq, entity, changed_at)
+        SELECT username, change_seq, 'SETTINGS', now() FROM head";
+    let db = TestDb::start().await;
+    let daemon = Daemon::start(&db.cluster.url(), |config| config.events.poll_s = Duration::from_secs(1)).await;
+    let mut stream = Events::open(&daemon.socket, None).await;
+    stream.until("market").await;
+    daemon.client().await.get("/v1/settings").await;
+    db.admin().await.batch_execute(UNTOLD).await.unwrap();
+    assert_eq!(stream.until("settings").await.0.data["max_positions"], 9);
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_missed_is_replayed_or_must_be_loaded() {
     let db = TestDb::start().await;
     let daemon = Daemon::start(&db.cluster.url(), |config| config.events.replay_changes = 10).await;

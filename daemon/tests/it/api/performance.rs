@@ -1,6 +1,7 @@
 //! Figures over the socket.
 
-use blotter_shared::domain::{BrokerMode, Cash};
+use blotter_daemon::db::forensics::{FindingsRow, findings_put};
+use blotter_shared::domain::{BrokerMode, Cash, TradeId};
 use blotter_shared::protocol::context::TradeContext;
 use blotter_shared::protocol::performance::{Breakdown, Performance, Period, Spread};
 use blotter_shared::protocol::trades::{Trade, TradeTotals};
@@ -164,6 +165,76 @@ async fn how_results_lie_is_kept_until_the_next_close_and_a_trade_has_its_contex
     raw.batch_execute(&insert_trade("somebody", &Uuid::from_u128(77).to_string(), &[])).await.unwrap();
     let another = client.get(&format!("/v1/trades/{}/context", Uuid::from_u128(77))).await;
     assert_eq!(another.problem().code.as_str(), "not_found", "another user's is not found");
+    daemon.stop().await.unwrap();
+}
+
+/// What the forensic job finds of two positions of 5,000 dollars with 1,000 at risk.
+fn findings(trade: u128, (ahead, behind): (i64, i64), efficiency: i64) -> FindingsRow {
+    let percent = |percent: i64| [Some(Decimal::from(percent)), Some(Decimal::from(percent - 1))];
+    FindingsRow {
+        trade: TradeId(Uuid::from_u128(trade)),
+        version: 1,
+        pnl_15m: [None; 2],
+        pnl_1h: [None; 2],
+        mfe_pct: percent(ahead),
+        mae_pct: percent(behind),
+        mfe_at: None,
+        mae_at: None,
+        exit_efficiency_pct: percent(efficiency),
+        post_exit_mfe_pct: percent(7),
+        coverage_pct: Decimal::from(95),
+        own_coverage_pct: Decimal::from(95),
+        own_points: 10,
+        bar_points: 0,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_there_was_to_be_had_is_told_once_the_forensics_are_stored() {
+    let db = TestDb::start().await;
+    let raw = db.admin().await;
+    let me = nix::unistd::User::from_uid(nix::unistd::getuid()).unwrap().unwrap().name;
+    for (n, pnl) in [(1_u128, 1000), (2, -500)] {
+        let id = Uuid::from_u128(n).to_string();
+        let columns = [("broker_mode", "'SIM'"), ("mid_at_submit", "9.90"), ("initial_risk", "1000")];
+        let insert = insert_trade(&me, &id, &columns);
+        let sql = format!(
+            "{insert};
+             UPDATE paper_trades SET status = 'FILLED', held_qty = 5, protection = 'NAKED', entry_price = 10 WHERE id = '{id}';
+             UPDATE paper_trades SET status = 'CLOSED', held_qty = 0, protection = 'N/A', close_date = '2026-11-20 19:30+00',
+                 close_reason = 'TP_HIT', realized_pnl = {pnl}, fees = 0 WHERE id = '{id}'"
+        );
+        raw.batch_execute(&sql).await.unwrap();
+    }
+    let daemon = Daemon::start(&db.cluster.url(), |_| {}).await;
+    let mut client = daemon.client().await;
+    let blind: Spread = client.get("/v1/performance/spread?mode=SIM").await.json();
+    assert_eq!((blind.trades, blind.paths.trades, blind.paths.kept), (2, 0, None));
+    assert_eq!((blind.paths.entries, blind.paths.slippage), (2, Some(Cash(50.into()))), "ten cents on 500");
+
+    let tx = db.db.user_tx(&crate::support::user(&me)).await.unwrap();
+    let found = [findings(1, (40, 6), 50), findings(2, (12, 15), -83)];
+    assert_eq!(findings_put(&tx, &found).await.unwrap(), 2);
+    tx.commit().await.unwrap();
+    let paths = client.get("/v1/performance/spread?mode=SIM").await.json::<Spread>().paths;
+    assert_eq!((paths.trades, paths.thin, paths.winners, paths.losers), (2, 0, 1, 1));
+    assert_eq!(
+        (paths.kept, paths.given_back),
+        (Some(Decimal::new(192_308, 4)), Some(Cash(2100.into()))),
+        "500 of 2,600"
+    );
+    assert_eq!((paths.exit_efficiency, paths.post_exit), (Some(Decimal::new(-165, 1)), Some(Decimal::from(7))));
+    let shares: Vec<_> = paths.stops.iter().map(|stop| (stop.winners, stop.losers)).collect();
+    let of = |winners: i64, losers: i64| (Some(Decimal::from(winners)), Some(Decimal::from(losers)));
+    assert_eq!(shares, [of(100, 100), of(0, 100), of(0, 0), of(0, 0)], "300 against, 600 ahead");
+
+    for (by, bucket) in [("month", "2026-11"), ("week", "2026-W47"), ("exit_hour", "14:00")] {
+        let told: Performance = client.get(&format!("/v1/performance?mode=SIM&by={by}")).await.json();
+        assert_eq!((told.rows.len(), told.rows[0].bucket.as_str()), (1, bucket), "{by}");
+        assert_eq!((told.rows[0].figures.net, told.rows[0].figures.trades), (Cash(500.into()), 2), "{by}");
+        let days = (told.drawdown.peak_on, told.drawdown.bottom_on);
+        assert_eq!(days, (None, None), "by the end of the day there was no fall");
+    }
     daemon.stop().await.unwrap();
 }
 
