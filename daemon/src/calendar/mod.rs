@@ -16,7 +16,7 @@ mod market;
 mod options;
 mod rules;
 
-use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::America::New_York;
 use thiserror::Error;
 
@@ -100,6 +100,8 @@ struct Day {
 
 const CLOSED: Day = Day { open: 0, minutes: 0 };
 const FULL_SESSION_MINUTES: u16 = 390;
+const SECONDS_OF_A_DAY: i64 = 86_400;
+const MINUTES_OF_A_DAY: u32 = 1_440;
 
 impl Default for Calendar {
     fn default() -> Self {
@@ -118,8 +120,7 @@ impl Calendar {
     /// close means no session.
     #[must_use]
     pub fn altered(mut self, date: NaiveDate, close: Option<NaiveTime>) -> Self {
-        let index = usize::try_from((date - first_day()).num_days()).ok();
-        if let Some(place) = index.and_then(|index| self.days.get_mut(index)) {
+        if let Some(place) = self.place_of(date.to_epoch_days().into()).and_then(|place| self.days.get_mut(place)) {
             *place = close.map_or(CLOSED, |close| between(date, close));
         }
         self
@@ -130,9 +131,8 @@ impl Calendar {
     /// # Errors
     /// Outside the calendar's years.
     pub fn session_on(&self, date: NaiveDate) -> Result<Option<Session>, OutsideCalendar> {
-        let index = usize::try_from((date - first_day()).num_days()).ok();
-        let day = index.and_then(|index| self.days.get(index)).ok_or(OutsideCalendar { year: date.year() })?;
-        Ok(day.session(date))
+        let place = self.place_of(date.to_epoch_days().into()).ok_or(OutsideCalendar { year: date.year() })?;
+        Ok(self.session_at(place))
     }
 
     /// The first session after `date`.
@@ -140,13 +140,9 @@ impl Calendar {
     /// # Errors
     /// At the end of the calendar's years.
     pub fn session_after(&self, date: NaiveDate) -> Result<Session, OutsideCalendar> {
-        let mut date = date;
-        loop {
-            date = date.checked_add_days(Days::new(1)).ok_or(OutsideCalendar { year: date.year() })?;
-            if let Some(session) = self.session_on(date)? {
-                return Ok(session);
-            }
-        }
+        let next = date.succ_opt().ok_or(OutsideCalendar { year: date.year() })?;
+        let place = self.place_of(next.to_epoch_days().into()).ok_or(OutsideCalendar { year: next.year() })?;
+        self.first_from(place)
     }
 
     /// Every session from `from` to `to`, both included.
@@ -169,10 +165,11 @@ impl Calendar {
     /// # Errors
     /// Outside the calendar's years.
     pub fn phase_at(&self, at: DateTime<Utc>) -> Result<Phase, OutsideCalendar> {
-        let date = at.date_naive();
-        let session = match self.session_on(date)? {
-            Some(session) if at < session.traded_until() => session,
-            Some(_) | None => self.session_after(date)?,
+        let days = at.timestamp().div_euclid(SECONDS_OF_A_DAY);
+        let place = self.place_of(days).ok_or_else(|| OutsideCalendar { year: at.year() })?;
+        let session = match self.session_at(place).filter(|session| at < session.traded_until()) {
+            Some(session) => session,
+            None => self.first_from(place + 1)?,
         };
         let (phase, next_change) = if at < session.traded_from() {
             (SessionPhase::Closed, session.traded_from())
@@ -181,18 +178,39 @@ impl Calendar {
         };
         Ok(Phase { phase, next_change, session })
     }
+
+    /// Where a day lies, of which so many lie between it and the first of 1970.
+    fn place_of(&self, days: i64) -> Option<usize> {
+        let place = usize::try_from(days - i64::from(first_day().to_epoch_days())).ok();
+        place.filter(|place| *place < self.days.len())
+    }
+
+    fn session_at(&self, place: usize) -> Option<Session> {
+        self.days.get(place)?.session(i32::try_from(place).ok()?)
+    }
+
+    /// The first session from a place on.
+    fn first_from(&self, place: usize) -> Result<Session, OutsideCalendar> {
+        let closed = self.days.iter().skip(place).take_while(|day| day.minutes == 0).count();
+        self.session_at(place + closed).ok_or(OutsideCalendar { year: YEARS.end() + 1 })
+    }
 }
 
 impl Day {
-    fn session(self, date: NaiveDate) -> Option<Session> {
+    /// `place` days after the first.
+    fn session(self, place: i32) -> Option<Session> {
         if self.minutes == 0 {
             return None;
         }
-        let open = DateTime::from_timestamp(i64::from(self.open) * 60, 0)?;
+        let date = NaiveDate::from_epoch_days(first_day().to_epoch_days() + place)?;
+        // Opening and close lie inside the UTC day of that date.
+        let opens = self.open % MINUTES_OF_A_DAY;
+        let at =
+            |minute: u32| Some(date.and_time(NaiveTime::from_num_seconds_from_midnight_opt(minute * 60, 0)?).and_utc());
         Some(Session {
             date,
-            open,
-            close: open + TimeDelta::minutes(self.minutes.into()),
+            open: at(opens)?,
+            close: at(opens + u32::from(self.minutes))?,
             early_close: self.minutes < FULL_SESSION_MINUTES,
             interruption: exceptions::interruption_on(date),
         })

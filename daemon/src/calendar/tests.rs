@@ -1,4 +1,4 @@
-use chrono::{Duration, Timelike};
+use chrono::{Days, Duration, Timelike};
 use proptest::prelude::*;
 
 use super::*;

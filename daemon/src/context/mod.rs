@@ -11,7 +11,7 @@ pub mod sectors;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use chrono_tz::America::New_York;
@@ -37,14 +37,20 @@ use sectors::{FUNDS, sector_of};
 /// Between two looks for new trades; a poke makes it look at once.
 const LOOK: Duration = Duration::from_secs(5);
 /// Longest that one trade's context may take, and one piece of it: what hangs takes nothing else with it.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(180);
 const PIECE: Duration = Duration::from_secs(35);
 /// Later than this after an entry the market is another one.
 const LATE: TimeDelta = TimeDelta::minutes(10);
-/// A context takes about a dozen calls, which the engine and the screens may need more.
+/// A context begins when there are so many calls left.
 const ROOM: u32 = 26;
 /// So long it waits for them.
 const WAITS: TimeDelta = TimeDelta::minutes(3);
+/// What is left to others while it is gathered: a minute of live prices. What keeps is asked for a moment later.
+const LEFT_TO_OTHERS: u32 = 20;
+/// Longest that one piece is put off, and all of them together; and how often it is looked whether it must be.
+const PUT_OFF: Duration = Duration::from_secs(15);
+const ALL_PUT_OFF: Duration = Duration::from_secs(90);
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Gathers contexts.
 #[derive(Clone, Debug)]
@@ -121,7 +127,9 @@ impl Collector {
             return None;
         }
         let moment = self.recorder.moment(trade.mode, &account).await;
-        let desk = Desk { account: &account, moment };
+        // What has waited for so long already gives way to nobody.
+        let gives_way = if age < WAITS { ALL_PUT_OFF } else { Duration::ZERO };
+        let desk = Desk { account: &account, moment, gives_way_until: Instant::now() + gives_way };
         let gathered = tokio::time::timeout(PATIENCE, desk.gather(trade)).await;
         Some(gathered.unwrap_or_else(|_| nothing(trade, "the broker took too long")))
     }
@@ -152,6 +160,7 @@ fn nothing(trade: &Entered, why: &str) -> ContextRow {
 struct Desk<'a> {
     account: &'a Account,
     moment: Moment,
+    gives_way_until: Instant,
 }
 
 /// Bars of the underlying.
@@ -164,14 +173,15 @@ struct Bars {
 }
 
 impl Desk<'_> {
-    /// The quote first: it is of the moment of the entry, and bars keep.
+    /// The quotes first: they are of the moment of the entry, and bars keep.
     async fn gather(&self, trade: &Entered) -> ContextRow {
         let mut missing = Missing::new();
         let quote = self.quotes(std::slice::from_ref(&trade.symbol)).await;
+        let market = self.market_quotes().await;
         let bars = self.all_bars(&trade.ticker, &mut missing).await;
         let signals = noted(signals(&bars, &mut missing), &missing);
         let mut missing = Missing::new();
-        let regime = self.regime(&trade.ticker, &closes(&bars.daily), &mut missing).await;
+        let regime = self.regime(&trade.ticker, market, &closes(&bars.daily), &mut missing).await;
         let regime = noted(regime, &missing);
         let mut missing = Missing::new();
         let quote = match quote {
@@ -204,6 +214,7 @@ impl Desk<'_> {
         }
     }
 
+    /// Beside each other: one that hangs is not waited for by the next.
     async fn all_bars(&self, ticker: &str, missing: &mut Missing) -> Bars {
         let (minute, five, fifteen, daily) = tokio::join!(
             self.bars(ticker, Interval::OneMinute, 4),
@@ -230,6 +241,7 @@ impl Desk<'_> {
         let symbol: Ticker = ticker.parse().map_err(|_| format!("{ticker} is no ticker"))?;
         let now = local(self.moment.now);
         let request = BarsRequest { symbol, interval, start: Some(now - TimeDelta::days(days)), end: Some(now) };
+        self.give_way().await;
         let bars = piece(self.account.market.bars(&request, Priority::Read)).await?;
         let length = match interval {
             Interval::OneMinute => TimeDelta::minutes(1),
@@ -241,15 +253,38 @@ impl Desk<'_> {
         Ok(bars.into_iter().filter(|bar| bar.starts_at + length <= now).collect())
     }
 
+    /// Until others have what they need, or it has been long enough.
+    async fn give_way(&self) {
+        let limiter = self.account.tradier.limiter();
+        let others_have = || limiter.left(BucketKind::MarketData, Priority::Read) > LEFT_TO_OTHERS;
+        let wait = async {
+            while !others_have() {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        };
+        let at_most = self.gives_way_until.saturating_duration_since(Instant::now()).min(PUT_OFF);
+        // In vain is no reason to do without.
+        let _in_vain = tokio::time::timeout(at_most, wait).await;
+    }
+
     async fn quotes(&self, symbols: &[String]) -> Result<Vec<Quote>, String> {
         Ok(piece(self.account.market.quotes(symbols, Priority::Read)).await?.quotes)
     }
 
-    async fn regime(&self, ticker: &str, daily: &[f64], missing: &mut Missing) -> Value {
+    async fn market_quotes(&self) -> Result<Vec<Quote>, String> {
+        let symbols: Vec<String> = ["SPY", "VIX"].iter().chain(&FUNDS).map(|symbol| (*symbol).to_owned()).collect();
+        self.quotes(&symbols).await
+    }
+
+    async fn regime(
+        &self,
+        ticker: &str,
+        market: Result<Vec<Quote>, String>,
+        daily: &[f64],
+        missing: &mut Missing,
+    ) -> Value {
         let sector = sector_of(ticker);
-        let mut symbols: Vec<String> = ["SPY", "VIX"].iter().chain(&FUNDS).map(|symbol| (*symbol).to_owned()).collect();
-        symbols.dedup();
-        let quotes = self.quotes(&symbols).await.unwrap_or_else(|why| {
+        let quotes = market.unwrap_or_else(|why| {
             missing.insert("*".to_owned(), why);
             Vec::new()
         });
@@ -298,9 +333,11 @@ impl Desk<'_> {
         let ratio = async {
             let spy: Ticker = "SPY".parse().map_err(|_| "SPY is no ticker".to_owned())?;
             let market = &self.account.market;
+            self.give_way().await;
             let dates = piece(market.expirations(&spy, Priority::Read)).await?;
             let today = local(self.moment.now).date();
             let expiry = dates.into_iter().find(|date| *date >= today).ok_or("no expiry is listed")?;
+            self.give_way().await;
             let chain = piece(market.chain(&spy, expiry, Priority::Read)).await?;
             let volume = |side| -> u64 {
                 let of_side =

@@ -69,8 +69,15 @@ pub fn unpack(trade: TradeId, session_date: NaiveDate, bytes: &[u8]) -> Result<V
 /// As [`unpack`].
 pub fn unpack_marks(bytes: &[u8]) -> Result<Vec<Mark>, Unpackable> {
     let mut marks = Vec::new();
+    // The words are nearly always those of the row before.
+    let mut read = (None, (MarkKind::None, QuoteQuality::Good));
     each_row(bytes, |[ts, _, words, mark, bid, ask, ..]| {
-        let (kind, _, quality, _) = words_from(words?)?;
+        let words = words?;
+        if read.0 != Some(words) {
+            let (kind, _, quality, _) = words_from(words)?;
+            read = (Some(words), (kind, quality));
+        }
+        let (kind, quality) = read.1;
         let price = if kind == MarkKind::Mid { Some(middle_e4(bid?, ask?)?) } else { mark };
         if let Some(price_e4) = price.filter(|_| quality.is_shown()) {
             marks.push(Mark { at: instant(ts?)?, price_e4, quality });
@@ -218,6 +225,11 @@ fn put(out: &mut Vec<u8>, mut value: u64) {
 }
 
 fn take(rest: &mut &[u8]) -> Result<u64, Unpackable> {
+    // Most differences are small.
+    if let Some((first, others)) = rest.split_first().filter(|(first, _)| **first < 0x80) {
+        *rest = others;
+        return Ok(u64::from(*first));
+    }
     let mut value = 0_u64;
     for shift in (0..64).step_by(7) {
         let byte = take_byte(rest)?;

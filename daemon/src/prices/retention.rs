@@ -209,12 +209,17 @@ pub async fn histories(
 /// As [`history`].
 pub async fn marks(tx: &UserTx, trade: TradeId, span: (DateTime<Utc>, DateTime<Utc>)) -> Result<Vec<Mark>, DbError> {
     let ids = [trade.0];
-    let (days, whole) = try_join(price_days(tx, &ids, span), price_marks(tx, trade, span)).await?;
-    let mut all = Vec::new();
+    // The packed days are read while the database looks for the others.
+    let packed = async {
+        let days = price_days(tx, &ids, span).await?;
+        let unpack = |day: DayRow| Ok((day.session_date, unpack_marks(&day.packed).map_err(unreadable)?));
+        days.into_iter().map(unpack).collect::<Result<Vec<_>, DbError>>()
+    };
+    let (days, whole) = try_join(packed, price_marks(tx, trade, span)).await?;
+    let mut all = Vec::with_capacity(days.iter().map(|(_, marks)| marks.len()).sum::<usize>() + whole.len());
     let mut packed = HashSet::new();
-    for day in days {
-        packed.insert(day.session_date);
-        let marks = unpack_marks(&day.packed).map_err(unreadable)?;
+    for (session, marks) in days {
+        packed.insert(session);
         all.extend(marks.into_iter().filter(|mark| mark.at >= span.0 && mark.at < span.1));
     }
     let whole = whole.into_iter();
