@@ -47,7 +47,11 @@ struct Look<'a> {
 impl Look<'_> {
     /// The contract has had its last session: nothing covers it, sells it or needs to.
     fn settles(self, trade: &Trade) -> bool {
-        expiry::stage(&trade.spec.contract, &self.session, self.now) == Stage::AwaitsSettlement
+        self.stage(trade) == Stage::AwaitsSettlement
+    }
+
+    fn stage(self, trade: &Trade) -> Stage {
+        expiry::stage(&trade.spec.contract, &self.session, self.now)
     }
 }
 
@@ -178,7 +182,12 @@ fn naked(trade: &Trade, since_when: Since, look: Look<'_>) -> Verdict {
         }
     });
     let (held, symbol) = (trade.marks.held, &trade.spec.symbol);
-    let message = if session.open {
+    let message = if session.open && look.stage(trade) == Stage::LastMinutes {
+        let closes = session.closes.format("%H:%M UTC");
+        format!(
+            "{held} of {symbol} have no working stop and trade for the last time, until {closes}: close, or press b"
+        )
+    } else if session.open {
         format!("{held} of {symbol} have no working stop: press b to place it again, or close")
     } else {
         let opens = session.opens.format("%Y-%m-%d %H:%M UTC");
@@ -228,7 +237,8 @@ fn needs_person(book: &Book, trade: &Trade, look: Look<'_>) -> Verdict {
         .or_else(|| unclaimed(book, trade, look.now, look.timing))
         .or_else(|| below_zero(trade))
         .or_else(|| without_a_stop(trade))
-        .or_else(|| slow_close(trade, look));
+        .or_else(|| slow_close(trade, look))
+        .or_else(|| last_minutes(trade, look));
     Verdict { kind: AlarmKind::NeedsPerson, raise: sentence.map(|sentence| (Severity::Page, sentence)) }
 }
 
@@ -250,10 +260,9 @@ fn unclaimed(book: &Book, trade: &Trade, now: DateTime<Utc>, timing: &Timing) ->
     let there = trade.marks.mismatch.filter(|_| trade.is_ended())?;
     let of_symbol = || book.trades.values().filter(|other| other.spec.symbol == trade.spec.symbol);
     let newest = of_symbol().max_by_key(|other| (other.spec.asked_at, other.id()))?;
-    let believed = there.reads >= timing.mismatch_reads && since(there.since, now) >= timing.mismatch.as_secs_f64();
     let alone = newest.id() == trade.id() && of_symbol().all(Trade::is_ended);
     let (held, symbol) = (there.position, &trade.spec.symbol);
-    (believed && alone).then(|| {
+    (there.is_believed(now, timing) && alone).then(|| {
         if held < 0 {
             let short = held.unsigned_abs();
             return format!(
@@ -276,4 +285,15 @@ fn slow_close(trade: &Trade, look: Look<'_>) -> Option<String> {
     let waits = trade.wish.is_flat() && !trade.is_ended() && session.open && !look.settles(trade);
     let long = since(trade.wish.since.max(session.opens), now) > timing.close_slow.as_secs_f64();
     (waits && long).then(|| format!("the close of {} is not done after a minute", trade.spec.symbol))
+}
+
+/// It was to have no stop, and its last session is nearly over: what is not sold by then is settled, in shares where it
+/// is worth anything. That is decided by a person or by the clock.
+fn last_minutes(trade: &Trade, look: Look<'_>) -> Option<String> {
+    let by_choice = trade.marks.held > 0 && trade.wish.stop.is_none() && !trade.wish.is_flat() && !trade.is_ended();
+    let (held, symbol) = (trade.marks.held, &trade.spec.symbol);
+    (by_choice && look.stage(trade) == Stage::LastMinutes).then(|| {
+        let closes = look.session.closes.format("%H:%M UTC");
+        format!("{held} of {symbol} expire today without a stop, and trade until {closes}: close, or they are settled")
+    })
 }

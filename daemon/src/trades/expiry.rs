@@ -17,14 +17,15 @@ use super::ports::Session;
 use super::snapshot::Snapshot;
 use crate::calendar::Calendar;
 
-/// Before the close of the last session: after this nothing new protects a position.
+/// Before the close of the last session: from then on nothing is opened. What is held may be closed, adjusted and protected
+/// as ever: nobody sells it for you.
 const CUT_OFF: Duration = Duration::minutes(30);
 
 /// Where a contract is in its last days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     Running,
-    /// The last session, and its cut-off has passed.
+    /// The last session, and its cut-off has passed: no entries, and what has no stop calls for a person.
     LastMinutes,
     /// Expired: a position is pending settlement, an exit that ended is no cancel by a person.
     AwaitsSettlement,
@@ -60,6 +61,23 @@ pub fn check(contract: &OptionContract, session: &Session, now: DateTime<Utc>) -
         return Ok(());
     }
     Err(Refused::new(RefusalCode::Expired, format!("the contract has expired: it traded last on {last}")))
+}
+
+/// As [`check`], of an entry: in its last half hour a contract is only closed. There is no time left in which a bracket could
+/// do anything about it, and the broker may refuse it or close it by itself.
+///
+/// # Errors
+/// When the last session of the contract is over, or nearly.
+pub fn check_entry(contract: &OptionContract, session: &Session, now: DateTime<Utc>) -> Result<(), Refused> {
+    check(contract, session, now)?;
+    if stage(contract, session, now) != Stage::LastMinutes {
+        return Ok(());
+    }
+    let (minutes, closes) = (CUT_OFF.num_minutes(), session.closes.format("%H:%M UTC"));
+    let sentence = format!(
+        "the contract expires today and trades until {closes}: in its last {minutes} minutes it is only closed"
+    );
+    Err(Refused::new(RefusalCode::Expired, sentence))
 }
 
 /// The day of the last session: the session before the expiry where the opening prices settle, or where the

@@ -11,6 +11,7 @@ use rust_decimal::Decimal;
 use super::facts::{Shape, Trade};
 use super::pnl::realized;
 use super::specimen::{at, bought, filled, price, with_order};
+use crate::analytics::paths::Way;
 use crate::analytics::spread::{Outcome, spread};
 use crate::analytics::{Ending, Fact, Tally, figures, streaks};
 
@@ -59,6 +60,7 @@ impl Story {
         let result = realized(&self.trade(), Cash(Decimal::new(self.fees, 2))).unwrap();
         Fact {
             day: at(5_400).date_naive(),
+            closed_at: at(5_400),
             ticker: "ABC".to_owned(),
             side: OptionType::Call,
             expiry: at(864_000).date_naive(),
@@ -176,7 +178,7 @@ fn check_spread(stories: &[Story]) -> Result<(), TestCaseError> {
 fn outcome(fact: &Fact) -> Outcome {
     let Ending::Counted(pnl) = fact.ending else { panic!("{fact:?}") };
     let e4 = |value: Decimal| i64::try_from((value * Decimal::from(10_000)).round()).unwrap();
-    Outcome { pnl_e4: e4(pnl), held_e4: fact.held_hours.map(e4) }
+    Outcome { pnl_e4: e4(pnl), held_e4: fact.held_hours.map(e4), fees_e4: fact.fees.map(e4), way: Way::default() }
 }
 
 proptest! {

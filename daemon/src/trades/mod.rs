@@ -28,6 +28,8 @@ pub mod expiry;
 pub mod facts;
 #[cfg(test)]
 mod figures_of_fills;
+#[cfg(test)]
+mod generated;
 pub mod orphan;
 pub mod plan;
 pub mod pnl;

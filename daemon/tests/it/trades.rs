@@ -14,5 +14,6 @@ mod race;
 mod refusals;
 mod restored;
 mod rig;
+mod standstill;
 mod stored;
 mod unhurried;

@@ -58,7 +58,9 @@ fn covered(world: &World) -> usize {
         .count()
 }
 
-fn world(count: usize) -> World {
+/// So many positions, each entered until it is there, at a broker that is well.
+#[must_use]
+pub fn world(count: usize) -> World {
     let temper = Temper {
         cross_zero: true,
         ledger_lag: 0,

@@ -90,6 +90,12 @@ classes! {
     Outage = "outage",
     /// An execution that is reported after the cancel of the rest.
     LateFill = "late-fill",
+    /// For a quarter of a minute and more the account looks as if nothing had ever been in it.
+    Blank = "blank",
+    /// For as long no read is accepted under the token.
+    Refused = "refused",
+    /// For as long each read takes seconds.
+    SlowRead = "slow-read",
 }
 
 /// One fault that happened: its class and the how-manieth use of that class it was.

@@ -137,7 +137,7 @@ fn die_everywhere() -> bool {
 /// In the worlds that each is listed with, or in others.
 fn take_rules_away(only: &str, elsewhere: Option<Range>) -> bool {
     let mut killed = 0;
-    let chosen: Vec<_> = mutants::ALL.iter().filter(|mutant| mutant.name().contains(only)).collect();
+    let chosen: Vec<_> = mutants::every().filter(|mutant| mutant.name().contains(only)).collect();
     for mutant in &chosen {
         let verdict = elsewhere.map_or(**mutant, |range| mutant.elsewhere(range)).hunt();
         println!("{:<28} {verdict}", mutant.name());

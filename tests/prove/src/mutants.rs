@@ -8,12 +8,16 @@ use blotter_daemon::trades::rules::{Rule, Rules};
 
 use crate::runs::Range;
 use crate::seed::{Family, Plan, run};
+use crate::travel;
 
 /// An engine that lacks a rule, or a pair of them, and where to look for the damage.
 #[derive(Clone, Copy, Debug)]
 pub struct Mutant {
     pub without: &'static [Rule],
-    pub family: Family,
+    /// Each seed in worlds of this family; without it each in those of its own.
+    pub family: Option<Family>,
+    /// In each of them the database is brought back from a backup.
+    pub travels: bool,
     /// The first seed that is tried, and how many.
     pub from: u64,
     pub seeds: u64,
@@ -54,7 +58,7 @@ impl Mutant {
     /// The same, to be looked for in other worlds.
     #[must_use]
     pub fn elsewhere(self, range: Range) -> Self {
-        Self { family: range.family.unwrap_or(self.family), from: range.from, seeds: range.count, ..self }
+        Self { family: range.family.or(self.family), from: range.from, seeds: range.count, ..self }
     }
 
     /// Runs seeds until one of them breaks that holds with all rules in force.
@@ -62,19 +66,26 @@ impl Mutant {
     pub fn hunt(&self) -> Verdict {
         let rules = self.without.iter().fold(Rules::ALL, |rules, removed| rules.without(*removed));
         for seed in self.from..self.from + self.seeds {
-            let whole = Plan { family: self.family, ..Plan::of(seed) };
+            let plan = Plan::of(seed);
+            let family = self.family.unwrap_or(plan.family);
+            let whole = Plan { family, travels: self.travels || plan.travels, ..plan };
             let report = run(&Plan { rules, ..whole.clone() });
             if let Some(violation) = report.violations.first()
                 && run(&whole).violations.is_empty()
             {
-                return Verdict::Killed { seed, family: self.family, violation: violation.clone() };
+                return Verdict::Killed { seed, family, violation: violation.clone() };
             }
         }
         Verdict::Survived { seeds: self.seeds }
     }
 }
 
-/// Every rule of the engine is in one of them.
+/// Every rule of the engine is in one of them, or in one of those that only a backup shows.
+pub fn every() -> impl Iterator<Item = &'static Mutant> {
+    ALL.iter().chain(travel::MUTANTS)
+}
+
+/// Those that ordinary worlds notice.
 pub const ALL: &[Mutant] = &[
     mutant(&[Rule::RecordBeforeSend], Family::Swarm, 0, 500),
     mutant(&[Rule::NeverResend], Family::Zombies, 3, 500),
@@ -117,5 +128,5 @@ pub const ALL: &[Mutant] = &[
 ];
 
 const fn mutant(without: &'static [Rule], family: Family, from: u64, seeds: u64) -> Mutant {
-    Mutant { without, family, from, seeds }
+    Mutant { without, family: Some(family), travels: false, from, seeds }
 }

@@ -9,7 +9,7 @@ use blotter_daemon::trades::commands::{self, Adjust, Close, Command, Desk, Versi
 use blotter_daemon::trades::ports::{OrderState, Position, Quote, Symbol};
 use blotter_daemon::trades::risk::{Limits, Standing};
 use blotter_daemon::trades::timing::Timing;
-use blotter_shared::domain::{Cash, Multiplier, Price, Quantity, TradeId};
+use blotter_shared::domain::{BrokerMode, Cash, Multiplier, Price, Quantity, TradeId};
 use rust_decimal::Decimal;
 
 use crate::broker::{Kind, Leg, SimOrder, end, price};
@@ -317,6 +317,10 @@ fn outside(symbol: usize, leg: Leg, created: u64, day: u64) -> SimOrder {
 
 /// The sandbox forgets everything.
 pub fn wipe(world: &mut World) {
+    // Real money is not reset.
+    if world.store.book.mode == BrokerMode::Live {
+        return;
+    }
     let now = world.second();
     world.broker.orders.clear();
     world.broker.temper.noise = 0;

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::broker::{Deny, Fate, Kind, NewOrder, SimOrder, price};
 use crate::faults::Class;
-use crate::shown::{list, shown, shows_no_positions};
+use crate::shown::{is_blank, is_refused, list, shown, shows_no_positions, slowness};
 use crate::world::{CrashPoint, Millis, Shared, Side as CrashSide, World};
 
 /// The window of the token's limits, the ceiling that the program keeps, and the broker's own.
@@ -269,6 +269,10 @@ fn read<T: Send + 'static>(
     }
     let unavailable = |why: &str| Err::<T, ReadFailure>(ReadFailure::Unavailable(why.to_owned()));
     world.reply(daemon, call, CALL, unavailable("no answer in time"));
+    if is_refused(world) {
+        world.reply(daemon, call, 200, Err::<T, ReadFailure>(ReadFailure::Unauthorized));
+        return;
+    }
     if world.now < world.outage_until || world.streams.strikes(Class::Gateway).is_some() {
         world.reply(daemon, call, 300, unavailable("502"));
         return;
@@ -277,7 +281,7 @@ fn read<T: Send + 'static>(
         return;
     }
     let stale = world.streams.strikes(Class::StaleRead).map_or(0, |size| [1, 2, 4, 8, 15][(size % 5) as usize]);
-    let there = world.streams.between(Class::Delays, 20, 120);
+    let there = world.streams.between(Class::Delays, 20, 120) + slowness(world);
     world.later(there, move |world| {
         let value = answer(world, stale);
         let back = world.streams.between(Class::Delays, 20, 120);
@@ -369,7 +373,7 @@ impl BrokerPort for Port {
         self.call(move |world, daemon, call| {
             read(world, daemon, call, move |world, _| {
                 let base = world.base.date_naive();
-                let all: Vec<SimOrder> = world.broker.orders.clone();
+                let all: Vec<SimOrder> = if is_blank(world) { Vec::new() } else { world.broker.orders.clone() };
                 let of_day = all.iter().filter(|order| base + chrono::Days::new(order.day) == date);
                 of_day.map(|order| shown(world, order)).collect::<Vec<BrokerOrder>>()
             });
@@ -379,8 +383,8 @@ impl BrokerPort for Port {
     fn order(&self, id: OrderId) -> impl Future<Output = Result<Lookup, ReadFailure>> + Send {
         self.call(move |world, daemon, call| {
             read(world, daemon, call, move |world, _| match world.broker.order(id.0).cloned() {
-                Some(order) => Lookup::Found(shown(world, &order)),
-                None => Lookup::NotFound,
+                Some(order) if !is_blank(world) => Lookup::Found(shown(world, &order)),
+                Some(_) | None => Lookup::NotFound,
             });
         })
     }
@@ -409,6 +413,9 @@ impl BrokerPort for Port {
     fn equity(&self) -> impl Future<Output = Result<Cash, ReadFailure>> + Send {
         self.call(move |world, daemon, call| {
             read(world, daemon, call, |world, _| {
+                if is_blank(world) {
+                    return Cash::ZERO;
+                }
                 let untouched = world.broker.wiped || world.broker.orders.iter().all(|order| order.executed() == 0);
                 Cash(Decimal::from(if untouched { 100_000 } else { 99_000 }))
             });

@@ -52,6 +52,10 @@ pub enum Family {
     Mirrored,
     /// The broker's books disagree with each other for longer than a moment.
     Books,
+    /// Real money, and an account that looks for a while as if nothing had ever been in it.
+    Live,
+    /// Reads that are refused for the token, or that all together take longer than a pass, for a while.
+    Refused,
 }
 
 impl Family {
@@ -68,6 +72,8 @@ impl Family {
         Self::Wild,
         Self::Mirrored,
         Self::Books,
+        Self::Live,
+        Self::Refused,
     ];
 
     #[must_use]
@@ -85,6 +91,8 @@ impl Family {
             Self::Reports => "reports",
             Self::Wild => "wild",
             Self::Mirrored => "mirrored",
+            Self::Live => "live",
+            Self::Refused => "refused",
         }
     }
 
@@ -118,7 +126,9 @@ impl Family {
             | Self::Midnight
             | Self::Late
             | Self::Mirrored
-            | Self::Books => false,
+            | Self::Books
+            | Self::Live
+            | Self::Refused => false,
         }
     }
 }
@@ -188,6 +198,7 @@ pub fn calm(world: &mut World, since: u64) {
     world.crash_at = None;
     (world.gone_until, world.unwell_until) = (0, 0);
     world.outage_until = 0;
+    (world.blank_until, world.refused_until, world.slow_until) = (0, 0, 0);
     world.broker.spell = None;
     world.rouse();
     world.oracle.calm_since = Some(since);
@@ -235,7 +246,9 @@ fn draw(mut streams: Streams, plan: &Plan) -> World {
     let count = if plan.family == Family::Restarts { 3 } else { count };
     let mirrored = plan.family == Family::Mirrored;
     let base = if mirrored { friday() } else { base(&mut streams) };
-    let book = Book::new(BrokerMode::Sandbox, Cash(Decimal::from(100_000)));
+    let (sandbox, live) = ((BrokerMode::Sandbox, Cash(Decimal::from(100_000))), (BrokerMode::Live, Cash::ZERO));
+    let (mode, worth) = if plan.family == Family::Live { live } else { sandbox };
+    let book = Book::new(mode, worth);
     let armed_from = streams.pick(Class::Setup, &[0, 0, 60, 100]).unwrap_or(0);
     let gaps = gaps(&mut streams, plan.family);
     streams.armed = armed_from == 0;
@@ -289,6 +302,8 @@ fn gaps(streams: &mut Streams, family: Family) -> Vec<Gap> {
         | Family::Copies
         | Family::Restarts
         | Family::Reports
+        | Family::Live
+        | Family::Refused
         | Family::Mirrored => false,
     };
     if !closes {

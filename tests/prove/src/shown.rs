@@ -7,9 +7,12 @@ use crate::broker::{Kind, SimOrder, price};
 use crate::faults::Class;
 use crate::world::{Millis, World};
 
+/// What a slow read takes more: each is answered, and four are too many for a pass.
+const SLOW: Millis = 6_500;
+
 /// The list as this read shows it.
 pub fn list(world: &mut World, age: u64) -> Vec<BrokerOrder> {
-    if world.streams.strikes(Class::EmptyList).is_some() {
+    if world.streams.strikes(Class::EmptyList).is_some() || begins_blank(world) {
         return Vec::new();
     }
     let view = world.broker.view(world.second(), age);
@@ -26,8 +29,30 @@ pub fn list(world: &mut World, age: u64) -> Vec<BrokerOrder> {
     listed
 }
 
+/// For a while the account looks as if nothing had ever been in it: no orders, no positions, nothing of value.
+fn begins_blank(world: &mut World) -> bool {
+    if !is_blank(world)
+        && let Some(size) = world.streams.strikes(Class::Blank)
+    {
+        let span = 15_000 + size % 90_000;
+        world.blank_until = world.now + span;
+        world.oracle.excuses.push("blank");
+        world.oracle.count("blank");
+        world.note(|| format!("the account looks empty for {} s", span / 1000));
+    }
+    is_blank(world)
+}
+
+#[must_use]
+pub fn is_blank(world: &World) -> bool {
+    world.now < world.blank_until
+}
+
 /// Whether this read shows an empty list of positions, whatever is held.
 pub fn shows_no_positions(world: &mut World) -> bool {
+    if is_blank(world) {
+        return true;
+    }
     let empty = world.streams.strikes(Class::EmptyList).is_some() || positions_gone(world);
     empty_in_a_row(world, empty);
     empty
@@ -61,6 +86,32 @@ fn positions_gone(world: &mut World) -> bool {
         world.note(|| format!("the list of positions is empty for {} s", span / 1000));
     }
     world.now < world.gone_until
+}
+
+/// The broker does not know the token for a while.
+pub fn is_refused(world: &mut World) -> bool {
+    if world.now >= world.refused_until
+        && let Some(size) = world.streams.strikes(Class::Refused)
+    {
+        let span = 10_000 + size % 80_000;
+        world.refused_until = world.now + span;
+        world.oracle.count("refused-reads");
+        world.note(|| format!("no read is accepted for {} s", span / 1000));
+    }
+    world.now < world.refused_until
+}
+
+/// Each read takes seconds for a while: all of them together longer than a pass.
+pub fn slowness(world: &mut World) -> Millis {
+    if world.now >= world.slow_until
+        && let Some(size) = world.streams.strikes(Class::SlowRead)
+    {
+        let span = 20_000 + size % 70_000;
+        world.slow_until = world.now + span;
+        world.oracle.count("slow-reads");
+        world.note(|| format!("reads take seconds for {} s", span / 1000));
+    }
+    if world.now < world.slow_until { SLOW } else { 0 }
 }
 
 /// Somebody else's order, filled long ago.

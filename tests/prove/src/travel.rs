@@ -8,11 +8,16 @@ use blotter_daemon::trades::rules::Rule;
 
 use crate::broker::SimOrder;
 use crate::faults::Class;
+use crate::mutants::Mutant;
 use crate::seed::STORMY;
 use crate::world::{Event, World};
 
 /// Rules that only such a world can miss.
-pub const MUTANTS: &[Rule] = &[Rule::TakesUpLost, Rule::RestoredWaits];
+pub const MUTANTS: &[Mutant] = &[lacking(&[Rule::TakesUpLost]), lacking(&[Rule::RestoredWaits])];
+
+const fn lacking(without: &'static [Rule]) -> Mutant {
+    Mutant { without, family: None, travels: true, from: 0, seeds: 200 }
+}
 
 /// Seconds that bringing a backup back takes at least.
 const DOWN: u64 = 60;

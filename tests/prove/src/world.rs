@@ -157,6 +157,12 @@ pub struct World {
     pub panics: bool,
     /// No read is answered before then.
     pub outage_until: Millis,
+    /// The account looks as if nothing had ever been in it, until then.
+    pub blank_until: Millis,
+    /// No read is accepted under the token before then.
+    pub refused_until: Millis,
+    /// Each read takes seconds until then.
+    pub slow_until: Millis,
     /// The database is being restored until then: no daemon runs.
     pub down_until: Millis,
     /// What was asked for in trades that the restored database does not know.
@@ -236,6 +242,9 @@ impl World {
             size: 1000,
             panics: false,
             outage_until: 0,
+            blank_until: 0,
+            refused_until: 0,
+            slow_until: 0,
             down_until: 0,
             asked_before: BTreeMap::new(),
         }

@@ -59,9 +59,8 @@ impl Everything<'_> {
 
 fn order(what: SendKind) -> u8 {
     match what {
-        SendKind::CancelEntry => 0,
-        SendKind::CancelBracket => 1,
-        SendKind::SellAtMarket => 2,
+        SendKind::CancelEntry | SendKind::CancelBracket => 0,
+        SendKind::SellAtMarket => 1,
     }
 }
 

@@ -47,33 +47,30 @@ pub(super) fn judge(desk: &Desk<'_>) -> Accepted {
     Accepted { changes: changes.collect(), trade: None }
 }
 
-/// What would be sent: cancels first, as the driver's priorities have it, then the sales.
+/// What would be sent: cancels first, trade by trade, as the driver's priorities have it, then the sales.
 #[must_use]
 pub fn drill(desk: &Desk<'_>) -> Vec<Drill> {
     let trades: Vec<&Trade> = alive(desk).collect();
-    let entries = trades.iter().flat_map(|trade| {
-        let live = trade.entries().filter(|intent| intent.is_live());
-        live.map(|entry| Drill::CancelEntry {
-            trade: trade.id(),
-            symbol: trade.spec.symbol.clone(),
-            order: entry.broker_id,
-        })
-    });
-    let brackets = trades.iter().flat_map(|trade| {
-        let live = trade.live_exits().filter(|intent| is_bracket(intent));
-        live.map(|exit| Drill::CancelBracket {
-            trade: trade.id(),
-            symbol: trade.spec.symbol.clone(),
-            order: exit.broker_id,
-            when: when(trade, desk),
-        })
+    let cancels = trades.iter().flat_map(|trade| {
+        let (id, symbol) = (trade.id(), &trade.spec.symbol);
+        let entries = trade.entries().filter(|intent| intent.is_live());
+        let entries =
+            entries.map(move |it| Drill::CancelEntry { trade: id, symbol: symbol.clone(), order: it.broker_id });
+        let brackets = trade.live_exits().filter(|intent| is_bracket(intent));
+        let when = when(trade, desk);
+        entries.chain(brackets.map(move |it| Drill::CancelBracket {
+            trade: id,
+            symbol: symbol.clone(),
+            order: it.broker_id,
+            when,
+        }))
     });
     let sales = trades.iter().filter(|trade| !trade.live_exits().any(|exit| !is_bracket(exit))).filter_map(|trade| {
         let quantity = u32::try_from(trade.marks.held).ok().and_then(|held| Quantity::new(held).ok())?;
         let symbol = trade.spec.symbol.clone();
         Some(Drill::SellAtMarket { trade: trade.id(), symbol, quantity, when: when(trade, desk) })
     });
-    entries.chain(brackets).chain(sales).collect()
+    cancels.chain(sales).collect()
 }
 
 fn is_bracket(intent: &Intent) -> bool {

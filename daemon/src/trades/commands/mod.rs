@@ -159,8 +159,16 @@ fn current(trade: &Trade, version: i64) -> Result<(), Refused> {
     Ok(())
 }
 
-/// Another wish, one version on.
+/// Another wish, one version on. What a person has said of this quarantine holds on; of an earlier one it is no
+/// word about this one.
 fn wished(trade: &Trade, mut becomes: Wish, now: DateTime<Utc>) -> Accepted {
+    let of_this_one = trade.marks.quarantine.as_ref().is_some_and(|quarantine| quarantine.at < trade.wish.since);
+    becomes.accepts = trade.wish.accepts.filter(|_| of_this_one);
+    said(trade, becomes, now)
+}
+
+/// As [`wished`], with what a person accepts.
+fn said(trade: &Trade, mut becomes: Wish, now: DateTime<Utc>) -> Accepted {
     let version = trade.wish.version + 1;
     becomes.version = version;
     becomes.since = now;

@@ -10,7 +10,7 @@ use super::super::facts::{AlarmChange, Change, Trade, Wish};
 use super::super::ports::Symbol;
 use super::super::pricing::{self, Sides, TickGrid};
 use super::place::{NewTrade, begin, free_symbol};
-use super::{Accepted, Desk, RefusalCode, Refused, Versioned, adjust, current, wished};
+use super::{Accepted, Desk, RefusalCode, Refused, Versioned, adjust, current, said};
 
 /// Tries the bracket again, with the count of refusals at zero. For a trade in quarantine it says
 /// that the position is what the broker shows: contracts that are missing are booked as having
@@ -26,7 +26,7 @@ pub(super) fn protect(trade: &Trade, seen: Versioned, desk: &Desk<'_>) -> Result
     }
     let shown = trade.marks.mismatch.map_or(trade.marks.held, |mismatch| mismatch.position);
     let accepts = trade.marks.quarantine.is_some().then_some(shown);
-    Ok(wished(trade, Wish { until: None, accepts, ..trade.wish.clone() }, desk.now))
+    Ok(said(trade, Wish { until: None, accepts, ..trade.wish.clone() }, desk.now))
 }
 
 pub(super) fn ack(kind: AlarmKind, trade: Option<TradeId>, desk: &Desk<'_>) -> Result<Accepted, Refused> {
@@ -73,7 +73,5 @@ fn succeeded(old: &Trade, heir: &Symbol, desk: &Desk<'_>) -> Option<Change> {
     let waits = old.marks.quarantine.is_some() && old.marks.held > 0 && gone;
     let becomes_this = adjusted_contract(old, desk.positions) == Some(heir);
     let becomes = Wish { until: None, accepts: Some(0), ..old.wish.clone() };
-    (waits && becomes_this)
-        .then(|| wished(old, becomes, desk.now).changes)
-        .and_then(|changes| changes.into_iter().next())
+    (waits && becomes_this).then(|| said(old, becomes, desk.now).changes).and_then(|changes| changes.into_iter().next())
 }

@@ -39,7 +39,7 @@ pub(super) fn judge(wanted: &NewTrade, desk: &Desk<'_>) -> Result<Accepted, Refu
         return Err(Refused::new(RefusalCode::EntriesStopped, "the kill switch is set: no entries"));
     }
     let session = desk.session(&wanted.contract);
-    expiry::check(&wanted.contract, &session, desk.now)?;
+    expiry::check_entry(&wanted.contract, &session, desk.now)?;
     if !session.open {
         let opens = session.opens;
         return Err(Refused::new(RefusalCode::MarketClosed, format!("the market opens at {opens}")));

@@ -7,6 +7,7 @@
 //! Order matters here and is proven in `tests/prove`: the watchdog before any call to the broker,
 //! the lease before the facts, the facts before the cut.
 
+mod blind;
 mod lost;
 pub mod outlook;
 mod past;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use blotter_shared::domain::IntentId;
 use chrono::{DateTime, Utc};
 
+use self::blind::Blind;
 use self::outlook::{Outlook, Wrote, flies};
 use self::past::Past;
 use self::pulse::Pulse;
@@ -28,8 +30,8 @@ use self::sight::Sight;
 use super::alarms;
 use super::facts::apply::difference;
 use super::facts::fold::Context;
-use super::facts::restore;
 use super::facts::{Book, Change, Trade};
+use super::facts::{halt, restore};
 use super::plan::{Scene, account};
 use super::ports::{BrokerPort, Clock, CommitError, Fence, Holder, LeaseAnswer, Rest, Session, Sessions, Store};
 use super::rules::{Rule, Rules};
@@ -80,6 +82,8 @@ pub struct Engine<S, B, C, T> {
     cut_cost: u32,
     /// Earlier days whose orders were asked for.
     past: Past,
+    /// Since when no cut was whole.
+    blind: Option<Blind>,
 }
 
 /// The lease as this process knows it, on the boot clock.
@@ -116,6 +120,7 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
             cut_reads: 0,
             cut_cost: SMALLEST_CUT,
             past: Past::default(),
+            blind: None,
         }
     }
 
@@ -150,11 +155,14 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
         }
         let read = self.read(&book, begun).await;
         self.cut_cost = self.cut_cost.max(self.cut_reads);
-        let Ok(snapshot) = read else { return Pass::Troubled };
-        self.cut_cost = self.cut_reads.max(SMALLEST_CUT);
-        if self.ports.clock.boot().saturating_sub(begun) > self.settings.timing.pass {
-            return Pass::Troubled;
-        }
+        let snapshot = match read.and_then(|snapshot| self.is_in_time(begun).map(|()| snapshot)) {
+            Ok(snapshot) => snapshot,
+            Err(why) => {
+                self.without_a_cut(&book, &why).await;
+                return self.kept(begun).await;
+            }
+        };
+        (self.cut_cost, self.blind) = (self.cut_reads.max(SMALLEST_CUT), None);
         self.decide(book, &snapshot, lease, begun).await
     }
 
@@ -189,7 +197,8 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
         let loud_at = pulse.latest();
         let loud = |trade: &Trade| self.session_of(trade, loud_at);
         let mut alarms = alarms::judge(&book, loud, loud_at, &settings.timing);
-        alarms.extend(restore::alarm(&book, now));
+        alarms.extend(halt::alarm(&book, now));
+        alarms.extend(blind::seen(&before, now));
         let mut changes = difference(&before, &book);
         changes.extend(alarms.into_iter().map(Change::Alarm));
         if let Err(error) = self.record(lease.epoch, changes, &book, &mut views).await {
@@ -277,6 +286,17 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
         }
     }
 
+    /// After a pass without a cut that took long: the next one begins when the lease could have run out, and a broker that
+    /// is slow is no reason to lose it.
+    async fn kept(&mut self, begun: Duration) -> Pass {
+        let asked = self.ports.clock.boot();
+        let long = asked.saturating_sub(begun) >= self.settings.timing.renew;
+        if long && self.settings.rules.has(Rule::LeaseIsRenewed) && matches!(self.own(asked).await, Ok(None)) {
+            return Pass::Standby;
+        }
+        Pass::Troubled
+    }
+
     /// Takes or renews the lease. Deadlines count from before it was asked for.
     async fn own(&mut self, asked: Duration) -> Result<Option<Lease>, Unanswered> {
         let Settings { holder, timing, .. } = self.settings;
@@ -289,6 +309,8 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
             LeaseAnswer::TakenOver(epoch) => Some(Lease { epoch, until, quiet_until: asked + timing.delivery }),
             LeaseAnswer::Held => None,
         };
+        // What an owner could not read before is the next one's to find out.
+        self.blind = self.blind.filter(|_| matches!(answer, LeaseAnswer::Renewed(_)));
         Ok(self.lease)
     }
 

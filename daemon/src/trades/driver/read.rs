@@ -14,6 +14,7 @@ use super::super::ports::{
 use super::super::rules::Rule;
 use super::super::snapshot::Snapshot;
 use super::Engine;
+use super::blind::NoCut;
 
 /// More pages than any account has; the list then has no end.
 const PAGES: u32 = 400;
@@ -21,37 +22,41 @@ const PAGES: u32 = 400;
 const LOOKUPS: usize = 4;
 
 impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
-    pub(super) async fn read(&mut self, book: &Book, begun: Duration) -> Result<Snapshot, ReadFailure> {
+    pub(super) async fn read(&mut self, book: &Book, begun: Duration) -> Result<Snapshot, NoCut> {
         match self.cut(book, begun).await {
             Err(_) if !self.settings.rules.has(Rule::SilenceIsNoEvidence) => Ok(self.nothing(book)),
             answer => answer,
         }
     }
 
-    async fn cut(&mut self, book: &Book, begun: Duration) -> Result<Snapshot, ReadFailure> {
+    async fn cut(&mut self, book: &Book, begun: Duration) -> Result<Snapshot, NoCut> {
         self.cut_reads = 0;
-        let before = self.orders().await?;
+        let before = self.orders(begun).await?;
         self.cut_reads += 1;
         self.is_in_time(begun)?;
         let positions = self.ports.broker.positions().await?;
         let at = self.ports.clock.now();
         self.is_in_time(begun)?;
-        let orders = self.orders().await?;
+        let orders = self.orders(begun).await?;
+        self.is_in_time(begun)?;
         let symbols: BTreeSet<Symbol> = book.live_trades().map(|trade| trade.spec.symbol.clone()).collect();
         let symbols: Vec<Symbol> = symbols.into_iter().collect();
         self.cut_reads += u32::from(!symbols.is_empty());
         let quotes = self.quotes(&symbols).await;
         let session = self.ports.sessions.at(at);
+        self.is_in_time(begun)?;
         let lookups = self.lookups(book, &orders).await?;
+        self.is_in_time(begun)?;
         let history = self.history(book, session.date).await;
+        self.is_in_time(begun)?;
         let equity = self.equity(book, &orders, &positions).await?;
         Ok(Snapshot { mode: book.mode, at, session, before, orders, positions, quotes, lookups, history, equity })
     }
 
     /// A pass that is too old decides nothing, so the rest of its cut is not read either.
-    fn is_in_time(&self, begun: Duration) -> Result<(), ReadFailure> {
+    pub(super) fn is_in_time(&self, begun: Duration) -> Result<(), NoCut> {
         let late = self.ports.clock.boot().saturating_sub(begun) > self.settings.timing.pass;
-        if late { Err(ReadFailure::Unavailable("the broker is too slow for one cut".to_owned())) } else { Ok(()) }
+        if late { Err(NoCut::TooSlow) } else { Ok(()) }
     }
 
     /// What the mutant makes of a read that failed.
@@ -72,7 +77,7 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
     }
 
     /// All pages. A page without anything new ends it, whatever the broker says about more.
-    async fn orders(&mut self) -> Result<Vec<BrokerOrder>, ReadFailure> {
+    async fn orders(&mut self, begun: Duration) -> Result<Vec<BrokerOrder>, NoCut> {
         let mut all: Vec<BrokerOrder> = Vec::new();
         let mut known = BTreeSet::new();
         for page in 1..=PAGES {
@@ -84,8 +89,9 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
             if last {
                 return Ok(all);
             }
+            self.is_in_time(begun)?;
         }
-        Err(ReadFailure::Unavailable("the list of orders has no end".to_owned()))
+        Err(NoCut::Unread(ReadFailure::Unavailable("the list of orders has no end".to_owned())))
     }
 
     /// Prices as far as they are to be had. A market that cannot be seen is no reason to leave a

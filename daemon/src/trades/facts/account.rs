@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::change::AlarmState;
 use super::restore::Reconciling;
-use super::trade::Trade;
+use super::trade::{Agreement, Trade};
 
 /// What belongs to no single trade.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,8 +18,11 @@ pub struct AccountMarks {
     /// When the last of them was counted.
     #[serde(default)]
     pub wiped_at: Option<DateTime<Utc>>,
-    /// Sends stop until a person has looked; reading goes on.
+    /// Sends stop, and why; reading goes on (`halt`).
     pub halted: Option<String>,
+    /// Of a halted account: clean cuts in a row that show again what the trades have.
+    #[serde(default)]
+    pub halt_agreed: Option<Agreement>,
     /// The database is older than the broker: nothing is sent until both say the same.
     #[serde(default)]
     pub reconciling: Option<Reconciling>,

@@ -196,7 +196,7 @@ pub fn close_reason(trade: &Trade) -> CloseReason {
         IntentRole::Emergency => CloseReason::Emergency,
         IntentRole::Close | IntentRole::Entry => match trade.wish.flat {
             Some(FlatCause::StopBreached | FlatCause::CannotProtect) => CloseReason::Emergency,
-            Some(FlatCause::User | FlatCause::Expiry) | None => CloseReason::Manual,
+            Some(FlatCause::User) | None => CloseReason::Manual,
         },
     }
 }

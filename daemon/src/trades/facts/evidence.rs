@@ -112,7 +112,7 @@ pub(super) fn position(trade: &mut Trade, snapshot: &Snapshot, shown: Shown, con
     if position == held || (trade.is_ended() && taken) {
         trade.marks.mismatch = trade.marks.mismatch.filter(|_| trade.is_ended() && !taken).and_then(|left| {
             let gone = left.gone.unwrap_or(context.now);
-            let believed = is_enough(left.reads, left.since, context);
+            let believed = left.is_believed(context.now, &context.timing);
             (believed && !is_gone(gone, context)).then_some(Mismatch { gone: Some(gone), ..left })
         });
         heal(trade, snapshot, ground, context);
@@ -129,7 +129,7 @@ pub(super) fn position(trade: &mut Trade, snapshot: &Snapshot, shown: Shown, con
     let known = trade.marks.mismatch.filter(|mismatch| mismatch.position == position && mismatch.since <= context.now);
     let known = known.unwrap_or(Mismatch { position, reads: 0, since: context.now, gone: None });
     let known = Mismatch { gone: None, ..known };
-    if trade.is_ended() && is_enough(known.reads, known.since, context) {
+    if trade.is_ended() && known.is_believed(context.now, &context.timing) {
         trade.marks.mismatch = Some(known);
         return position;
     }

@@ -1,5 +1,6 @@
 //! Folding a cut into the book. Monotone: what was executed only grows, what came to an end stays
-//! there. Idempotent: the same cut again changes nothing. It decides nothing about orders.
+//! there. Idempotent: of the same cut nothing is taken in again, only that it was looked at counts. It decides nothing
+//! about orders.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +21,7 @@ use super::evidence::Shown;
 use super::intent::{Fill, Intent, LegSeen, Op};
 use super::standing::{self, Standing};
 use super::trade::{Bracket, Trade};
-use super::{absence, derive, evidence};
+use super::{absence, derive, evidence, halt};
 
 /// Seconds between two notes that a trade was verified: a quiet book is not written on each pass.
 const VERIFIED_STEP: f64 = 14.0;
@@ -110,7 +111,7 @@ pub fn fold(book: &mut Book, snapshot: &Snapshot, context: &Context<'_>) -> BTre
     let shown: BTreeSet<OrderId> = snapshot.orders.iter().map(|order| order.id).collect();
     let credible = is_credible(book, &shown, context);
     evidence::account(book, snapshot, context);
-    let cut = Cut { index: &index, shown: &shown, credible };
+    let cut = Cut { index: &index, shown: &shown, credible, blank: halt::is_blank(book, snapshot) };
     let ids: Vec<TradeId> = book.trades.keys().copied().collect();
     let mut seen = BTreeMap::new();
     for (id, trade) in &mut book.trades {
@@ -122,6 +123,7 @@ pub fn fold(book: &mut Book, snapshot: &Snapshot, context: &Context<'_>) -> BTre
         let Some((trade, seen)) = book.trades.get_mut(&id).zip(seen.remove(&id)) else { continue };
         views.insert(id, fold_trade(trade, snapshot, Looked { cut, seen, others }, context));
     }
+    halt::settle(book, &views, snapshot, context);
     let fresh = book.account.seen_at.filter(|at| (0.0..VERIFIED_STEP).contains(&absence::since(*at, context.now)));
     book.account.seen_at = fresh.or(Some(context.now));
     views
@@ -133,6 +135,8 @@ struct Cut<'a> {
     index: &'a Index<'a>,
     shown: &'a BTreeSet<OrderId>,
     credible: bool,
+    /// The account is halted and still looks as if nothing had ever been in it.
+    blank: bool,
 }
 
 /// Other trades of the same symbol.
@@ -222,10 +226,14 @@ fn fold_trade(trade: &mut Trade, snapshot: &Snapshot, looked: Looked<'_>, contex
     let ground = Ground { stable, credible: cut.credible, agrees: own == derive::held(trade) };
     let known: BTreeSet<OrderId> = trade.intents.iter().filter_map(|intent| intent.broker_id).collect();
     let working: Vec<_> = snapshot.orders.iter().filter(|order| order.symbol == symbol).collect();
+    // Such books prove of nothing that covers a position that it is gone: it would be a stray when they are right again.
+    let proves_nothing = cut.blank && derive::held(trade) > 0;
     for intent in trade.intents.iter_mut().filter(|intent| intent.order().is_some()) {
         if !seen.contains_key(&intent.id) && cut.index.find(intent).is_none() {
             let in_disguise = working.iter().any(|order| absence::could_be(intent, order, &known));
-            if !(in_disguise && intent.state == IntentState::Unknown) {
+            if proves_nothing && matches!(intent.state, IntentState::Acked | IntentState::Working) {
+                intent.missing_reads = 0;
+            } else if !(in_disguise && intent.state == IntentState::Unknown) {
                 missed(intent, snapshot, ground, context);
             }
         } else {

@@ -7,7 +7,7 @@
 //!
 //! Invariants:
 //! * what was executed never shrinks, and an intent that came to an end stays there;
-//! * folding the same snapshot twice changes nothing the second time;
+//! * what a snapshot shows is taken in once, however often it is folded (that it was looked is counted each time);
 //! * an order of ours that no intent knows was lost with the database: it is taken up, never sent beside;
 //! * a fill's identity is (leg, cumulative quantity), so that a replay writes the same rows.
 
@@ -18,6 +18,7 @@ pub mod change;
 pub mod derive;
 pub mod evidence;
 pub mod fold;
+pub mod halt;
 pub mod intent;
 mod readopt;
 pub mod restore;

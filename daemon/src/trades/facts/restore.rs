@@ -11,7 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use blotter_shared::domain::{AlarmKind, IntentState, Severity, TradeId};
+use blotter_shared::domain::{IntentState, TradeId};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +25,7 @@ use super::fold::{Context, View, fold, own_tag};
 use super::intent::Intent;
 use super::readopt::{TakenUp, take_up};
 use super::trade::{Agreement, Marks, Trade};
-use super::{AlarmChange, Book, Change};
+use super::{Book, Change};
 
 /// Epochs begin anew this far above the newest that was seen.
 const EPOCH_STEP: i64 = 1_000_000;
@@ -123,18 +123,18 @@ fn settle(book: &mut Book, views: &BTreeMap<TradeId, View>, cut: &Cut<'_>, conte
     let clean = !older && context.epoch.0 > state.base && book.live_trades().all(|trade| has_its_place(trade, views));
     let agreed = state.agreed.unwrap_or(Agreement { reads: 0, since: context.now });
     state.agreed = clean.then_some(Agreement { reads: agreed.reads.saturating_add(1), ..agreed });
-    book.account.reconciling = (!is_over(&state, context)).then_some(state);
+    let over = state.agreed.is_some_and(|agreed| is_enough(agreed, context));
+    book.account.reconciling = (!over).then_some(state);
 }
 
-fn is_over(state: &Reconciling, context: &Context<'_>) -> bool {
+/// As many reads over as long a time as a differing position needs to be believed.
+pub(super) fn is_enough(agreed: Agreement, context: &Context<'_>) -> bool {
     let timing = &context.timing;
-    state.agreed.is_some_and(|agreed| {
-        agreed.reads >= timing.mismatch_reads && since(agreed.since, context.now) >= timing.mismatch.as_secs_f64()
-    })
+    agreed.reads >= timing.mismatch_reads && since(agreed.since, context.now) >= timing.mismatch.as_secs_f64()
 }
 
 /// Nothing is known of the trade that this cut does not show as well, or a person has been called.
-fn has_its_place(trade: &Trade, views: &BTreeMap<TradeId, View>) -> bool {
+pub(super) fn has_its_place(trade: &Trade, views: &BTreeMap<TradeId, View>) -> bool {
     views
         .get(&trade.id())
         .is_some_and(|view| view.ground.is_clean() && (view.ground.agrees || trade.marks.quarantine.is_some()))
@@ -168,24 +168,12 @@ fn newest_epoch(book: &Book, cut: &Cut<'_>, context: &Context<'_>) -> Epoch {
 }
 
 /// What a person is told while it lasts.
-#[must_use]
-pub fn alarm(book: &Book, now: DateTime<Utc>) -> Option<AlarmChange> {
-    let kind = AlarmKind::NeedsPerson;
-    let open = book.alarms.iter().any(|alarm| alarm.kind == kind && alarm.trade.is_none());
-    match (&book.account.reconciling, open) {
-        (Some(_), false) => Some(AlarmChange::Raise {
-            kind,
-            trade: None,
-            severity: Severity::Page,
-            message: "the database is older than the broker: a backup was brought back. Nothing is sent for this \
-                      account, exits neither, until every order of ours there is matched and the positions agree. \
-                      Until then act in the broker's own screen"
-                .to_owned(),
-            at: now,
-        }),
-        (None, true) => Some(AlarmChange::Clear { kind, trade: None, at: now }),
-        (Some(_), true) | (None, false) => None,
-    }
+pub(super) fn sentence(book: &Book) -> Option<String> {
+    book.account.reconciling.as_ref()?;
+    let text = "the database is older than the broker: a backup was brought back. Nothing is sent for this account, \
+                exits neither, until every order of ours there is matched and the positions agree. Until then act in \
+                the broker's own screen";
+    Some(text.to_owned())
 }
 
 /// A trade that was taken up and whose stop nobody knows any more: the tag does not tell it.

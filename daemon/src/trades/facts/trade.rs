@@ -8,6 +8,8 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::super::ports::{OrderId, Symbol};
+use super::super::timing::Timing;
+use super::absence::since;
 use super::intent::{Fill, Intent, Shape};
 use super::restore::Restored;
 
@@ -35,8 +37,6 @@ pub enum FlatCause {
     StopBreached,
     /// The broker refuses every bracket.
     CannotProtect,
-    /// The contract expires today and policy wants it out.
-    Expiry,
 }
 
 /// What is wanted. Commands own it; the engine itself only ever makes it stricter.
@@ -116,6 +116,14 @@ pub struct Mismatch {
     /// What nobody looks after has not been shown since then.
     #[serde(default)]
     pub gone: Option<DateTime<Utc>>,
+}
+
+impl Mismatch {
+    /// As many reads, over as long a time, as it takes to believe a list of positions.
+    #[must_use]
+    pub fn is_believed(&self, now: DateTime<Utc>, timing: &Timing) -> bool {
+        self.reads >= timing.mismatch_reads && since(self.since, now) >= timing.mismatch.as_secs_f64()
+    }
 }
 
 /// The trade waits for a person.

@@ -161,7 +161,7 @@ fn sell(trade: &Trade, view: &View, scene: &Scene) -> Option<Action> {
     let quantity = quantity(wanted)?;
     let role = match trade.wish.flat {
         Some(FlatCause::StopBreached | FlatCause::CannotProtect) => IntentRole::Emergency,
-        Some(FlatCause::User | FlatCause::Expiry) | None => IntentRole::Close,
+        Some(FlatCause::User) | None => IntentRole::Close,
     };
     Some(Action::Place(Place { role, shape: Shape::SellMarket, quantity, again: None }))
 }

@@ -2,7 +2,8 @@
 //! account's token in its place, a lock on real money, a broken loop. Whoever looks says so.
 //!
 //! Needs neither lease nor broker. The lease tells whether anybody watches, so that a daemon without
-//! a key keeps silent beside one that has it.
+//! a key keeps silent beside one that has it. That an account has an owner does not mean that the owner can read it:
+//! the alarm is taken back by the owner's first whole cut (`driver::blind`), here only when nothing is left to watch.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -17,7 +18,7 @@ use super::clock::Exchange;
 use super::store::Ledger;
 use crate::auth::Username;
 use crate::db::alarms::{Subject, alarm_clear, alarm_raise};
-use crate::db::engine::{AccountKey, alarmed_accounts, unwatched_accounts};
+use crate::db::engine::{AccountKey, alarmed_accounts, live_accounts, unwatched_accounts};
 use crate::db::{DbError, UserTx};
 
 /// Looks in a row that find nobody before it is said aloud: a loop that begins needs a moment for its
@@ -44,7 +45,7 @@ impl Unwatched {
         let long = |account: &&AccountKey| self.found.get(&(user.clone(), account.name())).is_some_and(|n| *n >= LOOKS);
         let blind: Vec<&AccountKey> = alone.iter().filter(long).collect();
         let mut changed = raise(&tx, &blind, closed).await?;
-        changed |= clear(&tx, &alone).await?;
+        changed |= clear(&tx, &live_accounts(&tx).await?).await?;
         tx.commit().await?;
         if changed {
             parts.hub.poke(user);
@@ -76,13 +77,16 @@ async fn raise(tx: &UserTx, blind: &[&AccountKey], closed: &HashMap<BrokerMode, 
     Ok(raised)
 }
 
-/// Ends the alarms about accounts that are watched, or have nothing to watch; whether there were any.
-async fn clear(tx: &UserTx, alone: &[AccountKey]) -> Result<bool, DbError> {
-    let alone: BTreeSet<String> = alone.iter().map(AccountKey::name).collect();
+/// Ends the alarms about accounts that have nothing to watch; whether there were any. Who cannot read one has no
+/// cut that could end them.
+async fn clear(tx: &UserTx, live: &[AccountKey]) -> Result<bool, DbError> {
+    let live: BTreeSet<String> = live.iter().map(AccountKey::name).collect();
     let mut cleared = false;
-    for name in alarmed_accounts(tx, AlarmKind::AccountBlind).await? {
-        if !alone.contains(&name) {
-            cleared |= alarm_clear(tx, AlarmKind::AccountBlind, &Subject::Account(name)).await?.is_some();
+    for kind in [AlarmKind::AccountBlind, AlarmKind::CutTooSlow] {
+        for name in alarmed_accounts(tx, kind).await? {
+            if !live.contains(&name) {
+                cleared |= alarm_clear(tx, kind, &Subject::Account(name)).await?.is_some();
+            }
         }
     }
     Ok(cleared)

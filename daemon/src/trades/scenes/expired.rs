@@ -1,12 +1,13 @@
 //! The last day of a contract and the day after.
 
-use blotter_shared::domain::{Cash, CloseReason, TradeStatus};
+use blotter_shared::domain::{AlarmKind, Cash, CloseReason, Severity, TradeStatus};
 use chrono::Duration;
 
 use super::super::commands::{Close, Command, RefusalCode, Versioned};
 use super::super::pnl;
-use super::super::ports::{BrokerLeg, BrokerOrder, LegKind, OrderId, OrderState, Side, Symbol};
+use super::super::ports::{BrokerLeg, BrokerOrder, LegKind, OrderId, OrderState, RefusalKind, Side, Symbol};
 use super::super::specimen::{SYMBOL, decimal};
+use super::quarantine::wanted;
 use super::{Stage, end};
 
 /// Protected on its last day, 500 shares of the underlying beside it.
@@ -91,4 +92,56 @@ fn a_sale_by_hand_on_the_last_day_counts_at_its_price() {
     evening(&mut stage);
     assert_eq!(stage.trade().marks.close_reason, Some(CloseReason::External));
     assert_eq!(pnl::realized(stage.trade(), Cash::ZERO).unwrap().pnl, Cash(decimal("-920")));
+}
+
+/// Half an hour before the last close, less a second.
+fn nearly_over(stage: &mut Stage) {
+    stage.now = stage.session.closes - Duration::minutes(30) - Duration::seconds(1);
+}
+
+#[test]
+fn in_its_last_half_hour_a_contract_is_only_closed() {
+    let mut stage = last_day();
+    nearly_over(&mut stage);
+    let mut entry = wanted("DEF270115P00090000");
+    entry.contract.expiry = stage.session.date;
+    let entry = Command::Place(Box::new(entry));
+    assert_eq!(stage.command(&entry), Err(RefusalCode::NoQuote), "it would be taken, if it had a quote");
+    stage.now += Duration::seconds(1);
+    assert_eq!(stage.command(&entry), Err(RefusalCode::Expired));
+    let (id, version) = (stage.trade().id(), stage.trade().wish.version);
+    assert_eq!(stage.command(&Command::Protect(id, Versioned { version })), Ok(()));
+    let close = Close { version: version + 1, quantity: None, limit: None, at_open: false };
+    assert_eq!(stage.command(&Command::Close(id, close)), Ok(()));
+}
+
+#[test]
+fn what_was_to_have_no_stop_calls_for_a_person_in_its_last_half_hour() {
+    let mut stage = last_day();
+    (stage.trade_mut().wish.stop, stage.trade_mut().wish.target) = (None, None);
+    end(stage.newest(), OrderState::Canceled);
+    stage.passes(3, 2);
+    nearly_over(&mut stage);
+    stage.pass();
+    assert_eq!(stage.book.alarms, [], "naked by choice");
+    stage.passes(1, 1);
+    let page = stage.alarm(AlarmKind::NeedsPerson).expect("half an hour is left");
+    assert_eq!(page.severity, Severity::Page);
+    assert!(page.message.contains("expire today without a stop"), "{}", page.message);
+    evening(&mut stage);
+    assert!(stage.alarm(AlarmKind::NeedsPerson).is_none(), "nobody can do anything any more: {:?}", stage.book.alarms);
+}
+
+#[test]
+fn what_has_lost_its_stop_is_protected_again_to_the_last_and_says_that_it_is_the_last_time() {
+    let mut stage = last_day();
+    nearly_over(&mut stage);
+    stage.refuses = Some(RefusalKind::Unavailable);
+    end(stage.newest(), OrderState::Canceled);
+    stage.passes(20, 2);
+    let alarm = stage.alarm(AlarmKind::Naked).expect("it is bare");
+    assert!(alarm.message.contains("trade for the last time, until"), "{}", alarm.message);
+    stage.refuses = None;
+    stage.passes(40, 2);
+    assert!(stage.alarm(AlarmKind::Naked).is_none(), "{:?}", stage.trade().marks);
 }

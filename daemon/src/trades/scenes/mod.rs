@@ -1,15 +1,18 @@
 //! Sequences that cost money, played on the pure parts: one account, cuts by hand, a clock by hand.
 //! What the engine decides is carried out on the spot, so that a scene goes on as the real one would.
 
+mod bare;
 mod cover;
 mod disguise;
 mod expired;
 mod gone;
+mod halted;
 mod late;
 mod night;
 mod quarantine;
 mod refused;
 mod restored;
+mod stopped;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,10 +25,10 @@ use super::alarms;
 use super::commands::{self, Command, Desk, RefusalCode};
 use super::facts::apply::{apply, apply_alarm, difference};
 use super::facts::fold::{Context, View};
-use super::facts::{AlarmState, Book, Op, Shape, Trade, restore};
+use super::facts::{AlarmState, Book, Op, Shape, Trade, halt, restore};
 use super::plan::{Action, Cancel, Place, Scene, account};
 use super::ports::{
-    BrokerLeg, BrokerOrder, LegKind, OrderId, OrderState, Position, Quote, RefusalKind, Session, Side, Symbol,
+    BrokerLeg, BrokerOrder, LegKind, Lookup, OrderId, OrderState, Position, Quote, RefusalKind, Session, Side, Symbol,
 };
 use super::rules::Rules;
 use super::snapshot::Snapshot;
@@ -43,6 +46,8 @@ pub(super) struct Stage {
     /// What the account holds.
     pub(super) positions: BTreeMap<Symbol, i64>,
     pub(super) bid: Option<Price>,
+    /// What the account is worth, when somebody asks.
+    pub(super) equity: Option<Cash>,
     /// How an order that is placed appears in the list.
     pub(super) shows: OrderState,
     /// Why an order that is placed does not get there.
@@ -68,6 +73,7 @@ impl Stage {
             orders,
             positions: BTreeMap::from([(Symbol::new(SYMBOL), i64::from(contracts))]),
             bid: Some(price("5.00")),
+            equity: None,
             shows: OrderState::Live,
             refuses: None,
             done: Vec::new(),
@@ -167,7 +173,7 @@ impl Stage {
             // The lease is taken anew above the base.
             self.epoch = Epoch(reconciling.base + 1);
         }
-        if let Some(change) = restore::alarm(&self.book, self.now) {
+        if let Some(change) = halt::alarm(&self.book, self.now) {
             apply_alarm(&mut self.book, &change);
         }
         for change in alarms::judge(&self.book, |_| self.session, self.now, &Timing::PRODUCTION) {
@@ -218,10 +224,16 @@ impl Stage {
             orders: self.orders.clone(),
             positions: self.positions.iter().filter(|(_, quantity)| **quantity != 0).map(position).collect(),
             quotes: BTreeMap::from([(Symbol::new(SYMBOL), quote)]),
-            lookups: BTreeMap::new(),
+            lookups: self.lookups(),
             history: BTreeMap::new(),
-            equity: None,
+            equity: self.equity,
         }
+    }
+
+    /// An account that looks wiped has no order of any number.
+    fn lookups(&self) -> BTreeMap<OrderId, Lookup> {
+        let intents = self.book.trades.values().flat_map(|trade| &trade.intents).filter(|_| self.equity.is_some());
+        intents.filter_map(|intent| Some((intent.broker_id?, Lookup::NotFound))).collect()
     }
 
     fn carry_out(&mut self, id: TradeId, action: &Action) {

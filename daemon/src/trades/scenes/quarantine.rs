@@ -16,7 +16,7 @@ use super::super::specimen::{SYMBOL, decimal};
 use super::Stage;
 
 /// What becomes of the contract of a specimen.
-const HEIR: &str = "ABC1270115C00075000";
+pub(super) const HEIR: &str = "ABC1270115C00075000";
 
 fn close(stage: &mut Stage) -> Result<(), RefusalCode> {
     let (id, version) = (stage.trade().id(), stage.trade().wish.version);
@@ -181,6 +181,11 @@ fn a_close_that_came_before_the_quarantine_may_be_said_again() {
 
 /// A person takes up two of a contract, with neither stop nor target.
 fn adopt(stage: &mut Stage, symbol: &str) -> Result<(), RefusalCode> {
+    stage.command(&Command::Adopt(Box::new(wanted(symbol))))
+}
+
+/// Two of a contract, with neither stop nor target and without limits.
+pub(super) fn wanted(symbol: &str) -> NewTrade {
     let wide = Cash(decimal("1000000"));
     let limits = Limits {
         max_positions: 100,
@@ -198,7 +203,7 @@ fn adopt(stage: &mut Stage, symbol: &str) -> Result<(), RefusalCode> {
         losses_in_a_row: 0,
         last_loss_at: None,
     };
-    let wanted = NewTrade {
+    NewTrade {
         id: TradeId(Uuid::from_u128(0x99)),
         contract: symbol.parse().unwrap(),
         multiplier: Multiplier::STANDARD,
@@ -209,8 +214,7 @@ fn adopt(stage: &mut Stage, symbol: &str) -> Result<(), RefusalCode> {
         stop_waived: true,
         limits,
         standing,
-    };
-    stage.command(&Command::Adopt(Box::new(wanted)))
+    }
 }
 
 /// A split: the position is under another name.

@@ -1,6 +1,6 @@
 //! Each command through the socket: what is answered, what the broker then has, and who asked.
 
-use blotter_shared::domain::{CloseReason, Price, Step, TradeStatus};
+use blotter_shared::domain::{CloseReason, OptionContract, OptionType, Price, Step, TradeStatus};
 use blotter_shared::protocol::problem::ProblemCode;
 use blotter_shared::protocol::timeline::{MomentKind, Timeline};
 use blotter_shared::protocol::trades::Trade;
@@ -143,6 +143,74 @@ async fn a_drill_says_what_a_flatten_sends_and_changes_nothing() {
     assert_eq!((&done["sends"], &done["trades"]), (&drill["sends"], &json!([id])));
     floor.until("it is closed", &id, is_closed).await;
     assert_eq!((floor.position().await.as_str(), floor.ours().await.len()), ("0", 3));
+    floor.daemon.stop().await.unwrap();
+}
+
+/// A trade in another contract, whose market is the same.
+async fn in_another(floor: &mut Floor, contract: OptionContract, limit: &str) -> String {
+    let ours = std::mem::replace(&mut floor.contract, contract);
+    floor.pin("5.00", "5.10").await;
+    let mut signal = floor.signal();
+    signal["limit"] = json!(limit);
+    let placed = floor.ask("POST", "/v1/trades", &signal).await.unwrap();
+    floor.contract = ours;
+    text(&placed, "id").to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flatten_of_two_positions_and_an_entry_sends_what_its_drill_said_in_that_order() {
+    let mut floor = Floor::open().await;
+    let first = floor.hold().await;
+    let other = floor.other.clone();
+    let opposite = match floor.contract.option_type {
+        OptionType::Call => OptionType::Put,
+        OptionType::Put => OptionType::Call,
+    };
+    let third = OptionContract { option_type: opposite, ..floor.contract.clone() };
+    let entry = in_another(&mut floor, third, "4.50").await;
+    floor.until("the entry works", &entry, |trade| trade.status == TradeStatus::Open).await;
+    let second = in_another(&mut floor, other, "5.10").await;
+    floor.until("the bracket is confirmed", &second, is_protected).await;
+
+    let drill = floor.ask("POST", "/v1/flatten", &json!({ "drill": true })).await.unwrap();
+    let sends = drill["sends"].as_array().unwrap().clone();
+    let said: Vec<(&str, &str)> = sends.iter().map(|send| (text(send, "what"), text(send, "trade_id"))).collect();
+    let bracket = |id| ("cancel_bracket", id);
+    let sale = |id| ("sell_at_market", id);
+    let wanted = [bracket(&*first), ("cancel_entry", &*entry), bracket(&*second), sale(&*first), sale(&*second)];
+    assert_eq!(said, wanted);
+
+    // Three entries and two brackets have used up the reads of this minute: it is over.
+    floor.put_on(chrono::TimeDelta::seconds(90));
+    let (_, from) = floor.ledger(0).await;
+    let done = floor.ask("POST", "/v1/flatten", &json!({})).await.unwrap();
+    assert_eq!(done["sends"], drill["sends"]);
+    floor.until("the first is closed", &first, is_closed).await;
+    floor.until("the second is closed", &second, is_closed).await;
+    floor.until("the entry is cancelled", &entry, |trade| trade.status == TradeStatus::Canceled).await;
+    let (entries, _) = floor.ledger(from).await;
+    let is = |entry: &Value, what: &str| entry["fact"] == what;
+    let sent = entries.iter().filter_map(|entry| {
+        let number = || entry["path"].as_str().and_then(|path| path.rsplit('/').next());
+        let cancel = is(entry, "request") && entry["method"] == "DELETE";
+        let sale = is(entry, "placed") && !entry["tag"].is_null();
+        match (cancel, sale) {
+            (true, _) => number().map(|number| format!("cancel {number}")),
+            (_, true) => Some(format!("sell {} of {}", entry["quantity"], text(entry, "symbol"))),
+            (false, false) => None,
+        }
+    });
+    let wanted = sends.iter().map(|send| match text(send, "what") {
+        "sell_at_market" => format!("sell {} of {}", send["qty"], text(send, "option_symbol")),
+        _ => format!("cancel {}", text(send, "order_id")),
+    });
+    let (mut sent, mut wanted): (Vec<String>, Vec<String>) = (sent.collect(), wanted.collect());
+    // Each sale leaves when its own bracket is gone: which of them that is first, the broker decides.
+    for sales in [&mut sent, &mut wanted].into_iter().filter_map(|all| all.get_mut(3..)) {
+        sales.sort();
+    }
+    assert_eq!(sent, wanted, "by the broker's own books: {entries:#?}");
+    assert_eq!((floor.position().await.as_str(), floor.working().await.len()), ("0", 0));
     floor.daemon.stop().await.unwrap();
 }
 

@@ -17,9 +17,10 @@
 //! one at the next of them whose request never arrives.
 //!
 //! The end is judged by the broker's own books and by what the daemon answers. Waits for what does not come are a
-//! twentieth here (ruling 38).
+//! twentieth here (ruling 38); `make soak` waits them out whole.
 
 mod stage;
+mod stopped;
 mod wire;
 
 use anyhow::{Context, Result, ensure};

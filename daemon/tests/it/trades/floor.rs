@@ -29,6 +29,8 @@ pub(super) struct Floor {
     pub(super) daemon: Daemon,
     pub(super) db: TestDb,
     pub(super) contract: OptionContract,
+    /// Another one, for a second trade.
+    pub(super) other: OptionContract,
     account: Account,
     sim: SocketAddr,
     clock: Clock,
@@ -64,7 +66,7 @@ impl Floor {
         });
         let url = format!("http://{sim}/v1");
         let account = rig::account(&url, &clock, rig::LIFTED).await;
-        let [contract, _] = rig::contracts(&account).await;
+        let [contract, other] = rig::contracts(&account).await;
         let db = TestDb::start().await;
         let daemon = Daemon::start_at(&db.cluster.url(), clock.clone(), |config| {
             config.broker.sim_url = Some(url);
@@ -72,7 +74,7 @@ impl Floor {
             change(config);
         })
         .await;
-        let mut floor = Self { daemon, db, contract, account, sim, clock, ahead, keys: 0, _tasks: tasks };
+        let mut floor = Self { daemon, db, contract, other, account, sim, clock, ahead, keys: 0, _tasks: tasks };
         floor.pin("5.00", "5.10").await;
         let token = json!({ "mode": "SIM", "token": "live-token" });
         assert_eq!(floor.ask("PUT", "/v1/tokens", &token).await.unwrap()["tokens"]["sim"], true);
@@ -109,6 +111,17 @@ impl Floor {
     /// Lets something fail between the daemon and the broker.
     pub(super) async fn fault(&self, fault: Value) {
         self.control("faults", &fault).await;
+    }
+
+    /// The simulator's books from an entry on, and the number of the next one.
+    pub(super) async fn ledger(&self, since: u64) -> (Vec<Value>, u64) {
+        let head = format!("GET /__sim/ledger?since={since} HTTP/1.1\r\nhost: sim\r\nconnection: close\r\n\r\n");
+        let mut stream = TcpStream::connect(self.sim).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let told: Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+        (told["entries"].as_array().unwrap().clone(), told["next"].as_u64().unwrap())
     }
 
     async fn control(&self, what: &str, deed: &Value) {

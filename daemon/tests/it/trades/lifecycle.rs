@@ -1,9 +1,9 @@
 //! Lives of trades: in, protected, and out by each door.
 
 use blotter_daemon::trades::commands::adjust::Side;
-use blotter_daemon::trades::commands::{Adjust, Close, Command, RefusalCode};
+use blotter_daemon::trades::commands::{Adjust, Close, Command, RefusalCode, Versioned};
 use blotter_daemon::trades::facts::Trade;
-use blotter_shared::domain::{CloseReason, TradeStatus};
+use blotter_shared::domain::{CloseReason, OptionType, Protection, TradeStatus};
 use serde_json::json;
 
 use super::rig::{Rig, is_confirmed};
@@ -33,9 +33,78 @@ async fn check_end(rig: &Rig, trade: &Trade, reason: CloseReason) {
     let pnl = "SELECT (realized_pnl * 10000)::bigint FROM paper_trades";
     let sums = "SELECT (sum(CASE side WHEN 'SELL' THEN inc_value ELSE -inc_value END) * 1000000)::bigint FROM fills";
     assert_eq!(rig.count(pnl).await, rig.count(sums).await);
+    let figures = "
+        SELECT count(*) FROM paper_trades t CROSS JOIN (
+            SELECT sum(inc_qty) FILTER (WHERE side = 'SELL') AS sold,
+                   sum(inc_value) FILTER (WHERE side = 'BUY') AS cost,
+                   sum(inc_value) FILTER (WHERE side = 'SELL') AS brought,
+                   min(observed_at) FILTER (WHERE side = 'BUY') AS came,
+                   max(observed_at) FILTER (WHERE side = 'SELL') AS went
+              FROM fills) f
+         WHERE t.entry_price = round(f.cost / f.sold, 4) AND t.close_price = round(f.brought / f.sold, 4)
+           AND t.broker_fill_price = t.close_price AND t.broker_fill_time = f.went
+           AND t.trigger_precision = 'BROKER_FILL' AND t.close_date IS NOT NULL
+           AND t.realized_pnl_pct = round((f.brought - f.cost) * 100 / f.cost, 4)
+           AND abs(t.r_multiple - t.realized_pnl / ((t.entry_price - t.initial_sl) * f.sold * 100)) < 0.0001
+           AND abs(t.hold_duration_h * 3600 - extract(epoch FROM t.close_date - f.came)) < 2";
+    assert_eq!(rig.count(figures).await, 1, "prices, time, precision, percent, R and hours: {}", told(rig).await);
     let silent = "SELECT count(*) FROM intents i
                    WHERE NOT EXISTS (SELECT FROM intent_events e WHERE e.intent_id = i.intent_id AND e.event = i.state)";
     assert_eq!(rig.count(silent).await, 0, "each state of an intent has its event");
+}
+
+/// The row and its fills, for whoever reads the failure.
+async fn told(rig: &Rig) -> String {
+    let admin = Raw::connect(&rig.cluster.url()).await;
+    let sql = "SELECT json_build_object('trade', (SELECT json_agg(t) FROM paper_trades t),
+                                        'fills', (SELECT json_agg(f) FROM fills f))::text";
+    admin.query_one(sql, &[]).await.unwrap().get(0)
+}
+
+#[tokio::test]
+async fn calls_and_puts_are_bought_protected_and_sold_alike() {
+    for (option_type, letter, word) in [(OptionType::Call, "C00", "CALL"), (OptionType::Put, "P00", "PUT")] {
+        let mut rig = Rig::start().await;
+        rig.contract.option_type = option_type;
+        rig.pin("5.00", "5.10").await;
+        let id = rig.hold().await;
+        let symbol = rig.trade(id).await.spec.symbol;
+        assert!(symbol.as_str().contains(letter), "{symbol}");
+        rig.pin("3.80", "3.90").await;
+        let trade = rig.until("the stop is hit", id, |trade| is_closed(trade) && is_booked(trade)).await;
+        check_end(&rig, &trade, CloseReason::StopHit).await;
+        let kind =
+            format!("SELECT count(*) FROM paper_trades WHERE option_type = '{word}' AND option_symbol = '{symbol}'");
+        assert_eq!(rig.count(&kind).await, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_position_that_differs_is_released_by_a_person_and_what_is_there_is_protected() {
+    let mut rig = Rig::start().await;
+    let id = rig.hold().await;
+    let symbol = rig.contract.occ();
+    let gone =
+        json!({ "do": "move_position", "account": "6YA00001", "symbol": symbol, "quantity": -1, "reason": "transfer" });
+    rig.act(gone).await;
+    rig.until("the difference is seen", id, |trade| trade.marks.mismatch.is_some()).await;
+    // Later than a position lags behind its fill, and than a difference needs to be believed.
+    rig.go_to("2026-09-10T11:05:00").await;
+    rig.until("it waits for a person", id, |trade| trade.marks.quarantine.is_some()).await;
+    assert_eq!(rig.count("SELECT count(*) FROM alarms WHERE kind = 'QUARANTINE' AND cleared_at IS NULL").await, 1);
+    assert_eq!(rig.ours().await.len(), 2, "nothing is sent, and nothing cancelled");
+    rig.go_to("2026-09-10T11:06:00").await;
+    rig.command(Command::Protect(id, Versioned { version: 1 })).await.unwrap();
+    let one = |trade: &Trade| {
+        let fits = trade.live_exits().all(|exit| exit.remaining() == 1) && trade.exits().count() == 2;
+        fits && trade.marks.held == 1 && trade.marks.protection == Protection::Confirmed
+    };
+    let trade = rig.until("what is there is protected", id, one).await;
+    assert_eq!((trade.marks.quarantine, trade.marks.outside), (None, 1));
+    let working: Vec<_> = rig.ours().await.into_iter().filter(|order| !order.is_final_throughout()).collect();
+    assert_eq!((rig.position().await, working.len()), (1, 1), "{working:#?}");
+    assert!(working[0].legs.iter().all(|leg| leg.quantity == Some(1.into())), "{working:#?}");
+    assert_eq!(rig.count("SELECT count(*) FROM alarms WHERE kind = 'QUARANTINE' AND cleared_at IS NULL").await, 0);
 }
 
 #[tokio::test]

@@ -39,6 +39,25 @@ async fn losses_in_a_row_cost_a_pause() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_day_that_has_lost_its_limit_takes_no_further_entry() {
+    let mut floor = Floor::open().await;
+    let id = floor.hold().await;
+    floor.pin("4.80", "4.90").await;
+    floor.of_trade(&id, "close", json!({ "version": 1 })).await.unwrap();
+    let lost =
+        |trade: &Trade| is_closed(trade) && trade.close.as_ref().is_some_and(|close| close.realized_pnl.is_some());
+    floor.until("a loss", &id, lost).await;
+    floor.pin("5.00", "5.10").await;
+    floor.settings(json!({ "daily_loss_limit": "50" })).await;
+    let signal = floor.signal();
+    let refused = floor.ask("POST", "/v1/trades", &signal).await.unwrap_err();
+    assert_eq!((refused.code, refused.limit.as_deref()), (ProblemCode::LimitBroken, Some("daily_loss_limit")));
+    let said = refused.detail.starts_with("daily_loss_limit is 60") && refused.detail.contains("the limit is 50");
+    assert!(said, "{refused:?}");
+    floor.daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kill_switch_stops_entries_and_leaves_exits() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("stop-entries");

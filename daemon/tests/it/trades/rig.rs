@@ -339,6 +339,11 @@ impl Rig {
         }
     }
 
+    /// Its own time after which an account that cannot be read is told of.
+    pub(super) fn is_blind_after(&mut self, span: Duration) {
+        self.engine.settings.timing.unverified = span;
+    }
+
     /// Judges a command on what is durable and makes it durable.
     pub(super) async fn command(&self, command: Command) -> Result<Accepted, Refused> {
         let quotes = self.broker.quotes(&[Symbol::new(&self.contract.occ())]).await.unwrap();

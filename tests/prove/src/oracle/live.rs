@@ -1,10 +1,11 @@
 //! Liveness: doubts end, closes end, an owner that died is replaced, and a lease does not run out
-//! under a loop that is well. L1 and L2 are judged once the faults are off, L3 and L4 always.
+//! under a loop that is well, an account that was halted or could not be read goes on. L1 and L2 are judged once the
+//! faults are off, the others always.
 
 use blotter_daemon::trades::facts::Trade;
 use blotter_daemon::trades::ports::LeaseAnswer;
 use blotter_daemon::trades::timing::Timing;
-use blotter_shared::domain::IntentState;
+use blotter_shared::domain::{AlarmKind, IntentState};
 
 use crate::store::LeaseRow;
 use crate::world::{Millis, World};
@@ -13,6 +14,8 @@ use crate::world::{Millis, World};
 const DOUBT: u64 = 120;
 /// A call that is under way is no doubt yet.
 const CALL: Millis = 10_000;
+/// Seconds of calm after which an account is neither halted nor unread (L6): the longest sleep, and the looks.
+const STANDSTILL: u64 = 120;
 /// Seconds of calm trading in which a close ends and what is held is protected (L2).
 const UNSETTLED: u64 = 180;
 /// Seconds after the end of a lease in which somebody takes it (L3): the longest delivery time.
@@ -45,6 +48,26 @@ pub(super) fn vacancy(world: &mut World) {
     if world.oracle.vacant > VACANT {
         let vacant = world.oracle.vacant;
         world.oracle.fail(format!("L3 nobody has taken the lease for {vacant} s"));
+    }
+}
+
+/// L6, every second: an account that is halted says so, and both are over after so many seconds of calm. What could not be
+/// read is over by then as well.
+pub(super) fn standstill(world: &mut World) {
+    let book = &world.store.book;
+    let about = |kind| book.alarms.iter().any(|alarm| alarm.kind == kind && alarm.trade.is_none());
+    let halted = book.account.halted.is_some();
+    let (paged, blind, slow) =
+        (about(AlarmKind::NeedsPerson), about(AlarmKind::AccountBlind), about(AlarmKind::CutTooSlow));
+    for (mark, _) in [("halted", halted), ("account-blind", blind), ("cut-too-slow", slow)].iter().filter(|it| it.1) {
+        world.oracle.count(mark);
+    }
+    if halted && !paged {
+        world.oracle.fail("L6 the account is halted and nobody is told".to_owned());
+    }
+    let calm = world.oracle.calm_since.is_some_and(|since| world.second() > since + STANDSTILL);
+    if calm && (halted || blind || slow) {
+        world.oracle.fail(format!("L6 in calm the account is halted {halted}, blind {blind}, too slow {slow}"));
     }
 }
 

@@ -8,14 +8,14 @@ mod tables;
 use std::collections::{BTreeMap, BTreeSet};
 
 use blotter_daemon::trades::facts::{FlatCause, Trade};
-use blotter_daemon::trades::ports::Placement;
+use blotter_daemon::trades::ports::{OrderState, Placement};
 use blotter_shared::domain::{AlarmKind, IntentRole, IntentState, TradeId, TradeStatus};
 
 pub use self::live::lease_moved;
 pub use self::rest::{is_settling, last};
 pub use self::tables::{intent_may_move, trade_may_move};
 
-use crate::broker::SimOrder;
+use crate::broker::{Kind, Leg, SimOrder, cents};
 use crate::faults::Class;
 use crate::world::World;
 
@@ -93,6 +93,7 @@ pub fn check(world: &mut World) {
     quarantines(world);
     steps(world);
     live::vacancy(world);
+    live::standstill(world);
     if let Some(since) = world.oracle.calm_since {
         live::after(world, since);
     }
@@ -129,9 +130,10 @@ fn bare(world: &mut World, at: usize) {
     let symbol = contract.symbol.as_str();
     let live = world.broker.orders.iter().filter(|order| order.symbol == at && !order.buys && !order.doomed);
     let owner = owner(world, symbol);
-    let wanted = owner.and_then(|trade| trade.wish.stop).map(crate::broker::cents);
-    let own = live.filter(|order| order.own.is_some() && covers(order, wanted));
-    let cover: i64 = own.map(|order| i64::from(order.remaining())).sum();
+    let wanted = owner.and_then(|trade| trade.wish.stop).map(cents);
+    let own = live.filter(|order| order.own.is_some());
+    let second = world.second();
+    let cover = own.map(|order| i64::from(covered(order, wanted, second))).sum();
     let exposed = contract.position - foreign(world, at) > cover && world.broker.open;
     let by_choice = owner.is_none_or(|trade| trade.wish.stop.is_none() && !trade.wish.is_flat());
     let id = owner.map(Trade::id);
@@ -169,16 +171,25 @@ pub(super) fn foreign(world: &World, at: usize) -> i64 {
     })
 }
 
-/// It has a leg that ends a loss: a stop near the price that was ever asked for, or a sale.
-/// Whether an order ends a loss where it is `wanted`. A stop that somebody has moved to next to nothing does not; one
-/// that the trader asked for so low does.
-fn covers(order: &SimOrder, wanted: Option<u64>) -> bool {
-    let ends_a_loss = |leg: &crate::broker::Leg| match leg.kind {
-        crate::broker::Kind::Market => true,
-        crate::broker::Kind::Stop(stop) => stop > NEXT_TO_NOTHING || wanted.is_some_and(|wanted| stop >= wanted),
-        crate::broker::Kind::Limit(_) => wanted.is_none(),
+/// For how many contracts an order ends a loss where it is `wanted`. One that came and was taken away again since the
+/// last look has parted two bare times, which are not to be added up.
+fn covered(order: &SimOrder, wanted: Option<u64>, second: u64) -> u32 {
+    if covers(order, wanted, |leg| !leg.state.is_final()) {
+        return order.remaining();
+    }
+    let passed = order.state == OrderState::Canceled && order.created + 1 >= second;
+    if passed && covers(order, wanted, |_| true) { order.quantity.saturating_sub(order.executed()) } else { 0 }
+}
+
+/// It has a leg that ends a loss. A stop that somebody has moved to next to nothing does not; one that the trader asked
+/// for so low does.
+fn covers(order: &SimOrder, wanted: Option<u64>, counts: impl Fn(&Leg) -> bool) -> bool {
+    let ends_a_loss = |leg: &Leg| match leg.kind {
+        Kind::Market => true,
+        Kind::Stop(stop) => stop > NEXT_TO_NOTHING || wanted.is_some_and(|wanted| stop >= wanted),
+        Kind::Limit(_) => wanted.is_none(),
     };
-    order.legs.iter().any(|leg| !leg.state.is_final() && ends_a_loss(leg))
+    order.legs.iter().any(|leg| counts(leg) && ends_a_loss(leg))
 }
 
 fn tells(kind: AlarmKind) -> bool {
@@ -288,8 +299,8 @@ fn in_vain(world: &mut World, order: &SimOrder) {
     let Some((trade, best)) = trade.zip(best) else { return };
     let kept = !trade.wish.is_flat() && trade.marks.held <= i64::from(trade.wish.keep);
     let stop = trade.wish.shape().and_then(blotter_daemon::trades::facts::Shape::stop);
-    if let Some(stop) = stop.filter(|stop| kept && crate::broker::cents(*stop) >= best) {
-        if !covers(order, Some(u64::MAX)) {
+    if let Some(stop) = stop.filter(|stop| kept && cents(*stop) >= best) {
+        if !covers(order, Some(u64::MAX), |leg| !leg.state.is_final()) {
             world.oracle.count("hollow-cancelled");
             return;
         }

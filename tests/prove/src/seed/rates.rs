@@ -108,6 +108,22 @@ const REPORTS: Table = &[
     (Class::StaleRead, &[0, 150]),
 ];
 
+const LIVE: Table = &[
+    (Class::Blank, &[8, 20]),
+    (Class::AnswerLost, &[0, 60]),
+    (Class::StaleRead, &[0, 100]),
+    (Class::AsyncReject, &[0, 100]),
+    (Class::CrashAfter, &[0, 3]),
+];
+
+const REFUSED: Table = &[
+    (Class::Refused, &[4, 12]),
+    (Class::SlowRead, &[0, 4, 12]),
+    (Class::AnswerLost, &[0, 60]),
+    (Class::StaleRead, &[0, 100]),
+    (Class::CrashAfter, &[0, 3]),
+];
+
 const RESTARTS: Table =
     &[(Class::CrashAfter, &[12, 25]), (Class::RequestLate, &[300, 500]), (Class::AnswerLost, &[0, 100])];
 
@@ -125,6 +141,8 @@ pub(super) fn draw(streams: &mut Streams, family: Family) {
         Family::Books => BOOKS,
         Family::Restarts => RESTARTS,
         Family::Reports => REPORTS,
+        Family::Live => LIVE,
+        Family::Refused => REFUSED,
     };
     for (class, choices) in table {
         let rate = streams.pick(Class::Setup, choices).unwrap_or(0);

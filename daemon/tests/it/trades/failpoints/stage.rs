@@ -21,6 +21,7 @@ use blotter_testkit::socket::{Answer, Connection};
 use blotter_testkit::{Cluster, programs};
 use chrono::{DateTime, NaiveDate};
 use http::{Method, StatusCode};
+use nix::sys::signal::Signal;
 use rust_decimal::prelude::ToPrimitive;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -36,8 +37,21 @@ use crate::trades::rig;
 /// The key of a vault that holds a simulator's token.
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
+/// How much shorter the daemon's waits are; `BLOTTER_TIME_SCALE=1` for those of real life.
+const TIME_SCALE: u32 = 20;
+
+fn time_scale() -> u32 {
+    #[expect(clippy::disallowed_methods, reason = "the switch of the long proof; a test has no configuration")]
+    let wanted = std::env::var("BLOTTER_TIME_SCALE").ok().and_then(|scale| scale.parse().ok());
+    wanted.unwrap_or(TIME_SCALE)
+}
+
 /// For a daemon that starts, waits out what it may have sent, and acts, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(90);
+fn patience() -> Duration {
+    const STARTS_AND_ACTS: Duration = Duration::from_secs(75);
+    const WAITS: Duration = Duration::from_secs(300);
+    STARTS_AND_ACTS + WAITS / time_scale().max(1)
+}
 
 /// A look at trade and books takes several calls, and many worlds share the processor.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -88,8 +102,9 @@ impl Stage {
         let contracts = contracts(&account).await?;
         let address = format!("postgres://postgres@/blotter?host={}&port=5432", folder.path().display());
         let config = format!(
-            "[broker]\nsim_url = \"http://127.0.0.1:{port}/v1\"\nsim_time = true\ntime_scale = 20\n\
-             [database]\ncheck_every_s = 1\n"
+            "[broker]\nsim_url = \"http://127.0.0.1:{port}/v1\"\nsim_time = true\ntime_scale = {}\n\
+             [database]\ncheck_every_s = 1\n",
+            time_scale()
         );
         let environment = vec![("DATABASE_URL".to_owned(), address), ("ENCRYPTION_KEY".to_owned(), KEY.to_owned())];
         let mut daemon = Daemon::prepare(Options { config, environment })?;
@@ -134,6 +149,25 @@ impl Stage {
         Ok(())
     }
 
+    pub(super) fn send(&self, signal: Signal) -> Result<()> {
+        self.daemon.signal(signal)
+    }
+
+    pub(super) async fn sql(&self, sql: &str) -> Result<()> {
+        Ok(Raw::connect(&self.cluster.url()).await.batch_execute(sql).await?)
+    }
+
+    /// Waits until there is one of these.
+    pub(super) async fn until_counted(&self, what: &str, sql: &str) -> Result<()> {
+        let (mut looks, begun) = (tokio::time::interval(LOOK_EVERY), Instant::now());
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while Raw::connect(&self.cluster.url()).await.count(sql).await == 0 {
+            looks.tick().await;
+            ensure!(begun.elapsed() < patience(), "waited for: {what}\nthe log of blotterd:\n{}", self.daemon.log());
+        }
+        Ok(())
+    }
+
     /// Dies where it stands, if it still runs, and begins again. Its lease would last for a day: nobody waits for that. The
     /// minutes of its rate limits are over by then.
     pub(super) async fn restart(&mut self) -> Result<Vec<Step>> {
@@ -163,8 +197,8 @@ impl Stage {
             looks.tick().await;
             match self.ask(method.clone(), path, key, body).await {
                 Ok(answer) if answer.status == StatusCode::OK => return answer.json(),
-                Ok(answer) if answer.status.is_server_error() && begun.elapsed() < PATIENCE => {}
-                Err(_) if begun.elapsed() < PATIENCE => {}
+                Ok(answer) if answer.status.is_server_error() && begun.elapsed() < patience() => {}
+                Err(_) if begun.elapsed() < patience() => {}
                 last => bail!("{method} {path} {body} was not done: {last:?}"),
             }
         }
@@ -184,7 +218,7 @@ impl Stage {
                 },
                 Err(error) => anyhow!("{error:#}"),
             };
-            if begun.elapsed() > PATIENCE {
+            if begun.elapsed() > patience() {
                 bail!("{missing:#}\nseen: {seen:#?}\nthe log of blotterd:\n{}", self.daemon.log());
             }
         }

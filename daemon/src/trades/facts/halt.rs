@@ -1,0 +1,76 @@
+//! An account of real money that looks as if nothing had ever been in it: no orders, no positions, nothing of
+//! value, while trades of ours are alive. In a sandbox that is a reset. Here it is a broker that shows wrong books,
+//! or somebody who has taken everything away, and nobody can tell which: nothing is sent on such books, exits
+//! neither, and a person is called at once.
+//!
+//! The halt ends by itself, as a difference between ledger and position does: after as many clean cuts over as long a
+//! time as it takes to believe one, in which the account is not empty any more and each live trade agrees with its position
+//! or is in quarantine. A person's word for it would add nothing, because nothing is ever sold that ledger and
+//! account do not both show; but it could come late, and leave exits dead for a night because of one odd minute. What
+//! is really gone is settled trade by trade, by a person, as in any quarantine; with the last of them nothing is left that the
+//! cuts could disagree with.
+
+use std::collections::BTreeMap;
+
+use blotter_shared::domain::{AlarmKind, Severity, TradeId};
+use chrono::{DateTime, Utc};
+
+use super::super::snapshot::Snapshot;
+use super::account::Book;
+use super::change::AlarmChange;
+use super::fold::{Context, View};
+use super::restore;
+use super::trade::{Agreement, Trade};
+
+/// Whether a halted account may send again.
+pub(super) fn settle(book: &mut Book, views: &BTreeMap<TradeId, View>, snapshot: &Snapshot, context: &Context<'_>) {
+    if book.account.halted.is_none() {
+        return;
+    }
+    let right = !looks_empty(book, snapshot) && book.live_trades().all(|trade| restore::has_its_place(trade, views));
+    // A beginning that is to come was written by a clock that is ahead: it begins now.
+    let known = book.account.halt_agreed.filter(|agreed| agreed.since <= context.now);
+    let known = known.unwrap_or(Agreement { reads: 0, since: context.now });
+    let agreed = right.then_some(Agreement { reads: known.reads.saturating_add(1), ..known });
+    let over = agreed.is_some_and(|agreed| restore::is_enough(agreed, context));
+    book.account.halt_agreed = agreed.filter(|_| !over);
+    if over {
+        book.account.halted = None;
+    }
+}
+
+/// The account is halted, and this cut is one of those that it was halted for.
+pub(super) fn is_blank(book: &Book, snapshot: &Snapshot) -> bool {
+    book.account.halted.is_some() && looks_empty(book, snapshot)
+}
+
+/// Nothing is there, and something should be.
+fn looks_empty(book: &Book, snapshot: &Snapshot) -> bool {
+    let sent = |trade: &Trade| trade.intents.iter().any(|intent| intent.broker_id.is_some());
+    let nothing = snapshot.before.is_empty() && snapshot.orders.is_empty() && snapshot.positions.is_empty();
+    nothing && book.live_trades().any(sent)
+}
+
+/// What a person is told while nothing is sent for the account, for whatever reason.
+#[must_use]
+pub fn alarm(book: &Book, now: DateTime<Utc>) -> Option<AlarmChange> {
+    let kind = AlarmKind::NeedsPerson;
+    let open = book.alarms.iter().find(|alarm| alarm.kind == kind && alarm.trade.is_none());
+    let reasons: Vec<String> = [restore::sentence(book), sentence(book)].into_iter().flatten().collect();
+    if reasons.is_empty() {
+        return open.map(|_| AlarmChange::Clear { kind, trade: None, at: now });
+    }
+    let message = reasons.join(". ");
+    let told = open.is_some_and(|open| open.message == message);
+    (!told).then_some(AlarmChange::Raise { kind, trade: None, severity: Severity::Page, message, at: now })
+}
+
+fn sentence(book: &Book) -> Option<String> {
+    let reason = book.account.halted.as_ref()?;
+    Some(format!(
+        "sending has stopped for the {} account, exits too: {reason}. Look at the broker's own screen now, and act there \
+         if you must. Once the broker shows again what the trades have, sending goes on by itself within half a \
+         minute; what is really gone, tell each of its trades by b: it takes what the broker shows for the truth",
+        book.mode
+    ))
+}

@@ -1,0 +1,153 @@
+//! An account of real money that looks wiped: nothing is sent on such books, and it is not for ever.
+
+use std::collections::BTreeMap;
+
+use blotter_shared::domain::{AlarmKind, BrokerMode, Cash, CloseReason, IntentState, Severity, TradeStatus};
+use chrono::Duration;
+
+use super::super::commands::{Close, Command, RefusalCode, Versioned};
+use super::super::facts::{AlarmState, Mismatch};
+use super::super::plan::Action;
+use super::super::ports::BrokerOrder;
+use super::super::specimen::SYMBOL;
+use super::Stage;
+use super::quarantine::{HEIR, wanted};
+
+/// The account shows nothing, and is worth nothing; what it had showed before.
+fn blank(stage: &mut Stage) -> Vec<BrokerOrder> {
+    stage.positions = BTreeMap::new();
+    stage.equity = Some(Cash::ZERO);
+    std::mem::take(&mut stage.orders)
+}
+
+/// It shows again what it had.
+fn back(stage: &mut Stage, orders: Vec<BrokerOrder>) {
+    stage.orders = orders;
+    stage.equity = None;
+    stage.holds(2);
+}
+
+fn close(stage: &mut Stage) {
+    let (id, version) = (stage.trade().id(), stage.trade().wish.version);
+    stage.command(&Command::Close(id, Close { version, quantity: None, limit: None, at_open: false })).unwrap();
+}
+
+/// The page about the account.
+fn page(stage: &Stage) -> Option<&AlarmState> {
+    stage.book.alarms.iter().find(|alarm| alarm.kind == AlarmKind::NeedsPerson && alarm.trade.is_none())
+}
+
+/// Halted after three such looks.
+fn halted() -> (Stage, Vec<BrokerOrder>) {
+    let mut stage = Stage::protected(2);
+    let orders = blank(&mut stage);
+    stage.passes(2, 5);
+    assert_eq!(stage.book.account.halted, None, "two may be a flap");
+    stage.passes(1, 5);
+    assert!(stage.book.account.halted.is_some());
+    (stage, orders)
+}
+
+#[test]
+fn an_account_that_looks_wiped_sends_nothing_and_calls_a_person_who_is_told_what_to_do() {
+    let (mut stage, _) = halted();
+    let page = page(&stage).expect("a page about the account");
+    assert_eq!(page.severity, Severity::Page);
+    for part in ["LIVE account", "exits too", "is empty although it should not be", "own screen", "by itself"] {
+        assert!(page.message.contains(part), "{part}: {}", page.message);
+    }
+    close(&mut stage);
+    stage.passes(40, 2);
+    assert_eq!(stage.done, [], "nothing leaves on such books");
+    assert!(!stage.trade().is_ended(), "and nothing ends");
+}
+
+#[test]
+fn one_odd_minute_leaves_no_exit_dead() {
+    let (mut stage, orders) = halted();
+    close(&mut stage);
+    stage.passes(20, 2);
+    back(&mut stage, orders);
+    stage.passes(1, 2);
+    assert!(stage.book.account.halted.is_some() && page(&stage).is_some(), "one look is not enough");
+    assert_eq!(stage.done, []);
+    assert!(stage.trade().live_exits().next().is_some(), "its bracket was never gone");
+    stage.passes(11, 2);
+    assert_eq!((stage.book.account.halted.clone(), page(&stage)), (None, None), "five looks over twenty seconds are");
+    assert_eq!(stage.book.account.halt_agreed, None, "the next halt begins anew");
+    stage.passes(4, 2);
+    let [Action::Cancel(_), Action::Place(place)] = stage.done.as_slice() else { panic!("{:?}", stage.done) };
+    assert_eq!(place.quantity.get(), 2, "the close that was asked for meanwhile");
+}
+
+#[test]
+fn it_needs_as_many_looks_in_a_row_as_any_difference() {
+    let (mut stage, orders) = halted();
+    for _ in 0..6 {
+        back(&mut stage, orders.clone());
+        stage.passes(9, 2);
+        let _gone_again = blank(&mut stage);
+        stage.passes(1, 2);
+    }
+    assert!(stage.book.account.halted.is_some() && page(&stage).is_some(), "never for twenty seconds");
+    back(&mut stage, orders);
+    stage.passes(4, 10);
+    assert!(stage.book.account.halted.is_some(), "for thirty seconds, and four looks");
+    stage.passes(1, 1);
+    assert_eq!(stage.book.account.halted, None);
+}
+
+#[test]
+fn looks_of_a_clock_that_is_ahead_count_from_now() {
+    let (mut stage, orders) = halted();
+    back(&mut stage, orders);
+    stage.passes(4, 5);
+    let agreed = stage.book.account.halt_agreed.as_mut().unwrap();
+    agreed.since += Duration::hours(1);
+    stage.passes(1, 5);
+    assert!(stage.book.account.halted.is_some());
+    stage.passes(4, 5);
+    assert_eq!(stage.book.account.halted, None, "not in an hour");
+}
+
+#[test]
+fn what_differs_waits_for_a_person_and_holds_up_nothing_else() {
+    let (mut stage, orders) = halted();
+    back(&mut stage, orders);
+    stage.holds(1);
+    stage.passes(30, 2);
+    assert!(stage.trade().marks.quarantine.is_some(), "one of two is missing");
+    assert_eq!(stage.book.account.halted, None, "the rest of the account goes on");
+}
+
+#[test]
+fn what_is_really_gone_is_settled_by_a_person_and_the_account_goes_on() {
+    let (mut stage, _) = halted();
+    let entry = stage.command(&Command::Place(Box::new(wanted(HEIR))));
+    assert_eq!(entry, Err(RefusalCode::Halted), "none on such books");
+    let id = stage.trade().id();
+    stage.passes(60, 2);
+    assert!(stage.trade().live_exits().next().is_some(), "such books prove nothing of its bracket");
+    assert!(stage.trade().marks.quarantine.is_some() && stage.book.account.halted.is_some());
+    assert!(matches!(stage.trade().marks.mismatch, Some(Mismatch { position: 0, .. })));
+    let version = stage.trade().wish.version;
+    stage.command(&Command::Protect(id, Versioned { version })).unwrap();
+    stage.passes(9, 2);
+    assert_eq!(stage.trade().exits().last().map(|exit| exit.state), Some(IntentState::Lost), "asked for by number");
+    let marks = &stage.trade().marks;
+    assert_eq!((marks.status, marks.close_reason), (TradeStatus::Closed, Some(CloseReason::ExternalUnexplained)));
+    assert!(stage.book.account.halted.is_some(), "that was this trade; the account waits for its looks");
+    stage.passes(12, 2);
+    assert_eq!((stage.book.account.halted.clone(), page(&stage)), (None, None));
+    stage.command(&Command::Place(Box::new(wanted(SYMBOL)))).unwrap();
+}
+
+#[test]
+fn a_sandbox_is_reset_and_never_halted() {
+    let mut stage = Stage::protected(2);
+    stage.book.mode = BrokerMode::Sandbox;
+    let _gone = blank(&mut stage);
+    stage.passes(20, 5);
+    assert_eq!(stage.book.account.halted, None);
+    assert_eq!(stage.trade().marks.close_reason, Some(CloseReason::SandboxReset));
+}
