@@ -28,7 +28,8 @@ use crate::model::{Access, Model, Parts, next_wake};
 use crate::msg::Msg;
 use crate::sound::{Chime, Route, Sound};
 use crate::terminal::guard::Extras;
-use crate::terminal::{Report, Terminal, clipboard, size};
+use crate::terminal::outside::{Outside, clipboard};
+use crate::terminal::{Report, Terminal, size};
 use crate::{update, view};
 
 /// What the screen is opened with.
@@ -177,7 +178,7 @@ impl<'a> App<'a> {
                 Effect::CloseStream => self.courier.close_stream(),
                 Effect::OpenPrices { generation } => self.courier.open_prices(generation),
                 Effect::ClosePrices => self.courier.close_prices(),
-                Effect::Copy(text) => self.terminal.add(&clipboard(&text, self.options.environment.tmux.is_some())),
+                Effect::Copy(text) => self.terminal.add(&clipboard(&text, Outside::of(&self.options.environment))),
                 Effect::Ring { sound, text } => self.ring(sound, text),
                 Effect::Title(title) => self.terminal.add(format!("\x1b]2;{title}\x1b\\").as_bytes()),
                 Effect::Redraw => self.terminal.forget(),

@@ -17,6 +17,8 @@ pub struct Environment {
     pub ssh_tty: Option<String>,
     pub ssh_connection: Option<String>,
     pub tmux: Option<String>,
+    /// The session of GNU screen.
+    pub sty: Option<String>,
     pub home: Option<PathBuf>,
     pub xdg_config_home: Option<PathBuf>,
     pub xdg_runtime_dir: Option<PathBuf>,
@@ -54,6 +56,7 @@ impl Environment {
             ssh_tty: text("SSH_TTY"),
             ssh_connection: text("SSH_CONNECTION"),
             tmux: text("TMUX"),
+            sty: text("STY"),
             home: path("HOME"),
             xdg_config_home: path("XDG_CONFIG_HOME"),
             xdg_runtime_dir: path("XDG_RUNTIME_DIR"),

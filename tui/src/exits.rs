@@ -47,7 +47,16 @@ pub fn bracket(trade: &Trade, quote: Option<&LivePrice>, typed: Typed) -> Vec<Fa
     if let Some(target) = typed.target {
         facts.push(result("Target", "pays", "loses", gain(trade, target.value(), trade.held_qty)));
     }
-    facts.extend(objections(trade, quote.and_then(|quote| quote.bid), typed));
+    let bid = quote.filter(|quote| quote.quality.is_shown()).and_then(|quote| quote.bid);
+    let against = objections(trade, bid, typed).into_iter();
+    facts.extend(against.map(|(_, words)| Fact { role: Role::Danger, ..Fact::new("✗", words) }));
+    // Refused is only what the bid has reached; between the two sides somebody may take it at once.
+    let ask = quote.filter(|quote| quote.quality.is_shown()).and_then(|quote| quote.ask);
+    let inside = typed.target.map(Price::value).zip(bid.zip(ask));
+    if let Some((_, (_, ask))) = inside.filter(|(target, (bid, ask))| target > bid && target <= ask) {
+        let words = format!("target not above the ask {}: it may fill at once", format::price(ask));
+        facts.push(Fact { role: Role::Warn, ..Fact::new("!", words) });
+    }
     facts
 }
 
@@ -100,28 +109,25 @@ fn role_of(gained: Decimal) -> Role {
     }
 }
 
-/// What the daemon would refuse, as far as it can be seen from here.
-fn objections(trade: &Trade, bid: Option<Decimal>, typed: Typed) -> Vec<Fact> {
+/// What the daemon would refuse, as far as it can be seen from here: which side, the stop first, and why.
+#[must_use]
+pub fn objections(trade: &Trade, bid: Option<Decimal>, typed: Typed) -> Vec<(usize, String)> {
     let grid = TickGrid::of_root(&trade.contract.root);
-    let mut facts = Vec::new();
-    let mut object = |words: String| facts.push(Fact { role: Role::Danger, ..Fact::new("✗", words) });
-    for (name, price) in [("stop", typed.stop), ("target", typed.target)] {
+    let mut found = Vec::new();
+    for (index, name, price) in [(0, "stop", typed.stop), (1, "target", typed.target)] {
         let Some(price) = price else { continue };
         if price == Price::ZERO {
-            object(format!("{name} must be above zero"));
+            found.push((index, format!("{name} must be above zero")));
         } else if !grid.holds(price) {
-            object(format!("{name} off the grid of {}", format::price(grid.step(price))));
+            found.push((index, format!("{name} off the grid of {}", format::price(grid.step(price)))));
         }
     }
-    if let (Some(stop), Some(bid)) = (typed.stop, bid)
-        && stop.value() >= bid
-    {
-        object(format!("stop not below the bid {}", format::price(bid)));
+    let Some(bid) = bid else { return found };
+    if typed.stop.is_some_and(|stop| stop.value() >= bid) {
+        found.push((0, format!("stop not below the bid {}", format::price(bid))));
     }
-    if let (Some(target), Some(bid)) = (typed.target, bid)
-        && target.value() <= bid
-    {
-        object(format!("target not above the bid {}", format::price(bid)));
+    if typed.target.is_some_and(|target| target.value() <= bid) {
+        found.push((1, format!("target not above the bid {}", format::price(bid))));
     }
-    facts
+    found
 }

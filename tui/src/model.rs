@@ -20,6 +20,7 @@ use crate::client::calls::HistoryQuery;
 use crate::client::session::{Link, Session, TimedRefresh, split_mix};
 use crate::clock::Now;
 use crate::figures::Counts;
+use crate::flash::Flashes;
 use crate::input::keymap::Keymap;
 use crate::open_book::OpenBook;
 use crate::overlays::Overlay;
@@ -28,6 +29,7 @@ use crate::panes::Pane;
 use crate::panes::history::model::HistoryPane;
 use crate::panes::open::model::OpenPane;
 use crate::panes::performance::model::PerformancePane;
+use crate::pending::Pending;
 use crate::quotes::Quotes;
 use crate::sound::QuietHours;
 use crate::theme::glyphs::Glyphs;
@@ -151,7 +153,11 @@ pub struct Model {
     pub timed_refresh: TimedRefresh,
     /// Actions of this client that have not been answered.
     pub in_flight: u32,
+    /// Those of them that rows show.
+    pub pending: Pending,
     pub heard: attention::Heard,
+    /// Rows that have just changed.
+    pub flashes: Flashes,
     pub errands: Errands,
     /// Bytes of an export that is under way.
     pub exporting: Option<u64>,
@@ -188,7 +194,9 @@ impl Model {
             notices: Notices::default(),
             timed_refresh: TimedRefresh::On,
             in_flight: 0,
+            pending: Pending::default(),
             heard: attention::Heard::default(),
+            flashes: Flashes::default(),
             errands: Errands::default(),
             exporting: None,
             is_loading: false,
@@ -299,6 +307,7 @@ pub fn next_wake(model: &Model) -> Option<Duration> {
         model.session.next_wake(),
         model.reload_at,
         model.heard.repeat_at,
+        model.flashes.next_wake(model.now.since_start),
         model.notices.next_end(),
         model.quotes.next_wake(),
         looks::next_wake(model),

@@ -14,6 +14,7 @@ use tokio::process::Command;
 
 use crate::config::SoundWay;
 use crate::environment::Environment;
+use crate::terminal::outside::Outside;
 
 /// What there is to hear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,7 +62,7 @@ const CHIME_LIMIT: Duration = Duration::from_secs(2);
 pub struct Chime {
     pub route: Route,
     pub notification: Option<Notification>,
-    pub in_tmux: bool,
+    pub outside: Outside,
     helper: PathBuf,
 }
 
@@ -95,7 +96,7 @@ impl Chime {
             SoundWay::Auto => Route::Device,
         };
         let notification = if is_remote && route == Route::Bell { known_notification(environment) } else { None };
-        Self { route, notification, in_tmux: environment.tmux.is_some(), helper }
+        Self { route, notification, outside: Outside::of(environment), helper }
     }
 
     /// The bytes that ring the bell and post the notification.
@@ -104,7 +105,7 @@ impl Chime {
         let mut bytes = b"\x07".to_vec();
         if let Some(notification) = self.notification {
             let sequence = notification.sequence(text);
-            bytes.extend(if self.in_tmux { tmux_wrapped(&sequence) } else { sequence });
+            bytes.extend(self.outside.wrapped(&sequence));
         }
         bytes
     }
@@ -162,20 +163,6 @@ impl Notification {
     }
 }
 
-/// tmux passes a sequence on to the terminal outside when it is wrapped and every `ESC` doubled.
-#[must_use]
-pub fn tmux_wrapped(sequence: &[u8]) -> Vec<u8> {
-    let mut wrapped = b"\x1bPtmux;".to_vec();
-    for byte in sequence {
-        if *byte == 0x1b {
-            wrapped.push(0x1b);
-        }
-        wrapped.push(*byte);
-    }
-    wrapped.extend_from_slice(b"\x1b\\");
-    wrapped
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
@@ -226,8 +213,32 @@ mod tests {
         assert_eq!(remote.bell("a\x1b]0;b;c\x07"), b"\x07\x1b]99;;a]0bc\x1b\\");
         let plain = chime(SoundWay::Auto, &environment(Some("/dev/pts/1"), "xterm"));
         assert_eq!(plain.bell("text"), b"\x07");
-        let tmux = Chime { in_tmux: true, ..remote };
+        let tmux = Chime { outside: Outside::Tmux, ..remote.clone() };
         assert_eq!(tmux.bell("x"), b"\x07\x1bPtmux;\x1b\x1b]99;;x\x1b\x1b\\\x1b\\");
+        let screen = Chime { outside: Outside::Screen, ..remote };
+        assert_eq!(screen.bell("x"), b"\x07\x1bP\x1b]99;;x\x07\x1b\\");
+    }
+
+    #[test]
+    fn each_terminal_gets_the_notification_that_it_takes_and_only_over_ssh() {
+        let of = |term: &str, program: Option<&str>| {
+            let here = environment(Some("/dev/pts/1"), term);
+            chime(SoundWay::Auto, &Environment { term_program: program.map(ToOwned::to_owned), ..here })
+        };
+        for (term, program, expected) in [
+            ("xterm-kitty", None, &b"\x07\x1b]99;;a target hit\x1b\\"[..]),
+            ("foot", None, b"\x07\x1b]777;notify;Blotter;a target hit\x1b\\"),
+            ("rxvt-unicode-256color", None, b"\x07\x1b]777;notify;Blotter;a target hit\x1b\\"),
+            ("xterm-256color", Some("iTerm.app"), b"\x07\x1b]9;a target hit\x1b\\"),
+            ("xterm-256color", Some("WezTerm"), b"\x07\x1b]9;a target hit\x1b\\"),
+            ("xterm-ghostty", Some("ghostty"), b"\x07\x1b]9;a target hit\x1b\\"),
+            ("xterm-256color", None, b"\x07"),
+            ("vt100", Some("Apple_Terminal"), b"\x07"),
+        ] {
+            assert_eq!(of(term, program).bell("a target; hit"), expected, "{term} {program:?}");
+        }
+        let desk = chime(SoundWay::Auto, &environment(None, "xterm-kitty"));
+        assert_eq!(desk.bell("a target hit"), b"\x07", "on one's own machine the sound is enough");
     }
 
     #[tokio::test]

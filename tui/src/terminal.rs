@@ -11,6 +11,7 @@
 pub mod encode;
 pub mod guard;
 pub mod hidden;
+pub mod outside;
 pub mod pacer;
 pub mod reader;
 pub mod writer;
@@ -162,27 +163,22 @@ impl Terminal {
 /// The size of the terminal; 80x24 when it does not say.
 #[must_use]
 pub fn size() -> (u16, u16) {
-    match crossterm::terminal::size() {
-        Ok((width, height)) if width > 0 && height > 0 => (width, height),
-        Ok(_) | Err(_) => (80, 24),
-    }
+    usable(crossterm::terminal::size().ok())
 }
 
-/// The bytes that put text on the user's clipboard (OSC 52); inside of tmux both to tmux and through it.
-#[must_use]
-pub fn clipboard(text: &str, in_tmux: bool) -> Vec<u8> {
-    use crossterm::Command;
-    /// What terminals are known to take.
-    const CLIPBOARD_MAX: usize = 70_000;
-    let text: String = text.chars().take(CLIPBOARD_MAX / 4).collect();
-    let mut sequence = String::new();
-    let written = crossterm::clipboard::CopyToClipboard::to_clipboard_from(text).write_ansi(&mut sequence);
-    if written.is_err() {
-        return Vec::new();
+fn usable(told: Option<(u16, u16)>) -> (u16, u16) {
+    told.filter(|(width, height)| *width > 0 && *height > 0).unwrap_or((80, 24))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::usable;
+
+    #[test]
+    fn a_terminal_without_a_size_is_taken_for_the_usual_one() {
+        for told in [None, Some((0, 0)), Some((0, 24)), Some((80, 0))] {
+            assert_eq!(usable(told), (80, 24), "{told:?}");
+        }
+        assert_eq!(usable(Some((1, 1))), (1, 1), "a small one is one all the same");
     }
-    let mut bytes = sequence.clone().into_bytes();
-    if in_tmux {
-        bytes.extend(crate::sound::tmux_wrapped(sequence.as_bytes()));
-    }
-    bytes
 }

@@ -1,18 +1,23 @@
 //! What a message makes of the model, and what is to be done about it. No clock, no randomness, no
 //! input or output: the same messages at the same times always end in the same model.
 
+mod adopt;
 mod answers;
 pub mod attention;
 pub mod chain;
 pub mod errands;
 pub mod exit_form;
+pub mod inbox;
 pub mod keys;
 pub mod looks;
+mod moving;
 mod orders;
 mod settings_form;
+mod token_form;
 mod tools;
 mod trade_form;
 mod typed;
+pub use adopt::unclaimed;
 pub(crate) use orders::what_waits;
 pub use typed::contract as contract_of;
 
@@ -38,7 +43,8 @@ pub fn update(model: &mut Model, now: Now, msg: Msg) -> Vec<Effect> {
     let title = title(model);
     let mut effects = handle(model, msg);
     effects.extend(on_time(model));
-    trade_form::note_stale(model);
+    trade_form::follow(model);
+    inbox::settle(model);
     effects.extend(looks::follow(model));
     effects.extend(chain::follow(model));
     errands::note_asked(model, &effects);
@@ -106,8 +112,8 @@ fn terminal(model: &mut Model, event: TerminalEvent) -> Vec<Effect> {
             vec![]
         }
         TerminalEvent::Click { x, y } => click(model, x, y),
-        TerminalEvent::Wheel(Wheel::Up) => keys::scroll(model, Step::Up(3)),
-        TerminalEvent::Wheel(Wheel::Down) => keys::scroll(model, Step::Down(3)),
+        TerminalEvent::Wheel(Wheel::Up) => moving::scroll(model, Step::Up(3)),
+        TerminalEvent::Wheel(Wheel::Down) => moving::scroll(model, Step::Down(3)),
         TerminalEvent::Background { red, green, blue } => {
             let brightness = u32::from(red) * 299 + u32::from(green) * 587 + u32::from(blue) * 114;
             model.adopt_background(if brightness > 127_500 { Background::Light } else { Background::Dark });
@@ -172,6 +178,7 @@ fn stream(model: &mut Model, said: StreamSaid) -> Vec<Effect> {
 fn on_time(model: &mut Model) -> Vec<Effect> {
     let orders = model.session.step(model.now, Input::Wake);
     let mut effects = carry_out(model, orders);
+    model.flashes.expire(model.now.since_start);
     effects.extend(attention::on_time(model));
     effects.extend(errands::due(model));
     if model.reload_at.is_some_and(|at| model.now.since_start >= at) {

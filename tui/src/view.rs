@@ -90,7 +90,7 @@ fn draw_frame(canvas: &mut Canvas<'_>, model: &Model, layout: &FrameLayout) {
 fn draw_overlay(canvas: &mut Canvas<'_>, area: Rect, model: &Model, overlay: &Overlay) {
     match overlay {
         Overlay::Help { top } => help::draw(canvas, area, &model.keymap, *top),
-        Overlay::Messages { top } => messages::draw(canvas, area, model, *top),
+        Overlay::Messages(inbox) => messages::draw(canvas, area, model, *inbox),
         Overlay::Settings(form) => settings::view::draw(canvas, area, model, form),
         Overlay::Confirm(dialog) => dialog.draw(canvas, area, below_question(model, dialog)),
         Overlay::Export(dialog) => dialog.draw(canvas, area),
@@ -98,6 +98,7 @@ fn draw_overlay(canvas: &mut Canvas<'_>, area: Rect, model: &Model, overlay: &Ov
         Overlay::Form(form) => form.draw(canvas, area, below(model, form)),
         Overlay::Chain(picker) => picker.draw(canvas, area, model),
         Overlay::Figures { top } => figures::draw(canvas, area, model, *top),
+        Overlay::Token(form) => form.draw(canvas, area, model.surroundings.glyphs),
         Overlay::Story(told) => story::draw(canvas, area, model, told),
     }
 }

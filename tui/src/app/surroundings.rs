@@ -192,6 +192,26 @@ mod tests {
     }
 
     #[test]
+    fn the_first_theme_follows_what_the_terminal_says_of_its_background() {
+        for (pairs, expected) in [
+            (&[("TERM", "xterm")][..], "dark"),
+            (&[("TERM", "xterm"), ("COLORFGBG", "0;15")], "light"),
+            (&[("TERM", "xterm"), ("COLORFGBG", "0;default;7")], "light"),
+            (&[("TERM", "xterm"), ("COLORFGBG", "15;0")], "dark"),
+            (&[("TERM", "xterm"), ("COLORFGBG", "7;default")], "dark"),
+            (&[("TERM", "xterm"), ("COLORFGBG", "")], "dark"),
+            (&[("TERM", "xterm"), ("COLORFGBG", "0;15"), ("NO_COLOR", "1")], "mono"),
+        ] {
+            assert_eq!(theme(&Config::default(), &environment(pairs)).unwrap().name, expected, "{pairs:?}");
+        }
+        let light = environment(&[("TERM", "xterm"), ("COLORFGBG", "0;15")]);
+        let chosen = Config { theme: "dark".to_owned(), ..Config::default() };
+        assert_eq!(theme(&chosen, &light).unwrap().name, "dark", "a theme that was chosen stays");
+        assert!(of(&Config::default(), &light, Access::Full).theme_follows);
+        assert!(!of(&chosen, &light, Access::Full).theme_follows);
+    }
+
+    #[test]
     fn a_theme_of_ones_own_is_a_file() {
         let folder = tempfile::tempdir().unwrap();
         let mut environment = environment(&[("TERM", "xterm")]);

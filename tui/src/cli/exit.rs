@@ -37,6 +37,12 @@ impl Failure {
         Self { code: REFUSED, message: message.into() }
     }
 
+    /// Ended by a signal, with the code by which shells know it.
+    pub(super) fn interrupted(signal: i32, message: impl Into<String>) -> Self {
+        const SIGNALLED: u8 = 128;
+        Self { code: SIGNALLED.saturating_add(u8::try_from(signal).unwrap_or(0)), message: message.into() }
+    }
+
     pub(super) fn config(errors: &ConfigErrors) -> Self {
         let ConfigErrors(list) = errors;
         let count = if list.len() == 1 { "a mistake".to_owned() } else { format!("{} mistakes", list.len()) };

@@ -1,4 +1,4 @@
-//! `blotter export`.
+//! `blotter export`. What ends it early takes the part of the file with it that is written by then.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use blotter_shared::domain::{BrokerMode, Outcome};
 use blotter_shared::protocol::trades::{Book, ExportFormat, ExportQuery, Order, Sort};
 use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit::Failure;
 use super::{Context, block_on};
@@ -53,7 +54,10 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> Result<ExitCode, Fail
     };
     block_on(async {
         let written = match &args.output {
-            Some(path) => to_file(&daemon, &query, path, Existing::Replaced, |_| {}).await.map(|_| ()),
+            Some(path) => tokio::select! {
+                written = to_file(&daemon, &query, path, Existing::Replaced, |_| {}) => written.map(|_| ()),
+                failure = interruption() => return Err(failure),
+            },
             None => to_writer(&daemon, &query, &mut io::stdout().lock()).await,
         };
         written.map_err(|error| match error {
@@ -62,4 +66,21 @@ pub(super) fn run(context: &Context, args: &ExportArgs) -> Result<ExitCode, Fail
         })
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Waits for whatever ends a program by hand.
+async fn interruption() -> Failure {
+    let listen = |kind| signal(kind).map_err(|error| Failure::fault(error.to_string()));
+    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+    let [interrupt, terminate, hangup] = kinds.map(listen);
+    let (mut interrupt, mut terminate, mut hangup) = match (interrupt, terminate, hangup) {
+        (Ok(interrupt), Ok(terminate), Ok(hangup)) => (interrupt, terminate, hangup),
+        (Err(failure), _, _) | (_, Err(failure), _) | (_, _, Err(failure)) => return failure,
+    };
+    let kind = tokio::select! {
+        _ = interrupt.recv() => SignalKind::interrupt(),
+        _ = terminate.recv() => SignalKind::terminate(),
+        _ = hangup.recv() => SignalKind::hangup(),
+    };
+    Failure::interrupted(kind.as_raw_value(), "The export was interrupted; no file is written.")
 }

@@ -1,5 +1,7 @@
 //! The hint line's content: the keys that do something here and now, in the order of the table.
 
+use blotter_shared::protocol::accounts::AccountState;
+
 use super::keymap::{Action, Context, Entry};
 use crate::client::session::TimedRefresh;
 use crate::figures::{Cover, cover};
@@ -7,7 +9,9 @@ use crate::model::Model;
 use crate::overlays::Overlay;
 use crate::panes::Pane;
 use crate::panes::list::ListState;
+use crate::update::inbox;
 use crate::update::keys::contexts;
+use crate::update::unclaimed;
 
 /// A hint: key and words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +43,7 @@ fn words(model: &Model, entry: &Entry) -> String {
     match (entry.action, &model.overlays.last()) {
         (Action::Details, Some(Overlay::Settings(_))) => "edit".to_owned(),
         (Action::Details, Some(Overlay::Chain(_))) => "take".to_owned(),
+        (Action::Details, Some(Overlay::Messages(_))) => "its row".to_owned(),
         (Action::Details, None) if model.pane == Pane::Performance => "every figure".to_owned(),
         (Action::AutoRefresh, _) => match model.timed_refresh {
             TimedRefresh::On => format!("auto:on {}s", model.session.refresh().as_secs()),
@@ -58,7 +63,8 @@ fn is_useful(model: &Model, entry: &Entry) -> bool {
     match entry.action {
         A::Details => {
             let has_figures = model.pane == Pane::Performance && model.performance.data.is_some();
-            is_form || matches!(overlay, Some(Overlay::Chain(_))) || (is_bare && (has_selection(model) || has_figures))
+            let is_chosen = matches!(overlay, Some(Overlay::Chain(_))) || inbox::leads_to_row(model);
+            is_form || is_chosen || (is_bare && (has_selection(model) || has_figures))
         }
         A::Copy => is_bare && has_selection(model),
         A::Search => is_bare && list(model).is_some_and(|(_, count)| count > 0),
@@ -74,7 +80,14 @@ fn is_useful(model: &Model, entry: &Entry) -> bool {
         A::ReverseSort | A::NextMode | A::Palette => is_bare,
         A::CloseTrade | A::ClosePart | A::AdjustStop | A::AdjustTarget | A::Why => is_bare && has_selection(model),
         A::Protect => is_bare && needs_protection(model),
-        A::NewTrade | A::Flatten | A::AckAlarms | A::KillSwitch => is_bare,
+        A::NewTrade | A::Flatten | A::KillSwitch => is_bare,
+        A::AckAlarm => inbox::selected(model).is_some_and(|alarm| alarm.acked_at.is_none()),
+        A::AckAlarms => {
+            let is_seen = is_bare || matches!(overlay, Some(Overlay::Messages(_)));
+            is_seen && model.data.alarms.iter().any(|alarm| alarm.acked_at.is_none())
+        }
+        A::Adopt => inbox::selected(model).is_some_and(|alarm| unclaimed(&alarm.message).is_some()),
+        A::EnterToken => is_form || (is_bare && has_refused_token(model)),
         A::Sync | A::AutoRefresh | A::Settings | A::Messages => is_bare,
         A::Back if is_modal => false,
         A::Back => {
@@ -87,6 +100,11 @@ fn is_useful(model: &Model, entry: &Entry) -> bool {
         A::Yes => matches!(overlay, Some(Overlay::Confirm(_))),
         A::AcceptText | A::CancelText => true,
     }
+}
+
+/// Whether a broker wants another token.
+fn has_refused_token(model: &Model) -> bool {
+    model.data.accounts.iter().any(|account| account.state == AccountState::Reauthenticate)
 }
 
 /// Whether the selected trade is held without a stop that works, or waits for a person.
@@ -119,6 +137,6 @@ pub fn is_modal(context: Context) -> bool {
     match context {
         Context::Dialog | Context::Typing => true,
         Context::Everywhere | Context::Lists | Context::Open | Context::History => false,
-        Context::Performance | Context::Settings => false,
+        Context::Performance | Context::Settings | Context::Inbox => false,
     }
 }

@@ -39,7 +39,10 @@ pub enum Action {
     Protect,
     NewTrade,
     Flatten,
+    AckAlarm,
     AckAlarms,
+    Adopt,
+    EnterToken,
     KillSwitch,
     Why,
     Sync,
@@ -79,6 +82,8 @@ pub enum Context {
     History,
     Performance,
     Settings,
+    /// The alarms and messages.
+    Inbox,
     Dialog,
     /// A line of text is being typed: characters go there first.
     Typing,
@@ -94,6 +99,7 @@ impl Context {
             Self::History => "History",
             Self::Performance => "Performance",
             Self::Settings => "Settings",
+            Self::Inbox => "Alarms and messages",
             Self::Dialog => "Dialogs",
             Self::Typing => "While typing",
         }
@@ -106,6 +112,7 @@ impl Context {
         Self::History,
         Self::Performance,
         Self::Settings,
+        Self::Inbox,
         Self::Dialog,
         Self::Typing,
     ];
@@ -154,7 +161,7 @@ pub const TABLE: &[Entry] = &[
         .says("", "Everything out: shows what would be sent, then asks"),
     entry(Action::KillSwitch, Context::Open, "kill_switch", &["K"])
         .says("", "Stop every entry, or let them in again; exits go on"),
-    entry(Action::AckAlarms, Context::Open, "ack_alarms", &["A"]).says("", "You have seen every alarm"),
+    entry(Action::AckAlarm, Context::Inbox, "ack_alarm", &["s"]).says("seen", "You have seen the selected alarm"),
     entry(Action::Why, Context::Lists, "why", &["w"])
         .says("why", "The story of the selected trade: asked, sent, answered, seen"),
     entry(Action::Details, Context::Lists, "details", &["enter"]).says("details", "Open or close the selected row"),
@@ -174,6 +181,11 @@ pub const TABLE: &[Entry] = &[
     entry(Action::Sync, Context::Everywhere, "sync", &["r"]).says("sync", "Ask the daemon for the newest now"),
     entry(Action::AutoRefresh, Context::Everywhere, "auto_refresh", &["a"])
         .says("auto", "Turn the timed refresh on or off"),
+    entry(Action::AckAlarms, Context::Everywhere, "ack_alarms", &["A"]).says("all seen", "You have seen every alarm"),
+    entry(Action::Adopt, Context::Everywhere, "adopt", &["D"])
+        .says("adopt", "Take up a position that the account holds and no trade looks after"),
+    entry(Action::EnterToken, Context::Everywhere, "enter_token", &["T"])
+        .says("token", "Enter a token of the broker or of ORATS; it is not shown"),
     entry(Action::Settings, Context::Everywhere, "settings", &[","]).says("settings", "Show and change the settings"),
     entry(Action::Copy, Context::Lists, "copy", &["y"]).says("copy", "Copy the selected row to the clipboard"),
     entry(Action::Messages, Context::Everywhere, "messages", &["!"])
@@ -223,6 +235,7 @@ const TOGETHER: &[&[Context]] = &[
     &[Context::History, Context::Lists, Context::Everywhere],
     &[Context::Performance, Context::Lists, Context::Everywhere],
     &[Context::Settings, Context::Lists, Context::Everywhere],
+    &[Context::Inbox, Context::Lists, Context::Everywhere],
     &[Context::Dialog],
     &[Context::Typing],
 ];
@@ -331,7 +344,7 @@ fn moves(action: Action) -> bool {
         A::Details | A::Search | A::Copy | A::NextFilter | A::Sync | A::AutoRefresh | A::OpenPane => false,
         A::NextSort | A::ReverseSort | A::NextPeriod | A::NextBreakdown | A::NextMode | A::Export | A::Palette => false,
         A::CloseTrade | A::ClosePart | A::AdjustStop | A::AdjustTarget | A::Protect | A::NewTrade => false,
-        A::Flatten | A::AckAlarms | A::KillSwitch | A::Why => false,
+        A::Flatten | A::AckAlarm | A::AckAlarms | A::Adopt | A::EnterToken | A::KillSwitch | A::Why => false,
         A::HistoryPane | A::PerformancePane | A::NextPane | A::PreviousPane | A::Settings | A::Messages => false,
         A::Back | A::SaveSettings | A::RefreshForm | A::CopyWork | A::Redraw | A::Suspend | A::Help => false,
         A::Quit | A::Confirm | A::Yes | A::Keep | A::AcceptText | A::CancelText => false,

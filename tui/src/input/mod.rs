@@ -8,3 +8,4 @@ pub mod hints;
 pub mod keymap;
 pub mod line;
 pub mod palette;
+pub mod secret;

@@ -116,11 +116,11 @@ fn database_banner(model: &Model) -> Option<Banner> {
 
 /// One for each account in trouble; the health page's one word when none of them is known.
 fn account_banners(model: &Model) -> Vec<Banner> {
-    let told: Vec<_> = model.data.accounts.iter().filter_map(account_banner).collect();
+    let told: Vec<_> = model.data.accounts.iter().filter_map(|account| account_banner(model, account)).collect();
     if told.is_empty() { broker_banner(model).into_iter().collect() } else { told }
 }
 
-fn account_banner(account: &AccountReport) -> Option<Banner> {
+fn account_banner(model: &Model, account: &AccountReport) -> Option<Banner> {
     let who = format!("{} {}", account.mode, account.account_id.as_deref().unwrap_or("-"));
     let since = account.since.map(|at| format!(" since {}", format::clock_s(at))).unwrap_or_default();
     let reason = account.reason.as_deref().filter(|reason| !reason.is_empty());
@@ -128,8 +128,8 @@ fn account_banner(account: &AccountReport) -> Option<Banner> {
     let (role, sentence) = match account.state {
         AccountState::Ok | AccountState::NotTried => return None,
         AccountState::Reauthenticate => {
-            let command = format!("blotter tokens set {}", account.mode.as_str().to_lowercase());
-            (Role::BannerDanger, format!("{who}: re-authenticate{since}{reason}. `{command}` takes a new token."))
+            let key = key(model, Action::EnterToken);
+            (Role::BannerDanger, format!("{who}: re-authenticate{since}{reason}. Press {key} to enter a new token."))
         }
         AccountState::Blocked => {
             (Role::BannerDanger, format!("{who}: blocked by the broker{since}{reason}. Nothing can be sent there."))

@@ -1,10 +1,12 @@
 //! Every figure of the performance, each with what it is made of. One that needs more trades or days than
 //! there are says how many it needs.
 
+use std::borrow::Cow;
+
 use blotter_shared::domain::Cash;
 use blotter_shared::protocol::performance::{
-    ENOUGH_DAYS, ENOUGH_DAYS_OF_A_YEAR, ENOUGH_FOR_INTERVAL, ENOUGH_FOR_TWENTIETHS, ENOUGH_TRADES, Figures,
-    IntervalKind, Performance, Spread,
+    Drawdown, ENOUGH_DAYS, ENOUGH_DAYS_OF_A_YEAR, ENOUGH_FOR_INTERVAL, ENOUGH_FOR_TWENTIETHS, ENOUGH_TRADES, Figures,
+    IntervalKind, Paths, Performance, Spread,
 };
 use ratatui::layout::Rect;
 use rust_decimal::Decimal;
@@ -20,7 +22,7 @@ use crate::widgets::text;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Line {
     Title(&'static str),
-    Figure { name: &'static str, value: String, note: String },
+    Figure { name: Cow<'static, str>, value: String, note: String },
     Words(String),
 }
 
@@ -42,8 +44,8 @@ pub fn lines(model: &Model, width: u16) -> Vec<Line> {
     lines
 }
 
-fn figure(name: &'static str, value: String, note: impl Into<String>) -> Line {
-    Line::Figure { name, value, note: note.into() }
+fn figure(name: impl Into<Cow<'static, str>>, value: String, note: impl Into<String>) -> Line {
+    Line::Figure { name: name.into(), value, note: note.into() }
 }
 
 fn or_unknown<T>(value: Option<T>, words: impl Fn(T) -> String) -> String {
@@ -115,7 +117,7 @@ fn spread_lines(model: &Model, width: u16) -> Vec<Line> {
     let known = model.performance.spread.as_ref().filter(|(query, _)| *query == wanted);
     let title = Line::Title("How results lie");
     match known {
-        Some((_, Ok(spread))) => [title].into_iter().chain(of_spread(spread)).collect(),
+        Some((_, Ok(spread))) => [title].into_iter().chain(of_spread(spread)).chain(of_paths(&spread.paths)).collect(),
         Some((_, Err(trouble))) => {
             let words = text::wrap(&format!("Not known: {}", text::clean(trouble)), width);
             [title].into_iter().chain(words.into_iter().map(Line::Words)).collect()
@@ -175,6 +177,7 @@ fn risk(data: &Performance) -> Vec<Line> {
             format::signed_money(-drawdown.current.0),
             format!("longest: {} days", drawdown.longest_days),
         ),
+        figure("Deepest days", fell_on(drawdown), fell_for(drawdown)),
         figure("Recovery", number(drawdown.recovery_factor), "net to the deepest fall"),
         figure("Sharpe", number(ratios.sharpe), of_days(ratios.sharpe, "a year, of daily returns", ENOUGH_DAYS)),
         figure(
@@ -206,6 +209,46 @@ fn risk(data: &Performance) -> Vec<Line> {
         figure("Half Kelly", percent(ratios.half_kelly), trades(ratios.half_kelly, "of equity", data.figures.trades)),
         figure("t of the mean", number(ratios.t_statistic), "beyond 2 chance is unlikely"),
     ]
+}
+
+/// From the peak to the bottom, by the ends of days.
+fn fell_on(drawdown: &Drawdown) -> String {
+    let Some(bottom) = drawdown.bottom_on else { return format::UNKNOWN.to_owned() };
+    let peak = drawdown.peak_on.map_or_else(|| "the start".to_owned(), |day| day.to_string());
+    format!("{peak} → {bottom}")
+}
+
+fn fell_for(drawdown: &Drawdown) -> String {
+    let Some(down) = drawdown.days_down else { return String::new() };
+    match (drawdown.recovered_on, drawdown.days_under) {
+        (Some(day), Some(under)) => format!("{down} days down, back on {day} after {under}"),
+        (_, _) => format!("{down} days down, not back yet"),
+    }
+}
+
+/// What was on the way, as far as prices were recorded.
+fn of_paths(paths: &Paths) -> Vec<Line> {
+    let n = paths.trades;
+    let thin = match paths.thin {
+        0 => format!("median of {n}, before fees"),
+        thin => format!("median of {n}; prices of {thin} have gaps"),
+    };
+    let bid = percent(paths.exit_efficiency_bid);
+    let mut lines = vec![
+        Line::Title("What there was to be had"),
+        figure("Exit efficiency", percent(paths.exit_efficiency), thin),
+        figure("… at the bid", bid, "what could really have been had"),
+        figure("Given back", cash(paths.given_back), format!("{} of the best of each was kept", percent(paths.kept))),
+        figure("After the exit", percent(paths.post_exit), "best of the next two hours, of the cost"),
+    ];
+    let (won, lost) = (paths.winners, paths.losers);
+    lines.extend(paths.stops.iter().map(|stop| {
+        let value = format!("{} | {}", percent(stop.winners), percent(stop.losers));
+        let note = format!("of {won} winners behind | of {lost} losers ahead");
+        figure(format!("{:.2} R away", stop.at_r), value, note)
+    }));
+    lines.push(figure("Entry slippage", cash(paths.slippage), format!("above the middle, mean of {}", paths.entries)));
+    lines
 }
 
 /// The bands that Tradervue documents.

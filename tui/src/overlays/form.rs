@@ -28,6 +28,8 @@ pub enum Purpose {
     /// A part, or a limit.
     Close(TradeId),
     Place,
+    /// A position that no trade looks after.
+    Adopt,
 }
 
 /// One line.
@@ -73,6 +75,8 @@ pub struct Form {
     pub focus: Focus,
     /// The field that is wrong, and why; or only why.
     pub error: Option<(Option<usize>, String)>,
+    /// Why it cannot be sent as it is, and the field that is wrong, if one is: the button is off meanwhile.
+    pub objection: Option<(Option<usize>, String)>,
     pub is_sending: bool,
     pub opened_at: Duration,
     /// The version of the trade that the lines were filled from.
@@ -130,13 +134,24 @@ impl Form {
     fn enter(&mut self) -> Outcome {
         match self.focus {
             Focus::Field(_) => {
-                self.focus = if self.is_changed() { Focus::Act } else { Focus::Keep };
+                match &self.objection {
+                    // What was typed is not lost by an Enter too many.
+                    Some((Some(_), _)) if self.is_changed() => self.error.clone_from(&self.objection),
+                    None if self.is_changed() => self.focus = Focus::Act,
+                    Some(_) | None => self.focus = Focus::Keep,
+                }
                 Outcome::Open
             }
             Focus::Keep => Outcome::Kept,
-            Focus::Act if self.is_sending => Outcome::Open,
+            Focus::Act if self.is_sending || self.objection.is_some() => Outcome::Open,
             Focus::Act => Outcome::Acts,
         }
+    }
+
+    /// Whether the button that acts does so now.
+    #[must_use]
+    pub fn can_act(&self, now: Now) -> bool {
+        !self.is_sending && self.objection.is_none() && now.since(self.opened_at) >= GUARD
     }
 
     #[must_use]
@@ -165,14 +180,15 @@ impl Form {
         match self.focus {
             Focus::Field(index) if index + 1 < self.fields.len() => Focus::Field(index + 1),
             Focus::Field(_) => Focus::Keep,
-            Focus::Keep => Focus::Act,
-            Focus::Act => Focus::Field(0),
+            Focus::Keep if self.objection.is_none() => Focus::Act,
+            Focus::Keep | Focus::Act => Focus::Field(0),
         }
     }
 
     fn previous(&self) -> Focus {
         match self.focus {
-            Focus::Field(0) => Focus::Act,
+            Focus::Field(0) if self.objection.is_none() => Focus::Act,
+            Focus::Field(0) => Focus::Keep,
             Focus::Field(index) => Focus::Field(index - 1),
             Focus::Keep => Focus::Field(self.fields.len().saturating_sub(1)),
             Focus::Act => Focus::Keep,
@@ -227,13 +243,13 @@ impl Form {
     fn keys(&self) -> &'static str {
         match self.purpose {
             Purpose::Adjust(_) => "Tab next · ↑↓ tick · ↵ press · Esc keep",
-            Purpose::Close(_) | Purpose::Place => "Tab next · ↵ press · Esc keep",
+            Purpose::Close(_) | Purpose::Place | Purpose::Adopt => "Tab next · ↵ press · Esc keep",
         }
     }
 
     fn draw_field(&self, canvas: &mut Canvas<'_>, row: Rect, (index, field): (usize, &Field)) {
         let has_focus = self.focus == Focus::Field(index);
-        let is_wrong = self.error.as_ref().is_some_and(|(wrong, _)| *wrong == Some(index));
+        let is_wrong = [&self.error, &self.objection].into_iter().flatten().any(|(wrong, _)| *wrong == Some(index));
         let role = if has_focus { Role::Strong } else { Role::Muted };
         canvas.put(row, 2, &format!("{:<10}", field.label), role);
         let role = if is_wrong { Role::InputError } else { Role::Input };
@@ -256,7 +272,9 @@ impl Form {
         let role = |focus| if self.focus == focus { Role::ButtonFocus } else { Role::Button };
         let next = canvas.put(row, x, &keep, role(Focus::Keep));
         canvas.target(Rect { x: row.x + x, width: text::width(&keep), ..row }, Target::Act(Action::Keep));
-        canvas.put(row, next + 4, &act, role(Focus::Act));
+        let act_role = if self.objection.is_some() { Role::Muted } else { role(Focus::Act) };
+        canvas.put(row, next + 4, &act, act_role);
+        canvas.target(Rect { x: row.x + next + 4, width: text::width(&act), ..row }, Target::Act(Action::Yes));
     }
 }
 
@@ -281,6 +299,7 @@ mod tests {
             act: "Buy",
             focus: Focus::Field(0),
             error: None,
+            objection: None,
             is_sending: false,
             opened_at: Duration::ZERO,
             seen: None,
@@ -315,6 +334,26 @@ mod tests {
         assert_eq!(form.on_action(at(401), enter), Outcome::Acts);
         form.is_sending = true;
         assert_eq!(form.on_action(at(402), enter), Outcome::Open, "a second Enter does nothing twice");
+    }
+
+    #[test]
+    fn a_button_that_is_off_is_neither_reached_nor_pressed() {
+        let mut form = form();
+        form.input().unwrap().on_key(crate::input::chord::Chord::char('x'));
+        form.objection = Some((Some(0), "no price".to_owned()));
+        let enter = Some(Action::Confirm);
+        assert_eq!((form.on_action(at(400), enter), form.focus), (Outcome::Open, Focus::Field(0)));
+        assert_eq!(form.error, form.objection, "it says why");
+        let mut seen = Vec::new();
+        for _ in 0..3 {
+            form.on_action(at(400), Some(Action::NextChoice));
+            seen.push(form.focus);
+        }
+        assert_eq!(seen, [Focus::Field(1), Focus::Keep, Focus::Field(0)]);
+        form.on_action(at(400), Some(Action::PreviousChoice));
+        assert_eq!(form.focus, Focus::Keep);
+        form.focus = Focus::Act;
+        assert_eq!(form.on_action(at(400), enter), Outcome::Open, "it went off under the finger");
     }
 
     #[test]

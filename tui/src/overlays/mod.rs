@@ -12,13 +12,16 @@ pub mod messages;
 pub mod notices;
 pub mod palette;
 pub mod story;
+pub mod token;
 
 use chain::ChainPicker;
 use confirm::Confirm;
 use export::ExportDialog;
 use form::Form;
+use messages::Inbox;
 use palette::Palette;
 use story::Story;
+use token::TokenForm;
 
 use crate::panes::settings::model::SettingsForm;
 
@@ -29,10 +32,8 @@ pub enum Overlay {
     Help {
         top: u16,
     },
-    /// Every message of the session, scrolled likewise.
-    Messages {
-        top: u16,
-    },
+    /// The alarms that are open, and every message of the session.
+    Messages(Inbox),
     Settings(SettingsForm),
     Confirm(Confirm),
     Export(ExportDialog),
@@ -40,6 +41,8 @@ pub enum Overlay {
     /// Something is typed for a trade.
     Form(Box<Form>),
     Story(Box<Story>),
+    /// A token is typed.
+    Token(Box<TokenForm>),
     /// What can be bought, over the form of a new trade.
     Chain(Box<ChainPicker>),
     /// Every figure of the performance, scrolled by so many lines.

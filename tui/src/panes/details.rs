@@ -11,11 +11,12 @@ use ratatui::layout::Rect;
 use rust_decimal::Decimal;
 
 use super::open::marks::is_old;
-use super::path;
+use super::{Pane, brackets, history, open, path};
 use crate::figures::{Cover, cover};
 use crate::format;
 use crate::model::Model;
 use crate::theme::Role;
+use crate::view::layout;
 use crate::widgets::canvas::{Canvas, below, line};
 use crate::widgets::facts::{Fact, flow, put_facts};
 use crate::widgets::text;
@@ -112,11 +113,12 @@ fn sheet(model: &Model, trade: &Trade, width: u16) -> Sheet {
     let beside_path = path.is_some() && width >= WIDE_ENOUGH;
     let fact_room = if beside_path { room.saturating_sub(path_cells(width) + 2) } else { room };
     let context = model.looked.get(&trade.id).and_then(|looked| looked.context.as_ref());
+    let moments = model.looked.get(&trade.id).and_then(|looked| looked.moments.as_deref());
     let groups = [
         price_facts(model, trade),
         quote_facts(model, trade, context),
         risk_facts(trade, context),
-        bracket_facts(model, trade),
+        bracket_facts(model, trade, moments),
         close_facts(model, trade),
         identity_facts(trade, context),
     ];
@@ -125,14 +127,40 @@ fn sheet(model: &Model, trade: &Trade, width: u16) -> Sheet {
     let facts = nothing.into_iter().chain(facts).collect();
     let mut below: Vec<Line> = excursions(trade, context, room).into_iter().collect();
     below.extend(market_facts(context, room));
-    let moments = model.looked.get(&trade.id).and_then(|looked| looked.moments.as_deref());
-    below.extend(moments.map(|moments| story(moments, model, room)).unwrap_or_default());
-    Sheet { path, beside: facts, below }
+    let sheet = Sheet { path, beside: facts, below };
+    let used = sheet.upper(width) + count(&sheet.below);
+    let tail = moments.map(|moments| story(moments, model, (room, tail_lines(model, used)))).unwrap_or_default();
+    Sheet { below: sheet.below.into_iter().chain(tail).collect(), ..sheet }
 }
 
-/// The newest of what happened, in at most two lines.
-fn story(moments: &[Moment], model: &Model, room: u16) -> Vec<Line> {
+/// Lines of the story that are there however full the screen is.
+const TAIL_LEAST: u16 = 2;
+
+/// How many lines of the story fit, when the details have so many already and every row stays on the screen.
+fn tail_lines(model: &Model, used: u16) -> u16 {
+    let viewport = layout::list_lines(model);
+    let (expanded, rows) = match model.pane {
+        Pane::Open => (&model.open.list.expanded, model.open.rows().len()),
+        Pane::History => (&model.history.list.expanded, model.history.trades().len()),
+        Pane::Performance => return TAIL_LEAST,
+    };
+    // More rows than lines: they scroll, and what is opened takes no more of the screen than it has to.
+    if expanded.len() > 1 || rows > usize::from(viewport) {
+        return TAIL_LEAST;
+    }
+    let folded: u16 = match model.pane {
+        Pane::Open => model.open_trades().iter().map(|trade| open::view::folded_height(model, trade)).sum(),
+        Pane::History => model.history.trades().iter().map(|_| history::view::folded_height(model)).sum(),
+        Pane::Performance => 0,
+    };
+    viewport.saturating_sub(folded.saturating_add(used)).max(TAIL_LEAST)
+}
+
+/// The newest of what happened, in at most so many lines. One that is wider than a line goes on in the next: it is
+/// broken between words, and not in the middle of a figure.
+fn story(moments: &[Moment], model: &Model, (room, most): (u16, u16)) -> Vec<Line> {
     let today = format::exchange_date(model.trading_now());
+    let most = usize::from(most);
     let mut lines: Vec<String> = Vec::new();
     for moment in moments.iter().rev() {
         let at = format::clock_s(moment.at);
@@ -145,11 +173,18 @@ fn story(moments: &[Moment], model: &Model, room: u16) -> Vec<Line> {
         };
         if text::width(&joined) <= room {
             lines.splice(..lines.len().min(1), [joined]);
-        } else if lines.len() < 2 {
-            lines.insert(0, text::cut(&words, room));
-        } else {
+            continue;
+        }
+        let parts = text::wrap(&words, room.saturating_sub(2)).into_iter().enumerate();
+        let mut parts: Vec<String> =
+            parts.map(|(index, part)| if index == 0 { part } else { format!("  {part}") }).collect();
+        if lines.is_empty() {
+            parts.truncate(most);
+        }
+        if lines.len() + parts.len() > most {
             break;
         }
+        lines.splice(..0, parts);
     }
     lines.into_iter().map(|words| Line::Words(words, Role::Muted)).collect()
 }
@@ -302,7 +337,7 @@ fn units(trade: &Trade) -> Decimal {
     Decimal::from(trade.qty) * Decimal::from(trade.multiplier.get())
 }
 
-fn bracket_facts(model: &Model, trade: &Trade) -> Vec<Fact> {
+fn bracket_facts(model: &Model, trade: &Trade, moments: Option<&[Moment]>) -> Vec<Fact> {
     if trade.close.is_some() {
         return Vec::new();
     }
@@ -324,6 +359,13 @@ fn bracket_facts(model: &Model, trade: &Trade) -> Vec<Fact> {
     if let Some(at) = trade.last_verified_at {
         facts.push(fact("Last verified", format!("{} ET", format::moment(at, model.trading_now()))));
     }
+    let Some(moments) = moments else { return facts };
+    let order = brackets::newest(moments);
+    facts.extend(
+        order.map(|order| fact("Order", format!("#{} {}", text::clean(order.number), brackets::word(order.state)))),
+    );
+    let times = brackets::times_adjusted(moments);
+    facts.extend((times > 0).then(|| fact("Adjusted", format!("{times}×"))));
     facts
 }
 

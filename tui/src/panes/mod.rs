@@ -1,6 +1,7 @@
 //! The panes. Each folder has what it remembers (`model`), what it does (`update`, where it does
 //! anything of its own) and how it looks (`view`).
 
+pub mod brackets;
 pub mod details;
 pub mod empty;
 pub mod history;

@@ -12,12 +12,13 @@ use blotter_shared::protocol::sync::SyncStatus;
 use blotter_shared::protocol::trades::Trade;
 
 use super::errands::Errand;
-use super::{attention, carry_out, errands, looks, orders, settings_form};
+use super::{attention, carry_out, errands, looks, orders, settings_form, token_form};
 use crate::client::calls::{Answer, Call, CallError};
 use crate::client::events::StreamItem;
 use crate::client::session::{Input, TimedRefresh};
 use crate::effect::Effect;
-use crate::model::{Heard, Model, Recent};
+use crate::flash;
+use crate::model::{Heard, Model, Motion, Recent};
 use crate::open_book::OpenBook;
 use crate::overlays::Overlay;
 use crate::overlays::notices::Level;
@@ -86,6 +87,11 @@ fn take(model: &mut Model, call: &Call, answer: Answer) -> Vec<Effect> {
         // No pane shows them: the command line asks.
         Answer::Tasks(_) => {}
         Answer::SettingsSaved(settings) => {
+            if let Call::PutToken { update, .. } = call {
+                let mut effects = token_form::stored(model, update.mode, &settings);
+                effects.extend(settings_came(model, *settings));
+                return effects;
+            }
             settings_form::saved(model, &settings);
             return settings_came(model, *settings);
         }
@@ -124,7 +130,8 @@ fn failed(model: &mut Model, call: &Call, error: &CallError) -> Vec<Effect> {
         Call::Totals(_) => {}
         Call::Look(call) => looks::failed(model, call, error),
         Call::Trade(_) | Call::Alarms | Call::SyncStatus { .. } | Call::Accounts | Call::Tasks => {}
-        Call::PutToken { .. } | Call::RemoveToken { .. } => {}
+        Call::PutToken { update, .. } => token_form::refused(model, update.mode, error),
+        Call::RemoveToken { .. } => {}
     }
     vec![]
 }
@@ -190,6 +197,9 @@ fn settings_came(model: &mut Model, settings: Settings) -> Vec<Effect> {
 pub(super) fn trade_came(model: &mut Model, trade: &Trade) -> Vec<Effect> {
     let was = model.open_trades().iter().find(|row| row.id == trade.id).cloned();
     let heard = attention::trade_changed(model, was.as_ref(), trade);
+    if model.surroundings.motion == Motion::Full && was.is_some_and(|was| flash::has_changed(&was, trade)) {
+        model.flashes.begin(model.now.since_start, trade.id);
+    }
     if let Some(open) = model.data.open.as_mut().map(OpenBook::change) {
         match open.iter().position(|row| row.id == trade.id) {
             Some(index) if trade.status.is_terminal() => {
@@ -220,12 +230,18 @@ pub(super) fn trade_came(model: &mut Model, trade: &Trade) -> Vec<Effect> {
     effects
 }
 
-fn alarm_came(model: &mut Model, alarm: Alarm) -> Vec<Effect> {
+pub(super) fn alarm_came(model: &mut Model, alarm: Alarm) -> Vec<Effect> {
     let is_new = model.data.alarms.iter().all(|known| known.id != alarm.id);
     let heard = attention::alarm_came(model, is_new, &alarm);
-    model.data.alarms.retain(|known| known.id != alarm.id);
-    if alarm.cleared_at.is_none() {
-        model.data.alarms.insert(0, alarm);
+    let alarms = &mut model.data.alarms;
+    match alarms.iter().position(|known| known.id == alarm.id) {
+        Some(index) if alarm.cleared_at.is_some() => {
+            alarms.remove(index);
+        }
+        // One that was seen stays where whoever saw it off is looking.
+        Some(index) => alarms.iter_mut().skip(index).take(1).for_each(|known| known.clone_from(&alarm)),
+        None if alarm.cleared_at.is_some() => {}
+        None => alarms.insert(0, alarm),
     }
     heard
 }

@@ -19,16 +19,29 @@ use crate::widgets::text;
 
 /// Between two rings of an alarm that nobody has seen.
 pub const REPEAT: Duration = Duration::from_secs(30);
-/// Two sounds in this time are one: a bracket that fails raises an alarm in the same breath. But news never
-/// silence money at risk.
+/// The same sound twice in this time is heard once: a bracket that fails raises an alarm in the same breath. But news
+/// never silence money at risk, and no sound silences another one: a target that is hit may leave its position without a
+/// stop for a moment.
 const BREATH: Duration = Duration::from_secs(1);
 
-/// What was heard.
+/// What was heard: of each sound the last time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Heard {
-    last: Option<(Duration, Weight)>,
+    pop: Option<(Duration, Weight)>,
+    profit: Option<(Duration, Weight)>,
+    loss: Option<(Duration, Weight)>,
     /// When an alarm that nobody has seen is heard again.
     pub repeat_at: Option<Duration>,
+}
+
+impl Heard {
+    fn last(&mut self, sound: Sound) -> &mut Option<(Duration, Weight)> {
+        match sound {
+            Sound::Pop => &mut self.pop,
+            Sound::Profit => &mut self.profit,
+            Sound::Loss => &mut self.loss,
+        }
+    }
 }
 
 /// Whether a sound may break the quiet.
@@ -156,9 +169,10 @@ fn ring(model: &mut Model, sound: Sound, text: String, weight: Weight) -> Vec<Ef
     let now = model.now.since_start;
     let is_same_breath =
         |(last, of): (Duration, Weight)| now < last + BREATH && (weight == Weight::News || of == Weight::MoneyAtRisk);
-    if model.heard.last.is_some_and(is_same_breath) {
+    let last = model.heard.last(sound);
+    if last.is_some_and(is_same_breath) {
         return vec![];
     }
-    model.heard.last = Some((now, weight));
+    *last = Some((now, weight));
     vec![Effect::Ring { sound, text }]
 }

@@ -6,7 +6,7 @@ use blotter_shared::protocol::trades::Trade;
 
 use super::typed::read_price;
 use crate::client::orders::Ask;
-use crate::exits::{Typed, bracket, sale, scale};
+use crate::exits::{Typed, bracket, objections, sale, scale};
 use crate::format;
 use crate::input::chord::{Chord, KeyCode};
 use crate::input::line::LineInput;
@@ -14,12 +14,14 @@ use crate::model::Model;
 use crate::overlays::Overlay;
 use crate::overlays::confirm::{Confirm, Deed};
 use crate::overlays::form::{Below, Field, Focus, Form, Purpose};
+use crate::theme::Role;
 use crate::widgets::facts::Fact;
 
 /// What is shown below the lines of a form.
 #[must_use]
 pub fn below(model: &Model, form: &Form) -> Below {
     match form.purpose {
+        Purpose::Adopt => Below::default(),
         Purpose::Place => Below { facts: super::chain::checks(model, form), scale: None },
         Purpose::Adjust(id) => trade_of(model, id).map(|trade| below_bracket(model, form, trade)).unwrap_or_default(),
         Purpose::Close(id) => trade_of(model, id).map(|trade| below_close(model, form, trade)).unwrap_or_default(),
@@ -45,11 +47,27 @@ fn text(form: &Form, index: usize) -> &str {
 }
 
 fn below_bracket(model: &Model, form: &Form, trade: &Trade) -> Below {
+    let (typed, quote) = (typed(form, trade), model.quotes.of(trade.id));
+    let mut facts = bracket(trade, quote, typed);
+    let unread = [0, 1].into_iter().filter(|index| text(form, *index) != "=");
+    let unread = unread.filter_map(|index| read_price(text(form, index)).err());
+    facts.extend(unread.map(|words| Fact { role: Role::Danger, ..Fact::new("✗", words) }));
+    Below { facts, scale: scale(trade, quote, typed) }
+}
+
+/// Why the bracket that is typed cannot be sent as it is: the line that is wrong, if one is.
+pub(super) fn objection(model: &Model, form: &Form, id: TradeId) -> Option<(Option<usize>, String)> {
+    let trade = trade_of(model, id)?;
+    let bid = model.quotes.of(id).filter(|quote| quote.quality.is_shown()).and_then(|quote| quote.bid);
+    let typed = typed(form, trade);
+    objections(trade, bid, typed).into_iter().next().map(|(index, words)| (Some(index), words))
+}
+
+fn typed(form: &Form, trade: &Trade) -> Typed {
     let grid = TickGrid::of_root(&trade.contract.root);
     let side = |index: usize| read_price(text(form, index)).ok().flatten();
     let stop = if text(form, 0) == "=" { trade.entry_price.map(|entry| grid.floor(entry)) } else { side(0) };
-    let (typed, quote) = (Typed { stop, target: side(1) }, model.quotes.of(trade.id));
-    Below { facts: bracket(trade, quote, typed), scale: scale(trade, quote, typed) }
+    Typed { stop, target: side(1) }
 }
 
 fn below_close(model: &Model, form: &Form, trade: &Trade) -> Below {

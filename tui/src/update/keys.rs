@@ -5,9 +5,10 @@ use blotter_shared::protocol::settings::SettingsUpdate;
 use blotter_shared::protocol::sync::SyncRequest;
 use blotter_shared::protocol::trades::Trade;
 
+use super::moving::{page, scroll, sideways};
 use super::orders::{self, Wish};
 use super::settings_form::{self, Turn, with_form};
-use super::{carry_out, chain, tools};
+use super::{adopt, carry_out, chain, inbox, token_form, tools};
 use crate::client::calls::Call;
 use crate::client::session::{Input, Link, TimedRefresh};
 use crate::effect::Effect;
@@ -17,28 +18,27 @@ use crate::input::keymap::{Action, Context};
 use crate::model::{Access, Model};
 use crate::overlays::Overlay;
 use crate::overlays::confirm::{Confirm, Deed, Outcome};
+use crate::overlays::messages::Inbox;
 use crate::overlays::notices::Level;
 use crate::overlays::palette;
 use crate::panes::Pane;
 use crate::panes::list::{ListState, Step};
-use crate::panes::settings::model::{Field, SettingsForm};
-use crate::view::layout;
+use crate::panes::settings::model::SettingsForm;
 
 /// Where a key is looked up now, the nearest first.
 #[must_use]
 pub fn contexts(model: &Model) -> &'static [Context] {
     match model.overlays.last() {
-        Some(Overlay::Confirm(_) | Overlay::Form(_) | Overlay::Export(_)) => &[Context::Dialog, Context::Everywhere],
+        Some(Overlay::Confirm(_) | Overlay::Form(_) | Overlay::Export(_) | Overlay::Token(_)) => {
+            &[Context::Dialog, Context::Everywhere]
+        }
         Some(Overlay::Palette(_)) => &[Context::Typing, Context::Everywhere],
         Some(Overlay::Settings(form)) if form.editing.is_some() => &[Context::Typing, Context::Everywhere],
         Some(Overlay::Settings(_)) => &[Context::Settings, Context::Lists, Context::Everywhere],
-        Some(
-            Overlay::Help { .. }
-            | Overlay::Messages { .. }
-            | Overlay::Story(_)
-            | Overlay::Chain(_)
-            | Overlay::Figures { .. },
-        ) => &[Context::Lists, Context::Everywhere],
+        Some(Overlay::Messages(_)) => &[Context::Inbox, Context::Lists, Context::Everywhere],
+        Some(Overlay::Help { .. } | Overlay::Story(_) | Overlay::Chain(_) | Overlay::Figures { .. }) => {
+            &[Context::Lists, Context::Everywhere]
+        }
         None if is_searching(model) => &[Context::Typing, Context::Everywhere],
         None => palette::contexts(model.pane),
     }
@@ -88,7 +88,7 @@ pub(super) fn act_or_dialog(model: &mut Model, action: Action) -> Vec<Effect> {
     if let Some(Overlay::Palette(_)) = model.overlays.last() {
         model.overlays.pop();
     }
-    if matches!(model.overlays.last(), Some(Overlay::Confirm(_) | Overlay::Form(_))) {
+    if matches!(model.overlays.last(), Some(Overlay::Confirm(_) | Overlay::Form(_) | Overlay::Token(_))) {
         let key = model.keymap.key_of(action).unwrap_or(Chord::char(' '));
         return dialog_key(model, Some(action), Chord { ctrl: true, ..key });
     }
@@ -102,6 +102,9 @@ fn dialog_key(model: &mut Model, action: Option<Action>, chord: Chord) -> Vec<Ef
     let now = model.now;
     if matches!(model.overlays.last(), Some(Overlay::Form(_))) {
         return super::trade_form::form_key(model, action, chord);
+    }
+    if matches!(model.overlays.last(), Some(Overlay::Token(_))) {
+        return token_form::key(model, action, chord);
     }
     let Some(Overlay::Confirm(dialog)) = model.overlays.last_mut() else { return vec![] };
     match dialog.on_key(now, action, chord) {
@@ -161,6 +164,9 @@ pub(super) fn on_paste(model: &mut Model, text: &str) {
         palette.line.paste(text);
         palette.selected = 0;
         return;
+    }
+    if let Some(Overlay::Token(form)) = model.overlays.last_mut() {
+        return form.paste(text);
     }
     if let Some(Overlay::Form(form)) = model.overlays.last_mut() {
         if let Some(input) = form.input() {
@@ -226,7 +232,10 @@ fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         A::NewTrade => return of_trade(model, Wish::NewTrade),
         A::Flatten => return of_trade(model, Wish::Flatten),
         A::KillSwitch => return of_trade(model, Wish::KillSwitch),
-        A::AckAlarms => return of_trade(model, Wish::AckAll),
+        A::AckAlarm => return inbox::ack_one(model),
+        A::AckAlarms => return inbox::ack_all(model),
+        A::Adopt => return adopt::begin(model),
+        A::EnterToken => token_form::begin(model),
         A::Why => {
             let trade = selected(model).cloned();
             return orders::why(model, trade);
@@ -239,7 +248,7 @@ fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         A::NextPane => return show(model, model.pane.next()),
         A::PreviousPane => return show(model, model.pane.previous()),
         A::Settings => open_overlay(model, Overlay::Settings(SettingsForm::new(settings_version(model)))),
-        A::Messages => open_overlay(model, Overlay::Messages { top: 0 }),
+        A::Messages => open_overlay(model, Overlay::Messages(Inbox::default())),
         A::Help => open_overlay(model, Overlay::Help { top: 0 }),
         A::Back => return back(model),
         A::SaveSettings => return settings_form::save(model),
@@ -268,129 +277,11 @@ fn settings_version(model: &Model) -> i64 {
     model.data.settings.as_ref().map_or(0, |settings| settings.version)
 }
 
-fn page(model: &Model) -> usize {
-    usize::from(layout::list_lines(model)).saturating_sub(1).max(1)
-}
-
-/// Moves what is on top: a list's selection, a form's field, an overlay's text.
-pub(super) fn scroll(model: &mut Model, step: Step) -> Vec<Effect> {
-    let longest = u16::try_from(text_lines(model).saturating_sub(3)).unwrap_or(u16::MAX);
-    match model.overlays.last_mut() {
-        Some(Overlay::Chain(_)) => chain::step(model, step),
-        Some(Overlay::Help { top } | Overlay::Messages { top } | Overlay::Figures { top }) => {
-            let by = |count: usize| u16::try_from(count).unwrap_or(u16::MAX);
-            *top = match step {
-                Step::Up(count) => top.saturating_sub(by(count)),
-                Step::Down(count) => top.saturating_add(by(count)).min(longest),
-                Step::First => 0,
-                Step::Last => longest,
-            };
-        }
-        Some(Overlay::Settings(form)) => {
-            form.selected = match step {
-                Step::Up(count) => form.selected.saturating_sub(count),
-                Step::Down(count) => form.selected.saturating_add(count).min(Field::ALL.len() - 1),
-                Step::First => 0,
-                Step::Last => Field::ALL.len() - 1,
-            };
-        }
-        Some(Overlay::Story(story)) => {
-            let by = |count: usize| u16::try_from(count).unwrap_or(u16::MAX);
-            story.top = match step {
-                Step::Up(count) => story.top.saturating_sub(by(count)),
-                Step::Down(count) => story.top.saturating_add(by(count)).min(longest),
-                Step::First => 0,
-                Step::Last => longest,
-            };
-        }
-        Some(Overlay::Confirm(_) | Overlay::Form(_) | Overlay::Export(_) | Overlay::Palette(_)) => {}
-        None => return scroll_list(model, step),
-    }
-    vec![]
-}
-
-/// Lines that the overlay on top could scroll through, less what its window shows.
-fn text_lines(model: &Model) -> usize {
-    let window = usize::from(layout::frame(model).overlay.height.saturating_sub(2));
-    let lines = match model.overlays.last() {
-        Some(Overlay::Help { .. }) => crate::overlays::help::lines(&model.keymap).len(),
-        Some(Overlay::Messages { .. }) => {
-            crate::overlays::messages::lines(model, 96.min(model.width).saturating_sub(4)).len()
-        }
-        Some(Overlay::Story(story)) => {
-            crate::overlays::story::lines(story, model, 96.min(model.width).saturating_sub(4)).len()
-        }
-        Some(Overlay::Figures { .. }) => {
-            crate::overlays::figures::lines(model, crate::overlays::figures::width(model.width)).len()
-        }
-        Some(
-            Overlay::Settings(_)
-            | Overlay::Chain(_)
-            | Overlay::Confirm(_)
-            | Overlay::Form(_)
-            | Overlay::Export(_)
-            | Overlay::Palette(_),
-        )
-        | None => 0,
-    };
-    lines.saturating_sub(window) + 3
-}
-
-fn scroll_list(model: &mut Model, step: Step) -> Vec<Effect> {
-    match model.pane {
-        Pane::Open => {
-            model.open.step(step);
-            vec![]
-        }
-        Pane::History => {
-            let rows = model.history.rows();
-            model.history.list.step(&rows, step);
-            model.history.ask_for_more()
-        }
-        Pane::Performance => {
-            let hidden = crate::panes::performance::view::hidden_rows(model);
-            let top = &mut model.performance.top;
-            *top = match step {
-                Step::Up(count) => top.saturating_sub(count),
-                Step::Down(count) => top.saturating_add(count).min(hidden),
-                Step::First => 0,
-                Step::Last => hidden,
-            };
-            vec![]
-        }
-    }
-}
-
-fn sideways(model: &mut Model, turn: Turn) -> Vec<Effect> {
-    match (model.overlays.last(), model.pane) {
-        (Some(Overlay::Settings(_)), _) => settings_form::turn(model, turn),
-        (Some(Overlay::Chain(_)), _) => chain::turn_side(model),
-        (Some(_), _) => {}
-        (None, Pane::Performance) => {
-            let count = crate::panes::performance::model::PERIODS.len();
-            return model.performance.turn_period(if turn == Turn::Right { 1 } else { count - 1 });
-        }
-        (None, Pane::History) => {
-            let count = crate::panes::history::model::FILTERS.len();
-            return model.history.turn_filter(if turn == Turn::Right { 1 } else { count - 1 });
-        }
-        (None, Pane::Open) => {
-            let list = &mut model.open.list;
-            if let Some(id) = list.selected {
-                match turn {
-                    Turn::Left => list.expanded.remove(&id),
-                    Turn::Right => list.expanded.insert(id),
-                };
-            }
-        }
-    }
-    vec![]
-}
-
 fn details(model: &mut Model) -> Vec<Effect> {
     match model.overlays.last() {
         Some(Overlay::Settings(_)) => settings_form::edit(model),
         Some(Overlay::Chain(_)) => return chain::enter(model),
+        Some(Overlay::Messages(_)) => inbox::go_to_row(model),
         Some(_) => {}
         None if model.pane == Pane::Performance => {
             model.overlays.push(Overlay::Figures { top: 0 });
@@ -515,7 +406,8 @@ fn open_overlay(model: &mut Model, overlay: Overlay) {
         match overlay {
             Overlay::Settings(_) => settings_form::leave(model),
             Overlay::Help { .. }
-            | Overlay::Messages { .. }
+            | Overlay::Messages(_)
+            | Overlay::Token(_)
             | Overlay::Confirm(_)
             | Overlay::Export(_)
             | Overlay::Palette(_)

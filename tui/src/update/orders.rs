@@ -1,6 +1,6 @@
 //! What keys and answers make of trades: a question before each deed, and every refusal where it belongs.
 
-use blotter_shared::domain::{BrokerMode, Desired, OptionContract, Price, Step};
+use blotter_shared::domain::{BrokerMode, Desired, OptionContract, Price, Step, TradeNumber};
 use blotter_shared::protocol::commands::{CloseTrade, Flatten, Flattened, SeenVersion, SendKind};
 use blotter_shared::protocol::market::SessionPhase;
 use blotter_shared::protocol::settings::KillSwitch;
@@ -33,8 +33,17 @@ pub(super) enum Wish {
     Protect,
     Flatten,
     NewTrade,
-    AckAll,
     KillSwitch,
+}
+
+impl Wish {
+    /// Whether it concerns the selected trade alone.
+    fn is_of_trade(self) -> bool {
+        match self {
+            Self::Close | Self::ClosePart | Self::Stop | Self::Target | Self::Protect => true,
+            Self::Flatten | Self::NewTrade | Self::KillSwitch => false,
+        }
+    }
 }
 
 /// Opens what stands before a deed.
@@ -46,9 +55,16 @@ pub(super) fn open(model: &mut Model, wish: Wish, selected: Option<Trade>) -> Ve
         model.notices.say(model.now, Level::Warn, words);
         return vec![];
     }
+    if let Some(number) = selected
+        .as_ref()
+        .filter(|trade| wish.is_of_trade() && model.pending.is_leaving(trade))
+        .map(|trade| trade.number)
+    {
+        model.notices.say(model.now, Level::Info, format!("{number}: what you asked before is not answered yet."));
+        return vec![];
+    }
     match (wish, selected) {
         (Wish::Flatten, _) => return ask(model, Ask::Flatten(Flatten { drill: true, mode: None })),
-        (Wish::AckAll, _) => return ack_all(model),
         (Wish::KillSwitch, _) => kill_switch(model),
         (Wish::NewTrade, _) => new_trade(model),
         (Wish::Close, Some(trade)) => close(model, &trade),
@@ -71,7 +87,7 @@ pub(super) fn why(model: &mut Model, selected: Option<Trade>) -> Vec<Effect> {
 }
 
 /// Sends a deed under a key of its own.
-fn ask(model: &mut Model, ask: Ask) -> Vec<Effect> {
+pub(super) fn ask(model: &mut Model, ask: Ask) -> Vec<Effect> {
     let key = model.new_id();
     send(model, ask, key)
 }
@@ -82,18 +98,24 @@ pub(super) fn send(model: &mut Model, ask: Ask, key: Uuid) -> Vec<Effect> {
         model.notices.say(model.now, Level::Warn, words);
         return vec![];
     }
+    model.pending.begin(key, ask.clone());
     let call = Call::Order(OrderCall::Ask { ask: Box::new(ask), key });
     model.in_flight += u32::from(call.is_action());
     vec![Effect::Call(call)]
 }
 
+/// Puts a question; where real money is at stake the ticker has to be typed.
 pub(super) fn question(model: &mut Model, dialog: Confirm, live: Option<&Trade>) {
-    let word = live.filter(|trade| trade.broker_mode == BrokerMode::Live).map(|trade| text::clean(&trade.ticker));
-    let dialog = match word {
+    let dialog = match live.and_then(live_ticker) {
         Some(word) => dialog.wants_word(word),
         None => dialog,
     };
     model.overlays.push(Overlay::Confirm(dialog));
+}
+
+/// What has to be typed before anything is sent about a trade of real money.
+pub(super) fn live_ticker(trade: &Trade) -> Option<String> {
+    (trade.broker_mode == BrokerMode::Live).then(|| text::clean(&trade.ticker))
 }
 
 fn deed(model: &mut Model, ask: Ask) -> Deed {
@@ -114,7 +136,7 @@ fn in_words(ticker: &str, contract: &OptionContract) -> String {
 }
 
 /// A symbol as people say it; one that is no contract's as it is.
-fn symbol_in_words(symbol: &str) -> String {
+pub(super) fn symbol_in_words(symbol: &str) -> String {
     let contract = symbol.parse::<OptionContract>();
     contract.map_or_else(|_| text::clean(symbol), |contract| in_words(&contract.root, &contract))
 }
@@ -155,7 +177,7 @@ pub(super) fn already_closing(model: &mut Model, trade: &Trade) {
     let body = vec![format!("{} {} closes when the market opens.", trade.held_qty, name(trade))];
     let deed = deed(model, Ask::Withdraw(trade.id, SeenVersion { version: trade.version }));
     let dialog = Confirm::new(model.now, format!("Take the close of {} back", trade.number), body, deed);
-    question(model, dialog.buttons("Let it close", "Take it back"), None);
+    question(model, dialog.buttons("Let it close", "Take it back"), Some(trade));
 }
 
 fn cancel(model: &mut Model, trade: &Trade) {
@@ -165,7 +187,7 @@ fn cancel(model: &mut Model, trade: &Trade) {
     ];
     let deed = deed(model, Ask::Cancel(trade.id, SeenVersion { version: trade.version }));
     let dialog = Confirm::new(model.now, format!("Cancel the entry of {}", trade.number), body, deed);
-    question(model, dialog.buttons("Let it work", "Cancel the entry"), None);
+    question(model, dialog.buttons("Let it work", "Cancel the entry"), Some(trade));
 }
 
 fn protect(model: &mut Model, trade: &Trade) {
@@ -178,7 +200,7 @@ fn protect(model: &mut Model, trade: &Trade) {
     body.push(format!("A bracket with stop {stop} and target {target} is placed unless one works."));
     let deed = deed(model, Ask::Protect(trade.id, SeenVersion { version: trade.version }));
     let dialog = Confirm::new(model.now, format!("Protect {}", trade.number), body, deed);
-    question(model, dialog.buttons("Leave it", "Protect it"), None);
+    question(model, dialog.buttons("Leave it", "Protect it"), Some(trade));
 }
 
 /// Stopping is asked for like letting in: whoever meets the key by chance changes nothing.
@@ -196,20 +218,12 @@ fn kill_switch(model: &mut Model) {
     question(model, dialog, None);
 }
 
-fn ack_all(model: &mut Model) -> Vec<Effect> {
-    let open: Vec<_> =
-        model.data.alarms.iter().filter(|alarm| alarm.acked_at.is_none()).map(|alarm| alarm.id).collect();
-    if open.is_empty() {
-        model.notices.say(model.now, Level::Info, "No alarm waits for you.");
-    }
-    open.into_iter().flat_map(|id| ask(model, Ask::Ack(id))).collect()
-}
-
 pub(super) fn with_form(model: &mut Model, change: impl FnOnce(&mut Form)) {
     let form = model.overlays.iter_mut().rev().find_map(|overlay| match overlay {
         Overlay::Form(form) => Some(form),
         Overlay::Help { .. }
-        | Overlay::Messages { .. }
+        | Overlay::Messages(_)
+        | Overlay::Token(_)
         | Overlay::Settings(_)
         | Overlay::Confirm(_)
         | Overlay::Story(_)
@@ -234,6 +248,9 @@ pub(super) fn confirmed(model: &mut Model, ask: Ask, key: Uuid) -> Vec<Effect> {
 
 /// An answer about trades came.
 pub(super) fn answered(model: &mut Model, call: &OrderCall, answer: OrderAnswer) -> Vec<Effect> {
+    if let OrderCall::Ask { key, .. } = call {
+        model.pending.end(*key);
+    }
     match (call, answer) {
         (OrderCall::Timeline(id), OrderAnswer::Timeline(told)) => {
             if let Some(looked) = model.looked.get_mut(id) {
@@ -256,7 +273,11 @@ pub(super) fn answered(model: &mut Model, call: &OrderCall, answer: OrderAnswer)
             done(model, ask, *key, Some(&trade));
             super::answers::trade_came(model, &trade)
         }
-        (OrderCall::Ask { ask, key }, OrderAnswer::Flattened(_) | OrderAnswer::Alarm(_) | OrderAnswer::Settings(_)) => {
+        (OrderCall::Ask { ask, key }, OrderAnswer::Alarm(alarm)) => {
+            done(model, ask, *key, None);
+            super::answers::alarm_came(model, *alarm)
+        }
+        (OrderCall::Ask { ask, key }, OrderAnswer::Flattened(_) | OrderAnswer::Settings(_)) => {
             done(model, ask, *key, None);
             vec![]
         }
@@ -269,6 +290,12 @@ fn done(model: &mut Model, ask: &Ask, key: Uuid, trade: Option<&Trade>) {
     model.overlays.retain(|overlay| !is_its(overlay));
     let number = trade.map(|trade| format!("{}: ", trade.number)).unwrap_or_default();
     model.notices.say(model.now, Level::Info, format!("{number}{}", ask.done()));
+}
+
+/// The trade that something was asked of, as people call it.
+fn number_of(model: &Model, ask: &Ask) -> Option<TradeNumber> {
+    let id = ask.trade()?;
+    model.open_trades().iter().find(|trade| trade.id == id).map(|trade| trade.number)
 }
 
 /// What a flatten would send, before it is sent.
@@ -331,7 +358,7 @@ const MOST_SENDS: usize = 10;
 
 /// A request about trades was refused, or nobody knows what became of it.
 pub(super) fn failed(model: &mut Model, call: &OrderCall, error: &CallError) {
-    let OrderCall::Ask { key, .. } = call else {
+    let OrderCall::Ask { key, ask } = call else {
         // What is only shown beside a row is asked for again with the next change.
         if !model.overlays.iter().any(|overlay| matches!(overlay, Overlay::Story(_))) {
             return;
@@ -339,7 +366,9 @@ pub(super) fn failed(model: &mut Model, call: &OrderCall, error: &CallError) {
         model.overlays.retain(|overlay| !matches!(overlay, Overlay::Story(_)));
         return model.notices.say(model.now, Level::Warn, format!("The story did not come: {error}"));
     };
-    let mut words = format!("Not done: {error}");
+    model.pending.end(*key);
+    let number = number_of(model, ask).map(|number| format!(" ({number} is as it was)")).unwrap_or_default();
+    let mut words = format!("Not done: {error}{number}");
     if let CallError::Broken | CallError::TimedOut { .. } = error {
         words = format!("{error} It may have been done: the next refresh shows it.");
     }

@@ -21,7 +21,8 @@ pub(super) fn with_form<T>(model: &mut Model, act: impl FnOnce(&mut SettingsForm
     match model.overlays.last_mut()? {
         Overlay::Settings(form) => Some(act(form, settings)),
         Overlay::Help { .. }
-        | Overlay::Messages { .. }
+        | Overlay::Messages(_)
+        | Overlay::Token(_)
         | Overlay::Confirm(_)
         | Overlay::Export(_)
         | Overlay::Palette(_)
@@ -114,7 +115,7 @@ fn has_account(update: SettingsUpdate, settings: &Settings) -> Result<SettingsUp
     if settings.live_account_id.is_some() || !goes_live(&update, settings) {
         return Ok(update);
     }
-    let rule = "no live token is stored: `blotter tokens set live`".to_owned();
+    let rule = "no live token is stored: press T in the settings to enter one".to_owned();
     Err(vec![FieldError { field: Field::BrokerMode.key().to_owned(), value: Some("LIVE".to_owned()), rule }])
 }
 

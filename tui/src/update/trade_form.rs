@@ -1,13 +1,14 @@
 //! Forms about trades: what they are filled with, what a key does in one, and what is sent when it is
 //! read. One whose trade was changed elsewhere says so and sends nothing.
 
-use blotter_shared::domain::{BrokerMode, Desired, OptionContract, Price, Quantity};
-use blotter_shared::protocol::commands::{AdjustTrade, CloseTrade, PlaceTrade, Story as Told};
+use blotter_shared::domain::{BrokerMode, Desired, OptionContract, Price, Quantity, TradeId};
+use blotter_shared::protocol::commands::{AdjustTrade, AdoptPosition, CloseTrade, PlaceTrade, Story as Told};
 use blotter_shared::protocol::trades::Trade;
 
-use super::exit_form::nudged;
+use super::adopt;
+use super::exit_form::{nudged, objection};
 use super::keys::refusal_of_actions;
-use super::orders::{already_closing, is_market_open, name, question, send, shown, with_form};
+use super::orders::{already_closing, is_market_open, live_ticker, name, send, shown, with_form};
 use super::typed::{contract, quantity, read_price};
 use crate::client::orders::Ask;
 use crate::effect::Effect;
@@ -19,9 +20,11 @@ use crate::overlays::Overlay;
 use crate::overlays::confirm::{Confirm, Deed, GUARD};
 use crate::overlays::form::{Field, Focus, Form, Outcome, Purpose};
 use crate::overlays::notices::Level;
+use crate::pending::changes;
 use crate::widgets::text;
+use uuid::Uuid;
 
-fn form(model: &mut Model, purpose: Purpose, title: String, act: &'static str) -> Form {
+pub(super) fn form(model: &mut Model, purpose: Purpose, title: String, act: &'static str) -> Form {
     Form {
         purpose,
         title,
@@ -30,6 +33,7 @@ fn form(model: &mut Model, purpose: Purpose, title: String, act: &'static str) -
         act,
         focus: Focus::Field(0),
         error: None,
+        objection: None,
         is_sending: false,
         opened_at: model.now.since_start,
         seen: None,
@@ -106,6 +110,10 @@ pub(super) fn new_trade(model: &mut Model) {
 pub(super) fn form_key(model: &mut Model, action: Option<Action>, chord: Chord) -> Vec<Effect> {
     let now = model.now;
     let Some(Overlay::Form(form)) = model.overlays.last_mut() else { return vec![] };
+    // A click on the button: the letter of yes goes into the lines.
+    if action == Some(Action::Yes) && chord.typed().is_none() {
+        return if form.can_act(now) { act(model) } else { vec![] };
+    }
     let moves = matches!(action, Some(Action::Keep | Action::Confirm | Action::NextChoice | Action::PreviousChoice));
     if chord.code == KeyCode::Down || action == Some(Action::Confirm) {
         let is_early = now.since(form.opened_at) < GUARD;
@@ -153,19 +161,47 @@ fn fill_anew(model: &mut Model) -> Vec<Effect> {
     match form.purpose {
         Purpose::Adjust(_) => adjust(model, &trade, 0),
         Purpose::Close(_) => close_part(model, &trade),
-        Purpose::Place => {}
+        Purpose::Place | Purpose::Adopt => {}
     }
     vec![]
 }
 
+/// After every message: forms know when the trade below them has become another, and whether what is typed can be
+/// sent.
+pub(super) fn follow(model: &mut Model) {
+    note_stale(model);
+    let judged: Vec<_> = model.overlays.iter().map(|overlay| judge(model, overlay)).collect();
+    for (overlay, judged) in model.overlays.iter_mut().zip(judged) {
+        if let Overlay::Form(form) = overlay {
+            form.objection = judged;
+        }
+    }
+}
+
+/// Why a bracket that is typed cannot be sent. What was changed elsewhere is told in another way.
+fn judge(model: &Model, overlay: &Overlay) -> Option<(Option<usize>, String)> {
+    let Overlay::Form(form) = overlay else { return None };
+    let Purpose::Adjust(id) = form.purpose else { return None };
+    if form.is_sending {
+        return None;
+    }
+    match read(model, form) {
+        Err((field, words)) => Some((Some(field), words)),
+        Ok(Ask::Adjust(_, AdjustTrade { new_sl: None, new_tp: None, break_even: false, .. })) => {
+            Some((None, "Nothing has changed yet.".to_owned()))
+        }
+        Ok(_) => objection(model, form, id),
+    }
+}
+
 /// Forms know when the trade below them has become another.
-pub(super) fn note_stale(model: &mut Model) {
+fn note_stale(model: &mut Model) {
     let versions = |id| model.data.open.as_deref()?.iter().find(|trade| trade.id == id).map(|trade| trade.version);
     for overlay in &mut model.overlays {
         let Overlay::Form(form) = overlay else { continue };
         let now = match form.purpose {
             Purpose::Adjust(id) | Purpose::Close(id) => versions(id),
-            Purpose::Place => None,
+            Purpose::Place | Purpose::Adopt => None,
         };
         // An own deed that is under way changes the version, too.
         form.stale = now.filter(|now| form.seen.is_some_and(|seen| seen != *now) && !form.is_sending);
@@ -205,26 +241,60 @@ fn submit(model: &mut Model, form: &Form, wanted: Ask) -> Vec<Effect> {
     let known = form.sent.as_ref().filter(|(before, _)| *before == wanted).map(|(_, key)| *key);
     let key = known.unwrap_or_else(|| model.new_id());
     with_form(model, |form| form.sent = Some((wanted.clone(), key)));
-    if let Ask::Close(id, close) = &wanted
-        && let Some(trade) = model.open_trades().iter().find(|trade| trade.id == *id).cloned()
-    {
-        let deed = Deed::Ask { ask: Box::new(wanted.clone()), key };
-        let dialog = Confirm::new(model.now, format!("Close {}", trade.number), closing(&trade, close), deed);
-        question(model, dialog.buttons("Keep position", "Close it"), Some(&trade));
-        return vec![];
-    }
-    if let Ask::Place(order) = &wanted {
-        let body = in_words(order);
-        let deed = Deed::Ask { ask: Box::new(wanted.clone()), key };
-        let dialog = Confirm::new(model.now, "Buy to open", body, deed).buttons("Not yet", "Buy");
-        let is_live = model.data.settings.as_ref().is_some_and(|settings| settings.broker_mode == BrokerMode::Live);
-        let root = order.option_symbol.parse::<OptionContract>().map(|contract| contract.root).unwrap_or_default();
-        let dialog = if is_live { dialog.wants_word(root) } else { dialog };
+    if let Some(dialog) = asks_first(model, &wanted, key) {
         model.overlays.push(Overlay::Confirm(dialog));
         return vec![];
     }
     with_form(model, |form| form.is_sending = true);
     send(model, wanted, key)
+}
+
+/// The question before it is sent; none before other prices of a bracket, unless they are of real money.
+fn asks_first(model: &Model, wanted: &Ask, key: Uuid) -> Option<Confirm> {
+    let trade = |id: &TradeId| model.open_trades().iter().find(|trade| trade.id == *id);
+    let (title, body, (keep, act), ticker) = match wanted {
+        Ask::Close(id, close) => {
+            let trade = trade(id)?;
+            let title = format!("Close {}", trade.number);
+            (title, closing(trade, close), ("Keep position", "Close it"), live_ticker(trade))
+        }
+        Ask::Adjust(id, adjust) => {
+            let trade = trade(id)?;
+            let ticker = live_ticker(trade)?;
+            let (title, body) = (format!("Replace the bracket of {}", trade.number), replacing(trade, adjust));
+            (title, body, ("Keep it", "Replace it"), Some(ticker))
+        }
+        Ask::Place(order) => {
+            let root = live_root(model, &order.option_symbol);
+            ("Buy to open".to_owned(), in_words(order), ("Not yet", "Buy"), root)
+        }
+        Ask::Adopt(position) => {
+            let root = live_root(model, &position.option_symbol);
+            ("Adopt a position".to_owned(), adopt::in_words(position), ("Leave it", "Adopt"), root)
+        }
+        Ask::Withdraw(..) | Ask::Protect(..) | Ask::Cancel(..) | Ask::Flatten(_) => return None,
+        Ask::Ack(_) | Ask::StopEntries(_) => return None,
+    };
+    let deed = Deed::Ask { ask: Box::new(wanted.clone()), key };
+    let dialog = Confirm::new(model.now, title, body, deed).buttons(keep, act);
+    Some(match ticker {
+        Some(word) => dialog.wants_word(word),
+        None => dialog,
+    })
+}
+
+/// What has to be typed before something new is done with real money.
+fn live_root(model: &Model, symbol: &str) -> Option<String> {
+    let is_live = model.data.settings.as_ref().is_some_and(|settings| settings.broker_mode == BrokerMode::Live);
+    is_live.then(|| symbol.parse::<OptionContract>().map_or_else(|_| text::clean(symbol), |contract| contract.root))
+}
+
+fn replacing(trade: &Trade, adjust: &AdjustTrade) -> Vec<String> {
+    let (stop, target) = (shown(trade.sl_price), shown(trade.tp_price));
+    vec![
+        format!("{} {}", trade.held_qty.max(trade.qty), name(trade)),
+        format!("Its bracket (stop {stop}, target {target}) is replaced: {}.", changes(trade, adjust)),
+    ]
 }
 
 /// A part or a limit, in words.
@@ -257,6 +327,15 @@ fn in_words(order: &PlaceTrade) -> Vec<String> {
     ]
 }
 
+/// A trade has a stop, unless somebody says that it is to have none.
+fn stop_or_none(text: &str) -> Result<Option<Price>, String> {
+    if text.eq_ignore_ascii_case("none") {
+        return Ok(None);
+    }
+    let stop = read_price(text)?;
+    stop.map(Some).ok_or_else(|| "A trade has a stop; without one type none.".to_owned())
+}
+
 /// What a form asks for, or the field that is wrong.
 fn read(model: &Model, form: &Form) -> Result<Ask, (usize, String)> {
     let text = |index: usize| form.fields.get(index).map(Field::text).unwrap_or_default();
@@ -284,12 +363,19 @@ fn read(model: &Model, form: &Form) -> Result<Ask, (usize, String)> {
             let version = form.seen.unwrap_or(trade.version);
             Ok(Ask::Close(id, CloseTrade { version, qty, limit: price(1)?, at_open }))
         }
+        Purpose::Adopt => {
+            let sl_price = stop_or_none(text(2)).map_err(|words| (2, words))?;
+            let strategy = Some(text(4).to_owned()).filter(|words| !words.is_empty());
+            Ok(Ask::Adopt(AdoptPosition {
+                option_symbol: contract(text(0)).map_err(|words| (0, words))?.occ(),
+                qty: quantity(text(1)).map_err(|words| (1, words))?,
+                sl_price,
+                tp_price: price(3)?,
+                strategy,
+            }))
+        }
         Purpose::Place => {
-            let no_stop = text(3).eq_ignore_ascii_case("none");
-            let sl_price = if no_stop { None } else { price(3)? };
-            if sl_price.is_none() && !no_stop {
-                return Err((3, "A trade has a stop; without one type none.".to_owned()));
-            }
+            let sl_price = stop_or_none(text(3)).map_err(|words| (3, words))?;
             let strategy = Some(text(5).to_owned()).filter(|words| !words.is_empty());
             Ok(Ask::Place(PlaceTrade {
                 option_symbol: contract(text(0)).map_err(|words| (0, words))?.occ(),
@@ -297,7 +383,7 @@ fn read(model: &Model, form: &Form) -> Result<Ask, (usize, String)> {
                 limit: price(2)?,
                 sl_price,
                 tp_price: price(4)?,
-                no_stop,
+                no_stop: sl_price.is_none(),
                 story: Told { strategy, ..Told::default() },
             }))
         }

@@ -17,6 +17,11 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, row: Rect, model: &Model) {
         let words = label(model, *pane);
         let role = if *pane == model.pane { Role::TabActive } else { Role::Tab };
         let next = canvas.put(row, x, &words, role);
+        // What has just left the open trades is there.
+        let is_lit = model.flashes.is_lit_elsewhere(model.now.since_start, model.open_trades());
+        if *pane == Pane::History && is_lit {
+            canvas.flash(Rect { x: row.x + x, width: text::width(&words), ..row });
+        }
         canvas.target(Rect { x: row.x + x, width: text::width(&words), ..row }, Target::Act(action(*pane)));
         x = next + if mode(model.width) == Mode::Narrow { 2 } else { 3 };
     }

@@ -3,7 +3,7 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
-use ratatui::style::Style;
+use ratatui::style::{Modifier, Style};
 
 use super::text;
 use crate::input::keymap::Action;
@@ -76,6 +76,11 @@ impl<'a> Canvas<'a> {
     pub fn tint(&mut self, area: Rect, role: Role) {
         let style = self.style(role);
         self.buffer.set_style(area, style);
+    }
+
+    /// Turns cells that are already drawn around; what is reversed already stays as it is.
+    pub fn flash(&mut self, area: Rect) {
+        self.buffer.set_style(area, Style::new().add_modifier(Modifier::REVERSED));
     }
 
     /// Empties cells and gives them a role's background.

@@ -47,6 +47,11 @@ fn what_the_daemon_would_refuse_is_said_while_it_is_typed() {
     }
     desk.keys("j t").pass(1.0).types("5.55");
     says(&mut desk, &["✗ target not above the bid 5.55"]);
+    // What lies between the two sides is the trader's own wish.
+    desk.keys("ctrl-u").types("5.60");
+    says(&mut desk, &["! target not above the ask 5.65: it may fill at once"]);
+    desk.keys("enter");
+    says(&mut desk, &["[ Replace bracket ]"]);
 }
 
 #[test]

@@ -91,6 +91,9 @@ fn buckets(by: Breakdown) -> &'static [&'static str] {
         Breakdown::Side => &["CALL", "PUT"],
         Breakdown::Weekday => &["Mon", "Tue", "Wed", "Thu", "Fri"],
         Breakdown::Hour => &["09:00", "10:00", "13:00"],
+        Breakdown::ExitHour => &["10:00", "11:00", "15:00"],
+        Breakdown::Week => &["2026-W12", "2026-W11", "2026-W10"],
+        Breakdown::Month => &["2026-03", "2026-02", "2026-01"],
         Breakdown::DaysToExpiry => &["0", "2-7", "8-30"],
         Breakdown::Held => &["<15m", "1-4h", "1-7d"],
         Breakdown::Verdict => &["BUY", ""],
@@ -106,7 +109,8 @@ fn rows(by: Breakdown, days: &[DayResult]) -> Vec<BreakdownRow> {
     let row =
         |(index, name): (usize, &&str)| BreakdownRow { bucket: (*name).to_owned(), figures: figures(&nets(index)) };
     let mut rows: Vec<BreakdownRow> = names.iter().enumerate().map(row).filter(|row| row.figures.trades > 0).collect();
-    if !matches!(by, Breakdown::Weekday | Breakdown::Hour | Breakdown::DaysToExpiry | Breakdown::Held) {
+    let by_result = [Breakdown::Strategy, Breakdown::Ticker, Breakdown::Side, Breakdown::Verdict, Breakdown::Reason];
+    if by_result.contains(&by) {
         rows.sort_by_key(|row| std::cmp::Reverse(row.figures.net));
     }
     rows
@@ -162,7 +166,7 @@ pub(crate) fn of_days(
         drawdown: Drawdown {
             deepest: Cash(deepest),
             deepest_pct: Some((deepest / decimal(250, 0)).round_dp(2)),
-            ..Drawdown::default()
+            ..fall(&equity)
         },
         streaks: Streaks { current: -2, longest_win: 5, longest_loss: 3, ..Streaks::default() },
         ratios: Ratios { days: 60, sharpe: Some(decimal(148, 2)), sortino: Some(decimal(21, 1)), ..Ratios::default() },
@@ -177,6 +181,22 @@ pub(crate) fn of_days(
         by,
         rows,
         rows_left_out: 0,
+    }
+}
+
+/// The deepest fall of the days.
+fn fall(equity: &[EquityPoint]) -> Drawdown {
+    let depth = |point: &EquityPoint| point.peak.0 - point.net.0;
+    let Some(deepest) = equity.iter().map(depth).max().filter(|depth| *depth > Decimal::ZERO) else {
+        return Drawdown::default();
+    };
+    let bottom = equity.iter().position(|point| depth(point) == deepest).unwrap();
+    let peak = equity[..bottom].iter().rposition(|point| depth(point).is_zero()).unwrap_or(0);
+    Drawdown {
+        peak_on: Some(equity[peak].day),
+        bottom_on: Some(equity[bottom].day),
+        days_down: Some(u32::try_from(bottom - peak).unwrap()),
+        ..Drawdown::default()
     }
 }
 

@@ -426,7 +426,10 @@ impl World {
             }
             Call::Totals(query) => Answer::Totals(totals(query, &self.closed, self.rows)),
             Call::Performance(query) => Answer::Performance(Box::new(performance(*query, &self.closed))),
-            Call::Trade(id) => Answer::Trade(Box::new(self.open.iter().find(|trade| trade.id == *id).unwrap().clone())),
+            Call::Trade(id) => {
+                let found = self.open.iter().chain(&self.closed).find(|trade| trade.id == *id);
+                Answer::Trade(Box::new(found.unwrap().clone()))
+            }
             Call::Look(call) => Answer::Look(Box::new(self.look(call))),
             Call::Alarms => Answer::Alarms(AlarmList { items: self.alarms.clone() }),
             Call::Accounts => Answer::Accounts(AccountList { accounts: self.accounts.clone() }),

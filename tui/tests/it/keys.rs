@@ -400,7 +400,8 @@ fn a_mode_refusal_of_the_daemon_is_a_problem_with_a_code() {
 
 /// Every state in which a hint line can be seen.
 fn states() -> Vec<(&'static str, Desk)> {
-    let scripts = ["", "2", "3", "?", "!", ",", ", j enter", ", enter", ", enter esc", "/", "2 /", "enter", "2 f"];
+    let scripts =
+        ["", "2", "3", "?", "!", ",", ", j enter", ", enter", ", enter esc", "/", "2 /", "enter", "2 f", "T", "D"];
     scripts
         .into_iter()
         .map(|script| {
@@ -412,8 +413,8 @@ fn states() -> Vec<(&'static str, Desk)> {
 }
 
 /// What a key did, seen from outside.
-fn trace(desk: &Desk) -> (String, usize) {
-    (desk.screen(), desk.deeds.len())
+fn trace(desk: &Desk) -> (String, Option<ratatui::layout::Position>, usize) {
+    (desk.screen(), blotter_tui::view::draw(&desk.model).cursor, desk.deeds.len())
 }
 
 #[test]
@@ -449,6 +450,7 @@ fn every_row_of_the_table_is_dispatched() {
                 Context::History => &[Context::History, Context::Lists, Context::Everywhere],
                 Context::Performance => &[Context::Performance, Context::Lists, Context::Everywhere],
                 Context::Settings => &[Context::Settings, Context::Lists, Context::Everywhere],
+                Context::Inbox => &[Context::Inbox, Context::Lists, Context::Everywhere],
                 Context::Dialog => &[Context::Dialog],
                 Context::Typing => &[Context::Typing],
             };

@@ -130,6 +130,19 @@ fn news_do_not_silence_a_stop_that_is_lost_in_the_same_breath() {
     assert_eq!(rings(&desk).len(), 2, "but for news one sound is enough");
 }
 
+/// The broker sells before its positions say so: for a moment there is neither a stop nor an end.
+#[test]
+fn a_target_that_is_hit_is_heard_although_its_stop_was_lost_in_the_same_breath() {
+    let mut desk = desk();
+    let mut trade = open_trades()[0].clone();
+    trade.protection = Protection::Naked;
+    desk.push(Event::Trade(Box::new(trade.clone())));
+    (trade.status, trade.close) = (TradeStatus::Closed, closed_trades()[0].close.clone());
+    desk.push(Event::Trade(Box::new(trade)));
+    let sounds: Vec<Sound> = rings(&desk).into_iter().map(|(sound, _)| sound).collect();
+    assert_eq!(sounds, [Sound::Loss, Sound::Profit]);
+}
+
 #[test]
 fn in_quiet_hours_only_money_at_risk_is_heard() {
     let mut desk = desk();

@@ -319,7 +319,8 @@ fn the_chain_at_every_width() {
 
 #[test]
 fn every_figure_has_its_number_or_what_it_needs() {
-    for (width, height) in SIZES {
+    // The last is tall enough for all of them.
+    for (width, height) in SIZES.into_iter().chain([(118, 80)]) {
         let mut desk = Desk::live(Look::sized(width, height), World::busy());
         desk.keys("3 enter");
         insta::assert_snapshot!(format!("figures_{width}x{height}"), desk.screen());

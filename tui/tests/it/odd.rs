@@ -189,3 +189,26 @@ proptest! {
         prop_assert!(screen.lines().count() <= usize::from(height));
     }
 }
+
+/// A single row is a row: selected, opened, sorted and searched like many, and without the one there is a sentence.
+#[test]
+fn one_trade_is_a_list() {
+    let mut world = World::busy();
+    world.open.truncate(1);
+    world.closed.truncate(1);
+    for (pane, symbol, figure) in [("1", "AAPL", "-40.00"), ("2", "NVDA", "+310.00")] {
+        for (width, height) in WIDTHS {
+            let mut desk = Desk::live(Look::sized(width, height), world.clone());
+            desk.keys(pane).keys("G j j pgdn k g o O enter enter");
+            let screen = desk.screen();
+            assert!(screen.contains(symbol) && screen.contains(figure), "{pane} at {width}x{height}:\n{screen}");
+            assert!(screen.contains(&format!("▸{symbol}")) || screen.contains(&format!("▸ {symbol}")) || pane == "2");
+            desk.keys("/ q q q q enter");
+            let screen = desk.screen();
+            let is_there = screen.lines().skip(2).any(|line| line.contains(figure));
+            assert!(!is_there && screen.contains("qqqq"), "{pane} at {width}x{height}:\n{screen}");
+            desk.keys("esc");
+            assert!(desk.screen().contains(figure), "{pane} at {width}x{height}:\n{}", desk.screen());
+        }
+    }
+}

@@ -1,5 +1,7 @@
-//! Random keys, pastes, clicks, events and resizes: nothing panics at any size, and nothing acts
-//! that was not confirmed.
+//! Random keys, pastes, clicks, prices, trades, alarms, refusals, outages and resizes: nothing panics at any size, and
+//! nothing acts that was not confirmed.
+
+mod daemon;
 
 use blotter_shared::domain::BrokerMode;
 use blotter_shared::protocol::commands::Flatten;
@@ -19,6 +21,7 @@ use proptest::test_runner::TestRunner;
 use rust_decimal::Decimal;
 
 use crate::fixture::{Desk, Look, World, live};
+use daemon::Happening;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -32,13 +35,19 @@ enum Step {
     Return,
     /// A price of the second row, of any size and quality.
     Price(i64, usize),
+    /// Something that the daemon says, or answers.
+    Daemon(Happening),
     /// What takes several keys in a row that hardly ever come by chance.
     Script(&'static str),
+    /// Reads what stands on top, and agrees.
+    Agree,
 }
 
 /// Ways through dialogs.
 const SCRIPTS: &[&str] = &[
     "1 j c",
+    "esc esc esc esc 1 g c",
+    "esc esc esc esc 1 g j c",
     "tab enter",
     "n",
     "n v d a enter",
@@ -69,7 +78,9 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Lose),
         1 => Just(Step::Return),
         2 => (0_i64..100_000_000, 0_usize..5).prop_map(|(mark, quality)| Step::Price(mark, quality)),
-        4 => proptest::sample::select(SCRIPTS).prop_map(Step::Script),
+        4 => daemon::any().prop_map(Step::Daemon),
+        6 => proptest::sample::select(SCRIPTS).prop_map(Step::Script),
+        4 => Just(Step::Agree),
     ]
 }
 
@@ -86,7 +97,8 @@ fn take(desk: &mut Desk, step: &Step) {
         Step::Lose => desk.lose_daemon(),
         Step::Return => desk.is_gone = false,
         Step::Price(mark, quality) => {
-            let mut price = live(&desk.world.open[1], "1");
+            let Some(trade) = desk.world.open.get(1) else { return };
+            let mut price = live(trade, "1");
             price.mark = Some(Decimal::new(*mark, 4));
             price.quality = QuoteQuality::ALL[*quality];
             price.at = desk.now.wall;
@@ -94,8 +106,12 @@ fn take(desk: &mut Desk, step: &Step) {
             let opened = desk.prices_opened;
             desk.tell(Msg::Prices { generation: opened, said });
         }
+        Step::Daemon(happening) => happening.happen(desk),
         Step::Script(keys) => {
             desk.keys(keys);
+        }
+        Step::Agree => {
+            desk.pass(1.0).keys("y");
         }
     }
 }
@@ -104,7 +120,7 @@ fn take(desk: &mut Desk, step: &Step) {
 fn is_grave(effect: &Effect) -> bool {
     match effect {
         Effect::Call(Call::PutSettings { update, .. }) => update.broker_mode == Some(BrokerMode::Live),
-        Effect::Call(call) => call.is_action() && !matches!(call, Call::Sync { .. }),
+        Effect::Call(call) => call.is_action() && !matches!(call, Call::Sync { .. }) && wants(call) != Wants::Nothing,
         Effect::Greet
         | Effect::Load(_)
         | Effect::OpenStream { .. }
@@ -121,15 +137,36 @@ fn is_grave(effect: &Effect) -> bool {
     }
 }
 
+/// What must stand on top before something is asked of trades.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wants {
+    /// It harms nobody: an alarm was seen, a drill.
+    Nothing,
+    /// A question or a form that shows what is sent.
+    Dialog,
+    /// A question, whatever came before it.
+    Question,
+}
+
+fn wants(call: &Call) -> Wants {
+    let Call::Order(call) = call else { return Wants::Dialog };
+    let OrderCall::Ask { ask, .. } = call else { return Wants::Nothing };
+    match &**ask {
+        Ask::Ack(_) | Ask::Flatten(Flatten { drill: true, .. }) => Wants::Nothing,
+        Ask::Place(_) | Ask::Close(..) | Ask::Flatten(_) => Wants::Question,
+        Ask::Adjust(..) | Ask::Protect(..) | Ask::Cancel(..) | Ask::Withdraw(..) => Wants::Dialog,
+        Ask::Adopt(_) | Ask::StopEntries(_) => Wants::Dialog,
+    }
+}
+
 /// Whether a question or a form that is sent stands on top.
 fn has_dialog(desk: &Desk) -> bool {
-    matches!(desk.model.overlays.last(), Some(Overlay::Confirm(_) | Overlay::Form(_)))
+    matches!(desk.model.overlays.last(), Some(Overlay::Confirm(_) | Overlay::Form(_) | Overlay::Token(_)))
 }
 
 /// Takes a step and draws; gives what is wrong.
 fn walk(desk: &mut Desk, step: &Step) -> Result<(), String> {
     let had_dialog = has_dialog(desk);
-    let asks_place = |effect: &Effect| matches!(effect, Effect::Call(Call::Order(OrderCall::Ask { ask, .. })) if matches!(**ask, Ask::Place(_) | Ask::Close(..) | Ask::Flatten(Flatten { drill: false, .. })));
     let was_confirm = matches!(desk.model.overlays.last(), Some(Overlay::Confirm(_)));
     let before = desk.deeds.len();
     take(desk, step);
@@ -147,7 +184,8 @@ fn walk(desk: &mut Desk, step: &Step) -> Result<(), String> {
         if is_grave(effect) && !is_setting && !had_dialog {
             return Err(format!("{step:?} acted without a dialog: {effect:?}"));
         }
-        if asks_place(effect) && !was_confirm {
+        let (Effect::Call(call @ Call::Order(_)), false) = (effect, was_confirm) else { continue };
+        if wants(call) == Wants::Question || (wants(call) == Wants::Dialog && !had_dialog) {
             return Err(format!("{step:?} sent an order without a question: {effect:?}"));
         }
     }
@@ -167,21 +205,22 @@ fn steps_wanted() -> usize {
 fn a_long_walk_never_panics_and_never_orders_unasked() {
     let mut runner = TestRunner::deterministic();
     let mut desk = Desk::live(Look::sized(80, 24), World::busy());
-    let mut orders = 0_usize;
+    let (mut orders, mut heard) = (0_usize, 0_usize);
     for count in 0..steps_wanted() {
         let step = any_step().new_tree(&mut runner).unwrap().current();
         if let Err(wrong) = walk(&mut desk, &step) {
             panic!("step {count}: {wrong}\n{}", desk.screen());
         }
         orders += desk.deeds.iter().filter(|effect| is_grave(effect)).count();
+        heard += desk.deeds.iter().filter(|effect| matches!(effect, Effect::Ring { .. })).count();
         desk.deeds.clear();
-        desk.held.clear();
         // Whoever quits begins again.
         if count % 500 == 499 {
             desk = Desk::live(Look::sized(80, 24), World::busy());
         }
     }
     assert!(orders > 0, "a walk that never gets through a dialog shows nothing");
+    assert!(heard > 0, "a walk in which nothing is pushed shows nothing");
 }
 
 proptest! {

@@ -136,7 +136,7 @@ fn sorted_lists() {
         desk.keys("2 o o");
     });
     at_every_size("open_sorted", &World::busy(), |desk| {
-        desk.keys("o o o o o");
+        desk.keys("o o o o o o");
     });
 }
 

@@ -1,15 +1,17 @@
-//! The pictures in `docs/screens`: drawn from the fixture, and proven to be what the program draws.
+//! The pictures in `docs/screens`: the client's own drawing of the fixture's afternoon, and proven to be that.
 //! `make shots` writes them anew (it sets `BLOTTER_SHOTS=write`).
 
 use std::path::{Path, PathBuf};
 
+use blotter_shared::domain::{AlarmId, AlarmKind, BrokerMode};
+use blotter_shared::protocol::alarms::Alarm;
 use blotter_shared::protocol::health::ComponentState;
 use blotter_shared::protocol::settings::Settings;
 use blotter_tui::picture::{self, Paper};
 use blotter_tui::theme::ColorDepth;
 use blotter_tui::view;
 
-use crate::fixture::{Desk, Look, World, live};
+use crate::fixture::{Desk, Look, World, alarm, live, noon, settings_with_live};
 
 const SIZES: [(u16, u16); 3] = [(118, 30), (80, 24), (44, 30)];
 
@@ -23,7 +25,30 @@ fn busy() -> World {
     World { prices: vec![live(&world.open[1], "5.60")], ..world }
 }
 
-/// Name, daemon, and keys that lead to the screen; `wait` lets a dialog be read.
+/// Two alarms, one of which tells of a position that nobody looks after.
+fn alarmed() -> World {
+    let unclaimed = Alarm {
+        id: AlarmId(uuid::Uuid::from_u128(79)),
+        kind: AlarmKind::NeedsPerson,
+        trade_number: None,
+        message:
+            "the account holds 3 of SPY260306C00600000 and no trade looks after them: adopt them, or close them at \
+                  the broker"
+                .to_owned(),
+        raised_at: noon() - chrono::TimeDelta::minutes(3),
+        ..alarm()
+    };
+    World { alarms: vec![alarm(), unclaimed], ..busy() }
+}
+
+fn real_money() -> World {
+    let settings = Settings { broker_mode: BrokerMode::Live, ..settings_with_live() };
+    let mut world = World { settings, ..busy() };
+    world.open.iter_mut().for_each(|trade| trade.broker_mode = BrokerMode::Live);
+    world
+}
+
+/// Name, daemon, and keys that lead to the screen; `wait` lets a dialog be read, `hold` keeps actions unanswered.
 fn shots() -> Vec<(&'static str, World, &'static str)> {
     let stopped = Settings { entries_stopped: true, ..World::busy().settings };
     vec![
@@ -43,9 +68,18 @@ fn shots() -> Vec<(&'static str, World, &'static str)> {
         ("messages", busy(), "r !"),
         ("figures", busy(), "3 p enter"),
         ("kill-switch", busy(), "K"),
+        ("alarms", alarmed(), "! j"),
+        ("adopt", alarmed(), "! j D"),
+        ("token", busy(), ", T"),
+        ("cancel-entry", busy(), "G c"),
+        ("live-close", real_money(), "j c"),
+        ("live-adjust", real_money(), "j s wait 4 enter enter"),
+        ("buy", busy(), "n wait n v d a enter down enter enter 2 tab tab 4 tab 9 enter enter"),
         ("entries-stopped", World { settings: stopped, ..busy() }, ""),
         ("history", World::busy(), "2"),
         ("performance", World::busy(), "3 p"),
+        ("search", busy(), "/ s p"),
+        ("quit", busy(), "hold j c wait y q"),
         ("first-start", World::fresh(ComponentState::NotConfigured), ""),
         ("settings", World::busy(), ","),
         ("help", World::busy(), "?"),
@@ -58,6 +92,11 @@ fn draw(world: World, keys: &str, (width, height): (u16, u16), theme: &'static s
     for key in keys.split_whitespace() {
         match key {
             "wait" => desk.pass(1.0),
+            // From now on the daemon answers no action.
+            "hold" => {
+                desk.holds_actions = true;
+                &mut desk
+            }
             key => desk.keys(key),
         };
     }

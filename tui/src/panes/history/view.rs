@@ -29,6 +29,15 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
     draw_totals(canvas, line(area, area.height.saturating_sub(1)), model);
 }
 
+/// Lines of a row that is not opened.
+#[must_use]
+pub fn folded_height(model: &Model) -> u16 {
+    match mode(model.width) {
+        Mode::Narrow => 2,
+        Mode::Standard | Mode::Wide => 1,
+    }
+}
+
 fn draw_pills(canvas: &mut Canvas<'_>, row: Rect, model: &Model) {
     let mut x = 1;
     for filter in FILTERS {
@@ -48,12 +57,8 @@ fn draw_pills(canvas: &mut Canvas<'_>, row: Rect, model: &Model) {
 /// Lines that a trade takes.
 #[must_use]
 pub fn height(model: &Model, trade: &Trade) -> u16 {
-    let folded = match mode(model.width) {
-        Mode::Narrow => 2,
-        Mode::Standard | Mode::Wide => 1,
-    };
     let is_open = model.history.list.expanded.contains(&trade.id);
-    folded + if is_open { details::height(model, trade) } else { 0 }
+    folded_height(model) + if is_open { details::height(model, trade) } else { 0 }
 }
 
 fn draw_table(canvas: &mut Canvas<'_>, area: Rect, model: &Model, trades: &[Trade]) {
@@ -85,6 +90,7 @@ fn draw_table(canvas: &mut Canvas<'_>, area: Rect, model: &Model, trades: &[Trad
         let row = line(rest, 0);
         canvas.target(row, Target::Row(trade.id));
         draw_marker(canvas, row, model, trade);
+        let is_lit = model.flashes.is_lit(model.now.since_start, trade.id);
         if is_narrow {
             draw_card(canvas, rest, model, trade);
             rest = below(rest, 2);
@@ -93,6 +99,9 @@ fn draw_table(canvas: &mut Canvas<'_>, area: Rect, model: &Model, trades: &[Trad
                 put(canvas, row, *slot, column.align, (&words, role));
             }
             rest = below(rest, 1);
+        }
+        if is_lit {
+            canvas.flash(row);
         }
         if model.history.list.expanded.contains(&trade.id) {
             let used = details::draw(canvas, rest, model, trade);

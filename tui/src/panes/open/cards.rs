@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 
 use super::marks::{mark_words, role_of};
 use super::view::{
-    Bracket, bracket, cover_words, fitting, is_unprotected, marker, quantity, sign_role, state_words, step_words,
+    Bracket, bracket, cover_words, fitting, is_unprotected, marker, note_lines, notes, quantity, sign_role, state_words,
 };
 use crate::figures::pnl_pct;
 use crate::format;
@@ -17,10 +17,10 @@ use crate::widgets::text;
 
 /// Lines of a folded card with the rule below it.
 #[must_use]
-pub fn height(trade: &Trade, width: u16) -> u16 {
+pub fn height(model: &Model, trade: &Trade) -> u16 {
     3 + u16::from(has_rail_line(trade))
-        + u16::from(trade.step.is_some())
-        + u16::try_from(needs_lines(trade, width).len()).unwrap_or(0)
+        + note_lines(model, trade)
+        + u16::try_from(needs_lines(trade, model.width).len()).unwrap_or(0)
 }
 
 /// What a person has to do, in at most three lines.
@@ -59,13 +59,15 @@ fn draw_card(canvas: &mut Canvas<'_>, area: Rect, model: &Model, trade: &Trade) 
         line(area, used - 1)
     };
     draw_title(canvas, next(), model, trade, marker(is_selected, is_expanded));
+    if model.flashes.is_lit(model.now.since_start, trade.id) {
+        canvas.flash(line(area, 0));
+    }
     draw_figures(canvas, next(), model, trade);
     if has_rail_line(trade) {
         draw_rail(canvas, next(), model, trade);
     }
-    if let Some(words) = step_words(model, trade) {
-        let row = next();
-        canvas.put(row, 2, &text::cut(&words, row.width.saturating_sub(3)), Role::Accent);
+    for (words, role) in notes(model, trade) {
+        canvas.put(next(), 2, &words, role);
     }
     for words in needs_lines(trade, area.width) {
         canvas.put(next(), 2, &words, Role::Danger);

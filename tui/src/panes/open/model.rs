@@ -4,6 +4,8 @@ use std::cmp::Ordering;
 
 use blotter_shared::domain::TradeId;
 use blotter_shared::protocol::trades::Trade;
+use chrono::NaiveDate;
+use rust_decimal::Decimal;
 
 use crate::figures::pnl_pct;
 use crate::open_book::OpenBook;
@@ -23,11 +25,14 @@ pub enum OpenSort {
     #[default]
     Number,
     Symbol,
+    Contract,
     Quantity,
     Entry,
     Mark,
     Pnl,
     PnlPct,
+    Stop,
+    Target,
     DaysToExpiry,
     Age,
     State,
@@ -37,11 +42,14 @@ impl OpenSort {
     pub const ALL: &'static [Self] = &[
         Self::Number,
         Self::Symbol,
+        Self::Contract,
         Self::Quantity,
         Self::Entry,
         Self::Mark,
         Self::Pnl,
         Self::PnlPct,
+        Self::Stop,
+        Self::Target,
         Self::DaysToExpiry,
         Self::Age,
         Self::State,
@@ -59,11 +67,14 @@ impl OpenSort {
         match self {
             Self::Number => "",
             Self::Symbol => "SYMBOL",
+            Self::Contract => "CONTRACT",
             Self::Quantity => "QTY",
             Self::Entry => "ENTRY",
             Self::Mark => "MARK",
             Self::Pnl => "P&L $",
             Self::PnlPct => "P&L %",
+            Self::Stop => "STOP",
+            Self::Target => "TARGET",
             Self::DaysToExpiry => "DTE",
             Self::Age => "AGE",
             Self::State => "STATE",
@@ -75,16 +86,25 @@ impl OpenSort {
         match self {
             Self::Number => Ordering::Equal,
             Self::Symbol => a.option_symbol.cmp(&b.option_symbol),
+            Self::Contract => contract(a).cmp(&contract(b)),
             Self::Quantity => b.qty.cmp(&a.qty),
             Self::Entry => b.entry_price.cmp(&a.entry_price),
             Self::Mark => b.current_price.cmp(&a.current_price),
             Self::Pnl => b.unrealized_pnl.cmp(&a.unrealized_pnl),
             Self::PnlPct => pnl_pct(b).cmp(&pnl_pct(a)),
+            Self::Stop => b.sl_price.cmp(&a.sl_price),
+            Self::Target => b.tp_price.cmp(&a.tp_price),
             Self::DaysToExpiry => a.contract.expiry.cmp(&b.contract.expiry),
             Self::Age => a.entry_date.cmp(&b.entry_date),
             Self::State => a.status.cmp(&b.status),
         }
     }
+}
+
+/// As the column reads: expiry, strike, right.
+fn contract(trade: &Trade) -> (NaiveDate, Decimal, &'static str) {
+    let contract = &trade.contract;
+    (contract.expiry, contract.strike, contract.option_type.as_str())
 }
 
 impl OpenPane {

@@ -10,6 +10,7 @@ use crate::figures::{Cover, cover, pnl_pct};
 use crate::format;
 use crate::model::Model;
 use crate::panes::{details, empty};
+use crate::pending;
 use crate::theme::Role;
 use crate::theme::glyphs::SPINNER;
 use crate::view::layout::{Mode, mode};
@@ -36,12 +37,17 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
 /// Lines that a trade takes.
 #[must_use]
 pub fn height(model: &Model, trade: &Trade) -> u16 {
-    let folded = match mode(model.width) {
-        Mode::Narrow => cards::height(trade, model.width),
-        Mode::Standard | Mode::Wide => 1 + u16::from(trade.needs_person.is_some()) + u16::from(trade.step.is_some()),
-    };
     let is_open = model.open.list.expanded.contains(&trade.id);
-    folded + if is_open { details::height(model, trade) } else { 0 }
+    folded_height(model, trade) + if is_open { details::height(model, trade) } else { 0 }
+}
+
+/// The same without what it shows when it is opened.
+#[must_use]
+pub fn folded_height(model: &Model, trade: &Trade) -> u16 {
+    match mode(model.width) {
+        Mode::Narrow => cards::height(model, trade),
+        Mode::Standard | Mode::Wide => 1 + u16::from(trade.needs_person.is_some()) + note_lines(model, trade),
+    }
 }
 
 /// Lines of the pane that are not rows.
@@ -64,10 +70,12 @@ fn draw_table(canvas: &mut Canvas<'_>, area: Rect, model: &Model, trades: &[&Tra
         let row = line(rest, 0);
         canvas.target(row, Target::Row(trade.id));
         table.draw_row(canvas, row, trade);
+        if model.flashes.is_lit(model.now.since_start, trade.id) {
+            canvas.flash(row);
+        }
         rest = below(rest, 1);
-        if let Some(words) = step_words(model, trade) {
-            let room = rest.width.saturating_sub(MARGIN + 1);
-            canvas.put(line(rest, 0), MARGIN, &text::cut(&words, room), Role::Accent);
+        for (words, role) in notes(model, trade) {
+            canvas.put(line(rest, 0), MARGIN, &words, role);
             rest = below(rest, 1);
         }
         if let Some(reason) = &trade.needs_person {
@@ -83,10 +91,38 @@ fn draw_table(canvas: &mut Canvas<'_>, area: Rect, model: &Model, trades: &[&Tra
     }
 }
 
-/// How far the engine has got with a trade that it works on.
+/// The lines below a row: what was asked of the trade and is not answered yet, whole because it has prices in it,
+/// and how far the engine has got with it.
 #[must_use]
-pub fn step_words(model: &Model, trade: &Trade) -> Option<String> {
-    trade.step.map(|step| format!("{} {}", spinner(model), step.sentence()))
+pub fn notes(model: &Model, trade: &Trade) -> Vec<(String, Role)> {
+    let room = note_room(model);
+    let asked = asked_lines(model, trade, room).into_iter().map(|words| (words, Role::Warn));
+    let step = trade.step.map(|step| text::cut(&format!("{} {}", spinner(model), step.sentence()), room));
+    asked.chain(step.map(|words| (words, Role::Accent))).collect()
+}
+
+/// How many lines [`notes`] takes.
+#[must_use]
+pub fn note_lines(model: &Model, trade: &Trade) -> u16 {
+    let asked = asked_lines(model, trade, note_room(model)).len();
+    u16::try_from(asked).unwrap_or(u16::MAX).saturating_add(u16::from(trade.step.is_some()))
+}
+
+fn asked_lines(model: &Model, trade: &Trade, room: u16) -> Vec<String> {
+    let Some(ask) = model.pending.of(trade) else { return Vec::new() };
+    let words = format!("{} {}", spinner(model), pending::sentence(trade, ask));
+    text::wrap(&words, room.saturating_sub(2))
+        .into_iter()
+        .enumerate()
+        .map(|(index, part)| if index == 0 { part } else { format!("  {part}") })
+        .collect()
+}
+
+fn note_room(model: &Model) -> u16 {
+    match mode(model.width) {
+        Mode::Narrow => model.width.saturating_sub(3),
+        Mode::Standard | Mode::Wide => model.width.saturating_sub(MARGIN + 1),
+    }
 }
 
 /// The selection's mark and whether the row is open, in the margin.
@@ -126,8 +162,10 @@ impl<'a> Table<'a> {
         let widest = |prices: &dyn Fn(&Trade) -> Option<String>| {
             rows.iter().filter_map(|trade| prices(trade)).map(|words| text::width(&words)).max().unwrap_or(0).max(4)
         };
-        let stop_width = widest(&|trade| trade.sl_price.map(|price| format::price(price.value())));
+        let heading = |title: &'static str| text::width(&sorted_title(model, title));
+        let stop_width = widest(&|trade| trade.sl_price.map(|price| format::price(price.value()))).max(heading("STOP"));
         let target_width = widest(&|trade| trade.tp_price.map(|price| format::price(price.value())));
+        let target_width = target_width.max(heading("TARGET"));
         let mut table =
             Self { model, columns: columns(stop_width + target_width), slots: Vec::new(), stop_width, target_width };
         for column in &mut table.columns {
@@ -157,9 +195,9 @@ impl<'a> Table<'a> {
     }
 
     fn bracket_heading(&self, width: u16) -> String {
-        let stop = format!("{:>width$}", "STOP", width = usize::from(self.stop_width));
-        let target = "TARGET";
-        let used = text::width(&stop) + 2 + text::width(target).max(self.target_width);
+        let stop = format!("{:>width$}", sorted_title(self.model, "STOP"), width = usize::from(self.stop_width));
+        let target = sorted_title(self.model, "TARGET");
+        let used = text::width(&stop) + 2 + self.target_width;
         let room = width.saturating_sub(used);
         let name = if room >= 15 { " BRACKET " } else { " RAIL " };
         let bars = usize::from(room.saturating_sub(text::width(name)));
@@ -235,7 +273,7 @@ impl<'a> Table<'a> {
                 canvas.put(row, 0, &words, Role::Text);
             }
             Bracket::Rail { stop, target, rail } => {
-                let cells = slot.width.saturating_sub(self.stop_width + self.target_width.max(6) + 2);
+                let cells = slot.width.saturating_sub(self.stop_width + self.target_width + 2);
                 let x =
                     canvas.put(row, 0, &format!("{stop:>width$} ", width = usize::from(self.stop_width)), Role::Text);
                 let x = canvas.put(row, x, &rail.draw(cells), rail.role());
@@ -388,9 +426,12 @@ pub fn sign_role(value: rust_decimal::Decimal) -> Role {
     }
 }
 
-/// The state, with a spinner while it is on its way out.
+/// The state, with a spinner while it is on its way out, or while what was asked is not confirmed.
 #[must_use]
 pub fn state_words(model: &Model, trade: &Trade) -> (String, Role) {
+    if let Some(ask) = model.pending.of(trade) {
+        return (format!("{} {}", spinner(model), pending::state(ask)), Role::Warn);
+    }
     let is_leaving = trade.status == TradeStatus::Closing || trade.desired == Desired::Flat;
     if trade.step == Some(Step::CloseAtOpen) {
         return ("CLOSE AT OPEN".to_owned(), Role::Accent);

@@ -17,8 +17,9 @@ use crate::widgets::text;
 /// Side by side where there is room, else the one that tells more.
 pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model, performance: &Performance) {
     if mode(model.width) == Mode::Narrow {
-        if area.height >= 16 {
-            let upper = Rect { height: area.height - CALENDAR_LINES, ..area };
+        if area.height >= BOTH_NARROW {
+            let calendar = if area.height >= BOTH_NARROW + 4 { CALENDAR_LINES } else { CALENDAR_LINES - 1 };
+            let upper = Rect { height: area.height - calendar, ..area };
             draw_equity(canvas, upper, model, performance);
             return draw_days(canvas, below(area, upper.height), performance);
         }
@@ -29,6 +30,8 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model, performan
     draw_days(canvas, Rect { x: area.x + left, width: area.width - left, ..area }, performance);
 }
 
+/// Lines in which both fit one above the other: a low curve, and the calendar.
+pub(super) const BOTH_NARROW: u16 = 12;
 /// Title, months, five weekdays, and a line between.
 const CALENDAR_LINES: u16 = 8;
 

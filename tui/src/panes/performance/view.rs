@@ -64,6 +64,13 @@ fn parts(model: &Model, area: Rect, performance: &Performance) -> Parts {
     let rest = below(area, used.min(area.height));
     let rows = u16::try_from(performance.rows.len()).unwrap_or(u16::MAX).saturating_add(2);
     let table = rows.clamp(TABLE_LEAST.min(rest.height), (rest.height / 2).max(TABLE_LEAST)).min(rest.height);
+    let both = TABLE_LEAST + pictures::BOTH_NARROW;
+    let table = if mode(model.width) == Mode::Narrow && rest.height >= both {
+        // Rows that do not fit are scrolled to; a picture that is not there is nowhere.
+        table.min(rest.height - pictures::BOTH_NARROW)
+    } else {
+        table
+    };
     let mut pictures = rest.height - table;
     if pictures < PICTURES_LEAST {
         pictures = 0;

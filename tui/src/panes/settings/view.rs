@@ -6,6 +6,7 @@ use ratatui::layout::Rect;
 
 use super::model::{Field, SettingsForm};
 use crate::format;
+use crate::input::keymap::Action;
 use crate::model::{Access, Model};
 use crate::theme::Role;
 use crate::widgets::canvas::{Canvas, centred, line};
@@ -20,8 +21,10 @@ const FACTS_NARROW: u16 = 12;
 
 pub fn draw(canvas: &mut Canvas<'_>, area: Rect, model: &Model, form: &SettingsForm) {
     let area = centred(area, WIDTH, HEIGHT);
-    let hint = if form.drafts.is_empty() { "↵ edit · Esc back" } else { "↵ edit · s save · Esc back" };
-    canvas.frame(area, "Settings", hint);
+    let key = |action| model.keymap.key_of(action).map(|chord| chord.to_string()).unwrap_or_default();
+    let save = if form.drafts.is_empty() { String::new() } else { format!("{} save · ", key(Action::SaveSettings)) };
+    let (edit, token, back) = (key(Action::Details), key(Action::EnterToken), key(Action::Back));
+    canvas.frame(area, "Settings", &format!("{edit} edit · {save}{token} token · {back} back"));
     let inner = Rect {
         x: area.x + 2,
         y: area.y + 1,
