@@ -82,6 +82,7 @@ pub(crate) const GOALS: &[Goal] = &[
     at_most("large.resident", 48.0, "MiB"),
     shown("recovery.reads.10", "1/min"),
     at_most("recovery.reads.1000", 1.2, "x of 10"),
+    shown("recovery.pages.1000", "a read"),
     shown("recovery.first_client", "s"),
     // A client served, and every intent folded.
     at_most("recovery.folded", 2.0, "s"),

@@ -12,9 +12,17 @@ use tokio_postgres::{Client, Config, NoTls};
 /// # Errors
 /// When nobody answers.
 pub async fn connect(socket_dir: &Path) -> Result<Client> {
+    connect_as(socket_dir, "blotter_app").await
+}
+
+/// The same as another role: `blotter_admin` on a private server and `postgres` on a test's own are bound by no guard.
+///
+/// # Errors
+/// When nobody answers.
+pub async fn connect_as(socket_dir: &Path, role: &str) -> Result<Client> {
     let mut config = Config::new();
-    config.host_path(socket_dir).dbname("blotter").user("blotter_app").options("-c search_path=blotter");
-    let (client, connection) = config.connect(NoTls).await.context("connecting to the private server")?;
+    config.host_path(socket_dir).dbname("blotter").user(role).options("-c search_path=blotter");
+    let (client, connection) = config.connect(NoTls).await.with_context(|| format!("connecting as {role}"))?;
     #[expect(clippy::disallowed_methods, reason = "ends with the client")]
     tokio::spawn(connection);
     Ok(client)
@@ -57,12 +65,7 @@ const COUNTER: &str = "
 /// # Errors
 /// When nobody answers.
 pub async fn connect_admin(socket_dir: &Path) -> Result<Client> {
-    let mut config = Config::new();
-    config.host_path(socket_dir).dbname("blotter").user("blotter_admin").options("-c search_path=blotter");
-    let (client, connection) = config.connect(NoTls).await.context("connecting as the administrator")?;
-    #[expect(clippy::disallowed_methods, reason = "ends with the client")]
-    tokio::spawn(connection);
-    Ok(client)
+    connect_as(socket_dir, "blotter_admin").await
 }
 
 /// Writes `count` closed trades of one mode over ten years, past the guards: these would take an hour.

@@ -40,6 +40,8 @@ impl Size {
     pub const WIDE: Self = Self { columns: 118, rows: 30 };
     pub const STANDARD: Self = Self { columns: 80, rows: 24 };
     pub const NARROW: Self = Self { columns: 44, rows: 30 };
+    /// A serial line, or a terminal that was never told: no size at all.
+    pub const UNKNOWN: Self = Self { columns: 0, rows: 0 };
 
     fn window(self) -> Winsize {
         Winsize { ws_row: self.rows, ws_col: self.columns, ws_xpixel: 0, ws_ypixel: 0 }
@@ -195,6 +197,16 @@ struct Master {
     reader: JoinHandle<()>,
     /// Dropping it tells the reader to let go.
     stop: OwnedFd,
+}
+
+/// The screen that these bytes draw.
+///
+/// # Errors
+/// When the size is none.
+pub fn drawn(bytes: &str, size: Size) -> Result<Screen> {
+    let mut parser = emulator(size)?;
+    parser.process(bytes.as_bytes());
+    Ok(parser.screen().clone())
 }
 
 /// A program in its terminal. Dropping it kills the program.
@@ -473,7 +485,9 @@ impl Drop for Terminal {
     }
 }
 
+/// Rows and columns of the emulator behind a terminal; one that says nothing of its size has those of old.
 fn checked(size: Size) -> Result<(std::num::NonZeroU16, std::num::NonZeroU16)> {
+    let size = if size == Size::UNKNOWN { Size::STANDARD } else { size };
     let rows = size.rows.try_into().context("a terminal has rows")?;
     let columns = size.columns.try_into().context("a terminal has columns")?;
     Ok((rows, columns))

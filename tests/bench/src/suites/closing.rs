@@ -27,7 +27,7 @@ const LATENCY: Duration = Duration::from_millis(100);
 /// Half of them are closed with a key, half by a request.
 const ROUNDS: usize = 8;
 /// Between two trades, so that each meets a budget of requests as a quiet minute leaves it.
-const REST: Duration = Duration::from_secs(30);
+const REST: Duration = Duration::from_secs(45);
 const PATIENCE: Duration = Duration::from_secs(60);
 const CLIENTS: usize = 100;
 const HELLO: &[u8] = b"GET /v1/events HTTP/1.1\r\nhost: blotter\r\n\r\n";
@@ -76,8 +76,16 @@ struct Desk {
     screen: Terminal,
     clients: Readers,
     database: tokio_postgres::Client,
+    contract: Contract,
     // Last: what stands on it ends before.
     _simulator: Program,
+}
+
+/// What is bought in each round, and where it is to be sold.
+struct Contract {
+    symbol: String,
+    stop: String,
+    target: String,
 }
 
 /// An open trade.
@@ -126,22 +134,14 @@ impl Desk {
         screen.wait_for("No open positions")?;
         let latency = json!({ "kind": "latency", "ms": LATENCY.as_millis() });
         broker.ask("POST", "/__sim/faults", &latency.to_string())?;
-        Ok(Self { broker, daemon, screen, clients, database, _simulator: simulator })
+        let contract = Contract::at_the_money(&daemon)?;
+        Ok(Self { broker, daemon, screen, clients, database, contract, _simulator: simulator })
     }
 
-    /// Buys a contract at the money and waits for its bracket.
+    /// Buys the contract and waits for its bracket.
     fn buy(&self) -> Result<Trade> {
-        let chain = self.says(&["chain", "AAPL"])?;
-        let figure = |value: Option<&Value>| value?.as_str()?.parse::<f64>().ok();
-        let price = figure(chain.pointer("/chain/underlying")).context("no price of AAPL")?;
-        let rows = chain.pointer("/chain/rows").and_then(Value::as_array).context("no chain")?;
-        let dear = |row: &&Value| figure(row.get("strike")).is_some_and(|strike| strike >= price);
-        let call = rows.iter().find(dear).and_then(|row| row.get("call")).context("no call at the money")?;
-        let symbol = call.get("symbol").and_then(Value::as_str).context("no symbol")?;
-        let (bid, ask) = (figure(call.get("bid")).context("no bid")?, figure(call.get("ask")).context("no ask")?);
-        // Ten cents are on every grid.
-        let (stop, target) = (format!("{:.1}0", bid * 0.5), format!("{:.1}0", ask * 2.0));
-        let order = self.says(&["place", symbol, "--qty", "2", "--stop", &stop, "--target", &target])?;
+        let Contract { symbol, stop, target } = &self.contract;
+        let order = self.says(&["place", symbol, "--qty", "2", "--stop", stop, "--target", target])?;
         let number = order.get("number").context("an order without a number")?.to_string();
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -174,10 +174,13 @@ impl Desk {
             measured.key_to_flat.push(time.instant(sold)?.saturating_duration_since(began).as_secs_f64());
         }
         let ledger = self.ledger(since)?;
-        let reads = ledger.entries.iter().filter(|entry| entry.at >= sold && entry.is_of_a_pass());
-        let answers = reads.filter_map(|entry| Some(time.instant(entry.at).ok()? + LATENCY));
-        let read = answers.filter(|at| *at <= painted).max();
-        let read = read.context("the screen knew of the sale before the daemon could")?;
+        let reads: Vec<&Entry> =
+            ledger.entries.iter().filter(|entry| entry.at >= sold && entry.is_of_a_pass()).collect();
+        let answered = |entry: &Entry| Some(time.instant(entry.at).ok()? + LATENCY);
+        // A cut that was under way when it sold may have shown it as well, and then its last answer counts.
+        let whole = first_cut(&reads).and_then(answered).filter(|at| *at <= painted);
+        let newest = || reads.iter().filter_map(|entry| answered(entry)).filter(|at| *at <= painted).max();
+        let read = whole.or_else(newest).context("the screen knew of the sale before the daemon could")?;
         measured.painted.push(milliseconds(painted.saturating_duration_since(read)));
         measured.last_client.push(milliseconds(last.saturating_duration_since(read)));
         Ok(())
@@ -240,6 +243,22 @@ impl Desk {
     }
 }
 
+impl Contract {
+    /// A stop far below and a target far above: the rounds take less time than the price needs.
+    fn at_the_money(daemon: &Daemon) -> Result<Self> {
+        let chain: Value = serde_json::from_str(&said(daemon, &["chain", "AAPL"], "")?)?;
+        let figure = |value: Option<&Value>| value?.as_str()?.parse::<f64>().ok();
+        let price = figure(chain.pointer("/chain/underlying")).context("no price of AAPL")?;
+        let rows = chain.pointer("/chain/rows").and_then(Value::as_array).context("no chain")?;
+        let dear = |row: &&Value| figure(row.get("strike")).is_some_and(|strike| strike >= price);
+        let call = rows.iter().find(dear).and_then(|row| row.get("call")).context("no call at the money")?;
+        let symbol = call.get("symbol").and_then(Value::as_str).context("no symbol")?.to_owned();
+        let (bid, ask) = (figure(call.get("bid")).context("no bid")?, figure(call.get("ask")).context("no ask")?);
+        // Ten cents are on every grid.
+        Ok(Self { symbol, stop: format!("{:.1}0", bid * 0.5), target: format!("{:.1}0", ask * 2.0) })
+    }
+}
+
 /// What `blotter --json` prints when it is given these arguments and this input.
 fn said(daemon: &Daemon, arguments: &[&str], input: &str) -> Result<String> {
     let mut command = Command::new(programs::path("blotter")?);
@@ -249,6 +268,19 @@ fn said(daemon: &Daemon, arguments: &[&str], input: &str) -> Result<String> {
     let output = child.wait_with_output()?;
     ensure!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     Ok(String::from_utf8(output.stdout)?)
+}
+
+/// The last read of the first cut that is whole: orders, positions, orders again, and quotes where they follow.
+fn first_cut<'a>(reads: &[&'a Entry]) -> Option<&'a Entry> {
+    let is = |entry: Option<&&Entry>, part: &str| {
+        entry.is_some_and(|entry| entry.path.as_deref().is_some_and(|path| path.ends_with(part)))
+    };
+    let cut = (0..reads.len()).find(|at| {
+        let parts = ["/orders", "/positions", "/orders"];
+        (*at..).zip(parts).all(|(at, part)| is(reads.get(at), part))
+    })?;
+    let last = if is(reads.get(cut + 3), "/quotes") { cut + 3 } else { cut + 2 };
+    reads.get(last).copied()
 }
 
 /// How a trade is closed.

@@ -54,6 +54,15 @@ pub(super) struct Entry {
     pub(super) fact: String,
     pub(super) method: Option<String>,
     pub(super) path: Option<String>,
+    params: Option<String>,
+}
+
+impl Entry {
+    /// It asks for a first page, or for something that has none.
+    pub(super) fn begins_a_list(&self) -> bool {
+        let mut params = self.params.iter().flat_map(|params| params.split('&'));
+        params.all(|param| !param.starts_with("page=") || param == "page=1")
+    }
 }
 
 #[derive(Debug, Deserialize)]

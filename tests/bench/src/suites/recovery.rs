@@ -21,23 +21,34 @@ const STALE: Duration = Duration::from_secs(16);
 const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) async fn run(report: &mut Report) -> Result<()> {
-    let few = reads_in_a_minute(&mut Crowd::gather(FEW).await.context("a few positions")?)?;
+    let few = asked_in_a_minute(&mut Crowd::gather(FEW).await.context("a few positions")?)?;
     let mut crowd = Crowd::gather(MANY).await.context("many positions")?;
-    let many = reads_in_a_minute(&mut crowd)?;
-    report.set("recovery.reads.10", few, &Sample::new(vec![few]))?;
-    report.set("recovery.reads.1000", many / few, &Sample::new(vec![many]))?;
+    let many = asked_in_a_minute(&mut crowd)?;
+    let one = |figure| Sample::new(vec![figure]);
+    report.set("recovery.reads.10", few.reads, &one(few.reads))?;
+    report.set("recovery.reads.1000", many.reads / few.reads, &one(many.reads))?;
+    report.set("recovery.pages.1000", many.pages / many.reads, &one(many.pages))?;
     deaths(&mut crowd, report).await
 }
 
-/// Requests of the loop to the account. Quotes come in batches of symbols and are counted elsewhere.
-fn reads_in_a_minute(crowd: &mut Crowd) -> Result<f64> {
+/// What the loop asks of the account: a list is one read, in however many pages it comes. Quotes come in batches of
+/// symbols and are counted elsewhere.
+struct Asked {
+    reads: f64,
+    pages: f64,
+}
+
+fn asked_in_a_minute(crowd: &mut Crowd) -> Result<Asked> {
     let (since, _) = crowd.ledger(u64::MAX)?;
     pause(Duration::from_secs(60));
     let (_, entries) = crowd.ledger(since)?;
     let is_read = |entry: &&Entry| {
         entry.path.as_deref().is_some_and(|path| path.ends_with("/orders") || path.ends_with("/positions"))
     };
-    Ok(to_f64(u64::try_from(entries.iter().filter(is_read).count())?))
+    let pages = entries.iter().filter(is_read);
+    let reads = pages.clone().filter(|entry| entry.begins_a_list());
+    let count = |entries: usize| Ok::<_, anyhow::Error>(to_f64(u64::try_from(entries)?));
+    Ok(Asked { reads: count(reads.count())?, pages: count(pages.count())? })
 }
 
 /// SIGKILL and another process, over and over: until a client is served, until each position is verified anew and

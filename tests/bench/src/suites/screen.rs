@@ -22,6 +22,8 @@ struct Programs {
 const SIZE: Size = Size { columns: 120, rows: 40 };
 /// A row that shows only when the whole book is on the screen.
 const LAST_ROW: &str = "SYM20";
+/// What the daemon says of a book without an account.
+const ALARM: &str = "no daemon watches";
 
 impl Programs {
     fn floor(&self) -> Setup {
@@ -106,7 +108,9 @@ fn idle(programs: &Programs, report: &mut Report) -> Result<()> {
     let mut client = Terminal::start(&programs.client())?;
     client.wait_for(LAST_ROW)?;
     // Nobody watches the account of this book: a bell would ring until that was seen.
+    client.wait_for(ALARM)?;
     client.type_keys("A")?;
+    client.wait_until("no alarm", |screen| !screen.contents().contains(ALARM))?;
     wait_for_the_minute();
     settle(&mut client);
     let before = usage(client.pid())?;

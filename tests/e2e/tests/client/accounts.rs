@@ -1,11 +1,13 @@
 //! Accounts at the broker from the command line: tokens in by pipe and by keyboard and never out again,
 //! and the number that real money wants typed.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
 use blotter_testkit::programs;
 use blotter_testkit::terminal::{Size, Terminal};
+use serde_json::Value;
 
 use crate::stage::{Said, Stage};
 
@@ -23,14 +25,45 @@ pub(crate) struct Simulator {
 }
 
 impl Simulator {
+    /// A world whose time stands still.
     pub(crate) fn start() -> Self {
+        Self::told(&["--clock", "manual", "--start", "2026-09-10T10:15"])
+    }
+
+    /// A world whose time passes, from eleven in the morning of a trading day.
+    pub(crate) fn running() -> Self {
+        Self::told(&["--clock", "real", "--start", "2026-09-10T11:00", "--seed", "7", "--no-limits"])
+    }
+
+    fn told(arguments: &[&str]) -> Self {
         let mut command = Command::new(programs::path("tradier-sim").unwrap());
-        command.args(["--clock", "manual", "--start", "2026-09-10T10:15", "--lifeline"]);
+        command.args(arguments).arg("--lifeline");
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.trim().strip_prefix("listening on ").unwrap().to_owned();
         Self { child, address }
+    }
+
+    /// Lets something happen in the simulated market.
+    pub(crate) fn happens(&self, act: &Value) {
+        self.control("POST", "do", &act.to_string());
+    }
+
+    /// What the simulation's own books say of something: `orders`, `accounts`, `ledger`.
+    pub(crate) fn books(&self, what: &str) -> Value {
+        serde_json::from_str(&self.control("GET", what, "")).unwrap()
+    }
+
+    fn control(&self, method: &str, what: &str, body: &str) -> String {
+        let head = format!("{method} /__sim/{what} HTTP/1.1\r\nhost: sim\r\nconnection: close");
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.write_all(format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+        assert!(head.starts_with("HTTP/1.1 200"), "{method} {what} {body}: {answer}");
+        body.to_owned()
     }
 }
 

@@ -30,7 +30,7 @@ fn agrees(terminal: &mut Terminal, what: &str, differs: impl Fn(&str) -> Option<
 /// A client that may act: one that has just begun refuses what does. Asking whether anything was missed may be
 /// repeated.
 #[track_caller]
-fn acting(stage: &Stage, size: Size) -> Terminal {
+pub(crate) fn acting(stage: &Stage, size: Size) -> Terminal {
     let mut terminal = stage.screen(size);
     let deadline = Instant::now() + PATIENCE;
     while !terminal.text().contains("Synced: ") {
@@ -42,6 +42,20 @@ fn acting(stage: &Stage, size: Size) -> Terminal {
         }
     }
     terminal
+}
+
+/// Presses keys until they show what they are for: a client that has just begun refuses what acts.
+#[track_caller]
+pub(crate) fn until_it_opens(terminal: &mut Terminal, keys: &str, sign: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    while !terminal.text().contains(sign) {
+        assert!(Instant::now() < deadline, "{keys:?} shows no {sign}:\n{}", terminal.text());
+        terminal.type_keys(keys).unwrap();
+        let look = Instant::now() + Duration::from_secs(1);
+        while Instant::now() < look && !terminal.text().contains(sign) {
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+    }
 }
 
 /// A form takes no Enter before a person could have read it.

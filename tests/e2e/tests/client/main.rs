@@ -8,14 +8,28 @@ mod commands;
 #[cfg(test)]
 mod ends;
 #[cfg(test)]
+mod exports;
+#[cfg(test)]
+mod figures;
+#[cfg(test)]
 mod forms;
+#[cfg(test)]
+mod hands;
+#[cfg(test)]
+mod market;
+#[cfg(test)]
+mod orders;
 #[cfg(test)]
 mod outages;
 #[cfg(test)]
 mod panes;
 #[cfg(test)]
+mod sound;
+#[cfg(test)]
 mod stage;
 #[cfg(test)]
 mod surroundings;
+#[cfg(test)]
+mod tmux;
 #[cfg(test)]
 mod together;

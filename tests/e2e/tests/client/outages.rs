@@ -106,3 +106,73 @@ fn without_a_database_there_are_no_rows_and_no_zeroes() {
     terminal.wait_for(EMPTY).unwrap();
     terminal.wait_for("Pos 0/").unwrap();
 }
+
+/// The pane, its selection, its filter, what is expanded and what was typed into a form.
+#[test]
+fn a_daemon_that_comes_back_finds_everybody_where_they_were() {
+    let mut stage = Stage::live();
+    stage.write_closed_trades(&[("SIM", 100, 40)]);
+    stage.set("broker_mode=SIM");
+    stage.write_open_trades(5);
+    let mut history = stage.screen(Size::WIDE);
+    history.type_keys("2").unwrap();
+    history.wait_for("[All]").unwrap();
+    history.type_keys("f").unwrap();
+    history.wait_for("[Wins]").unwrap();
+    history.type_keys("/sym1\r").unwrap();
+    history.wait_for("find: sym1").unwrap();
+    settles("what the filter finds", || {
+        let rows = rows(&history.text(), " SYM");
+        let is_found = rows.len() > 2 && rows.iter().all(|row| row.contains(" SYM1") && row.contains('+'));
+        if is_found { Ok(()) } else { Err(rows.join("\n")) }
+    });
+    history.type_keys("jj").unwrap();
+    let chosen = settles("the third row", || marked(&history.text()).filter(|(at, _)| *at == 2).ok_or(history.text()));
+
+    let mut open = stage.screen(Size::WIDE);
+    open.type_keys("/sym\r").unwrap();
+    open.wait_for("find: sym").unwrap();
+    open.type_keys("jj\r").unwrap();
+    open.wait_for("Strategy momentum").unwrap();
+    open.type_keys("s").unwrap();
+    open.wait_for("Bracket of #3").unwrap();
+    open.type_keys("\u{15}3.33").unwrap();
+    open.wait_for("3.33").unwrap();
+
+    stage.daemon.kill().unwrap();
+    for terminal in [&mut history, &mut open] {
+        terminal.wait_for("The daemon does not answer since").unwrap();
+    }
+    stage.start_daemon();
+    for terminal in [&mut history, &mut open] {
+        terminal.wait_for("Connected again.").unwrap();
+        terminal.wait_until("a live screen", |screen| screen.contents().contains("synced")).unwrap();
+    }
+    settles("the row that was chosen", || match marked(&history.text()) {
+        Some(found) if found == chosen => Ok(()),
+        other => Err(format!("{other:?} and not {chosen:?}\n{}", history.text())),
+    });
+    let text = history.text();
+    assert!(text.contains("[Wins]") && text.contains("find: sym1"), "the filter is lost:\n{text}");
+
+    let text = open.text();
+    assert!(text.contains("Bracket of #3") && text.contains("3.33"), "what was typed is lost:\n{text}");
+    open.type_keys("\u{1b}").unwrap();
+    wait_without(&mut open, "Bracket of #3");
+    open.wait_until("the expanded row", |screen| {
+        let text = screen.contents();
+        text.contains("Strategy momentum") && text.contains("find: sym") && text.contains("▾ SYM2")
+    })
+    .unwrap();
+}
+
+/// The rows of a list that are about these symbols.
+fn rows(screen: &str, sign: &str) -> Vec<String> {
+    let is_row = |line: &&str| line.contains(sign) && !line.contains(" SYMBOL ");
+    screen.lines().filter(is_row).map(ToOwned::to_owned).collect()
+}
+
+/// The place among the rows and the words of the one that is selected.
+fn marked(screen: &str) -> Option<(usize, String)> {
+    rows(screen, " SYM").into_iter().enumerate().find(|(_, row)| row.starts_with(" ▸"))
+}

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{ErrorKind, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -72,7 +72,7 @@ impl Desk {
         Said::of(&child.wait_with_output().unwrap())
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(client());
         command.arg("--config").arg(self.config()).args(arguments);
         command.env("BLOTTER_SOCKET", self.socket()).env("TERM", "xterm-256color");
@@ -81,6 +81,16 @@ impl Desk {
 
     pub(crate) fn socket(&self) -> String {
         self.socket.display().to_string()
+    }
+
+    /// Where its configuration lies, and whatever else belongs to it.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Another configuration than the usual one.
+    pub(crate) fn configured(&self, text: &str) {
+        fs::write(self.config(), text).unwrap();
     }
 
     fn config(&self) -> String {
@@ -101,7 +111,7 @@ pub(crate) struct Said {
 }
 
 impl Said {
-    fn of(output: &Output) -> Self {
+    pub(crate) fn of(output: &Output) -> Self {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         Self { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
     }
@@ -180,6 +190,29 @@ impl Stage {
             book::write_open_trades(&mut database, &username, count).await
         };
         self.runtime.block_on(written).unwrap();
+    }
+
+    /// Writes closed trades past the guards: mode, number before the first, and how many.
+    pub(crate) fn write_closed_trades(&mut self, of_modes: &[(&str, i32, i32)]) {
+        let written = async {
+            let username = self.daemon.username().await?;
+            let database = book::connect_as(self.cluster.socket_dir(), "postgres").await?;
+            for (mode, first, count) in of_modes {
+                book::write_closed_trades(&database, &username, mode, (*first, *count)).await?;
+            }
+            Ok::<_, Box<dyn std::error::Error>>(())
+        };
+        self.runtime.block_on(written).unwrap();
+    }
+
+    /// Runs a statement in the daemon's database past every guard.
+    pub(crate) fn as_administrator(&self, statement: &str) {
+        let done = async {
+            let database = book::connect_as(self.cluster.socket_dir(), "postgres").await?;
+            database.batch_execute(&format!("SET session_replication_role = replica; {statement}")).await?;
+            Ok::<_, Box<dyn std::error::Error>>(())
+        };
+        self.runtime.block_on(done).unwrap();
     }
 
     pub(crate) fn setting(&self, name: &str) -> String {

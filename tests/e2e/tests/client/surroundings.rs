@@ -117,24 +117,67 @@ fn a_terminal_that_answers_nothing_is_served_all_the_same() {
     assert!(terminal.wait_exit().unwrap().success());
 }
 
-/// A tiling window manager at play: whatever was drawn in between, the last picture is right.
+#[test]
+fn a_terminal_without_a_size_is_taken_for_one_of_eighty_by_twenty_four() {
+    let stage = Stage::live();
+    let mut terminal = stage.screen(Size::UNKNOWN);
+    terminal.wait_until("a whole picture", is_whole).unwrap();
+    let rows: Vec<String> = terminal.text().lines().map(ToOwned::to_owned).collect();
+    assert_eq!(rows.len(), 24, "{}", rows.join("\n"));
+    assert!(rows.iter().any(|row| row.chars().count() == 80 && row.chars().all(|c| c == '─')), "{}", rows.join("\n"));
+    // It is told its size later, and loses it again.
+    terminal.resize(Size::WIDE).unwrap();
+    terminal.wait_until("the wide picture", |screen| longest(screen) == 118).unwrap();
+    terminal.resize(Size::UNKNOWN).unwrap();
+    terminal.wait_until("the picture of old", |screen| longest(screen) == 80 && is_whole(screen)).unwrap();
+    terminal.type_keys("q").unwrap();
+    assert!(terminal.wait_exit().unwrap().success());
+}
+
+fn longest(screen: &Screen) -> usize {
+    screen.contents().lines().map(|line| line.trim_end().chars().count()).max().unwrap_or(0)
+}
+
+/// A tiling window manager at play: whatever was drawn in between, the last picture is right. With an empty book, with
+/// a row expanded, and with a form over it.
 #[test]
 fn a_storm_of_resizes_ends_in_the_right_picture() {
-    let stage = Stage::live();
+    let mut stage = Stage::live();
+    storm(&stage, |_| {}, is_whole);
+    stage.write_open_trades(3);
+    let expands = |terminal: &mut Terminal| {
+        terminal.type_keys("j\r").unwrap();
+        terminal.wait_for("Strategy momentum").unwrap();
+    };
+    let is_expanded = |screen: &Screen| screen.contents().contains("Strategy momentum");
+    storm(&stage, expands, |screen| is_expanded(screen) && screen.contents().contains("q quit"));
+    let asks = |terminal: &mut Terminal| {
+        expands(terminal);
+        terminal.type_keys("s").unwrap();
+        terminal.wait_for("Bracket of #2").unwrap();
+        terminal.type_keys("\u{15}3.25").unwrap();
+        terminal.wait_for("3.25 ├").unwrap();
+    };
+    storm(&stage, asks, |screen| screen.contents().contains("3.25 ├") && screen.contents().contains("Ctrl-C quit"));
+}
+
+#[track_caller]
+fn storm(stage: &Stage, prepare: impl Fn(&mut Terminal), is_there: impl Fn(&Screen) -> bool) {
     let mut calm = stage.screen(Size::STANDARD);
     let mut tossed = stage.screen(Size::WIDE);
+    for terminal in [&mut calm, &mut tossed] {
+        prepare(terminal);
+    }
     for turn in 0..300_u16 {
         let size = Size { columns: 20 + (turn * 37) % 140, rows: 4 + (turn * 11) % 50 };
-        tossed.resize(size).unwrap();
+        tossed.resize(if turn % 50 == 49 { Size::UNKNOWN } else { size }).unwrap();
     }
     tossed.resize(Size::STANDARD).unwrap();
-    tossed.wait_until("a whole picture", is_whole).unwrap();
-    let expected = body(&mut calm);
-    let drawn = || {
-        let drawn = body(&mut tossed);
-        if drawn == expected { Ok(()) } else { Err(drawn.join("\n")) }
-    };
-    settles(&format!("the picture of a calm client:\n{}", expected.join("\n")), drawn);
+    tossed.wait_until("a whole picture", is_there).unwrap();
+    settles("the picture of a calm client", || {
+        let (expected, drawn) = (body(&mut calm), body(&mut tossed));
+        if drawn == expected { Ok(()) } else { Err(format!("{}\nand not\n{}", drawn.join("\n"), expected.join("\n"))) }
+    });
 }
 
 fn is_whole(screen: &Screen) -> bool {
