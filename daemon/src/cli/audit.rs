@@ -32,14 +32,17 @@ pub(super) fn run(json: bool, config: &Config, environment: &Environment) -> any
 fn line(user: &Username, chain: &Walked) -> String {
     let verdict = match chain.broken {
         None => "whole".to_owned(),
-        Some(row) => format!("BROKEN at row {row}"),
+        Some(number) => format!("BROKEN at {} {number}", chain.counted_in),
     };
     let head: String = chain.head.chars().take(16).collect();
     format!("{user:<16} {:<14} {:>8} rows  {verdict}  head {head}\n", chain.table, chain.rows)
 }
 
 fn object(user: &Username, chain: &Walked) -> String {
-    let Walked { table, rows, broken, head } = chain;
-    let object = json!({ "user": user.to_string(), "table": table, "rows": rows, "broken": broken, "head": head });
+    let Walked { table, rows, broken, counted_in, head } = chain;
+    let user = user.to_string();
+    let object = json!({
+        "user": user, "table": table, "rows": rows, "broken": broken, "counted_in": counted_in, "head": head
+    });
     format!("{object}\n")
 }

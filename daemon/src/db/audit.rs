@@ -1,5 +1,5 @@
 //! Who did what, in a chain of hashes that shows a gap or a change. The database makes the chain
-//! (a trigger of `audit_log`), so that no writer can forget it.
+//! (a trigger of each table), so that no writer can forget it.
 
 use serde_json::Value;
 
@@ -34,10 +34,31 @@ macro_rules! walk {
     };
 }
 
-/// A user's chains: what people did, and what became of each intent.
-const CHAINS: [(&str, &str); 2] = [
-    ("audit_log", walk!("audit_log", "seq", "audit_hash")),
-    ("intent_events", walk!("intent_events", "chain_seq", "intent_event_hash")),
+// Each trade's events must be numbered without a gap and hash to what is stored, and the last that tells of its status must
+// tell of the one that it has: that shows an end that was cut off as well.
+const STORIES: &str = "
+    WITH walked AS (
+        SELECT trade_id, seq, kind, data, hash, hash_of_all(trade_event_said(e)) OVER story AS computed,
+               row_number() OVER story AS place
+          FROM trade_events e WHERE username = $1 WINDOW story AS (PARTITION BY trade_id ORDER BY seq)
+    ), told AS (
+        SELECT trade_id, count(*) AS rows, bool_or(seq <> place OR hash <> computed) AS altered,
+               (array_agg(hash ORDER BY seq DESC))[1] AS head,
+               (array_agg(coalesce(data ->> 'to', data ->> 'status') ORDER BY seq DESC)
+                   FILTER (WHERE kind IN ('CREATED', 'STATUS', 'REOPENED')))[1] AS status
+          FROM walked GROUP BY trade_id
+    )
+    SELECT coalesce(sum(rows), 0)::bigint AS rows,
+           min(number::bigint) FILTER (WHERE altered IS NOT FALSE OR told.status IS DISTINCT FROM p.status) AS broken,
+           coalesce(encode(sha256(string_agg(head, ''::bytea ORDER BY number)), 'hex'), '') AS head
+      FROM paper_trades p LEFT JOIN told ON trade_id = id WHERE username = $1";
+
+/// What of a user's lies in chains: what people did, what became of each intent, and of each trade. With the
+/// name of what a broken place is counted in.
+const CHAINS: [(&str, &str, &str); 3] = [
+    ("audit_log", "row", walk!("audit_log", "seq", "audit_hash")),
+    ("intent_events", "row", walk!("intent_events", "chain_seq", "intent_event_hash")),
+    ("trade_events", "trade", STORIES),
 ];
 
 /// Appends to the user's chain.
@@ -56,9 +77,11 @@ pub async fn audit_append(tx: &UserTx, entry: &AuditEntry<'_>) -> Result<(), DbE
 pub struct Walked {
     pub table: &'static str,
     pub rows: i64,
-    /// The first row that was altered or follows a missing one; none when the chain is whole.
+    /// The first row that was altered or follows a missing one, or the first trade with one; none when all is whole.
     pub broken: Option<i64>,
-    /// The hash of the last row. Rows that are cut off the end leave no other trace: whoever wants to
+    /// Whether `broken` is the number of a row or of a trade.
+    pub counted_in: &'static str,
+    /// The hash of the last row, or that of every trade's last. Rows that are cut off the end leave no other trace: whoever wants to
     /// know of them keeps it elsewhere.
     pub head: String,
 }
@@ -69,10 +92,10 @@ pub struct Walked {
 /// When the database does not answer.
 pub async fn chains_walk(tx: &UserTx) -> Result<Vec<Walked>, DbError> {
     let mut walked = Vec::new();
-    for (table, sql) in CHAINS {
+    for (table, counted_in, sql) in CHAINS {
         let row = tx.session().query_one(sql, &[&tx.user()]).await?;
         let (rows, broken, head) = (row.try_get("rows")?, row.try_get("broken")?, row.try_get("head")?);
-        walked.push(Walked { table, rows, broken, head });
+        walked.push(Walked { table, rows, broken, counted_in, head });
     }
     Ok(walked)
 }

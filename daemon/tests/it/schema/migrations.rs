@@ -30,13 +30,15 @@ async fn description(url: &str) -> BTreeMap<String, String> {
           FROM pg_policies WHERE schemaname = 'blotter'
         UNION ALL SELECT 'trigger ' || tgrelid::regclass || '.' || tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
         UNION ALL SELECT 'function ' || oid::regprocedure, pg_get_functiondef(oid) || coalesce(proacl::text, '') || proowner::regrole
-          FROM pg_proc WHERE pronamespace = 'blotter'::regnamespace
+          FROM pg_proc WHERE pronamespace = 'blotter'::regnamespace AND prokind <> 'a'
+        UNION ALL SELECT 'aggregate ' || p.oid::regprocedure, concat_ws(' ', aggtransfn, agginitval, proacl::text, proowner::regrole)
+          FROM pg_proc p JOIN pg_aggregate a ON a.aggfnoid = p.oid WHERE pronamespace = 'blotter'::regnamespace
         UNION ALL SELECT 'migration ' || version, name || checksum FROM refinery_schema_history";
     raw.query(sql, &[]).await.unwrap().iter().map(|row| (row.get("what"), row.get("how"))).collect()
 }
 
 /// Brings a database up to one version, as a daemon of that time would have.
-async fn migrate_to(url: &str, version: i32) {
+pub(super) async fn migrate_to(url: &str, version: i32) {
     let (mut client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
     let mut driver = tokio::task::JoinSet::new();
     driver.spawn(async move { connection.await.unwrap() });
@@ -47,7 +49,7 @@ async fn migrate_to(url: &str, version: i32) {
 
 const BOOTSTRAP: &str = include_str!("../../../src/db/sql/bootstrap.sql");
 
-async fn bootstrap(url: &str) {
+pub(super) async fn bootstrap(url: &str) {
     let raw = Raw::connect(url).await;
     raw.batch_execute(&format!("SET blotter.work_role = 'postgres'; {BOOTSTRAP}")).await.unwrap();
 }
