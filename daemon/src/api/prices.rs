@@ -17,8 +17,7 @@ use super::acting::Answered;
 use super::extract::{Id, Params, Peer, Who};
 use super::problem::ApiError;
 use crate::db::trades::trade_get;
-use crate::prices::retention::marks;
-use crate::prices::series::decimate;
+use crate::prices::chart::{Chart, chart};
 
 /// Points when the query does not say, and the most it may ask for.
 const WIDTH_DEFAULT: u32 = 80;
@@ -47,8 +46,7 @@ pub(super) async fn series(
     if from >= to {
         return Err(ApiError::field("from", Some(from.to_rfc3339()), "before `to`"));
     }
-    let marks = marks(&tx, id, (from, to)).await?;
-    let recorded = u64::try_from(marks.len()).unwrap_or(u64::MAX);
-    let points = decimate(&marks, usize::try_from(width).unwrap_or(usize::MAX));
+    let width = usize::try_from(width).unwrap_or(usize::MAX);
+    let Chart { recorded, points } = chart(&tx, id, (from, to), width).await?;
     Ok(Json(Series { trade_id: id, from, to, recorded, points }))
 }

@@ -65,6 +65,17 @@ pub struct DayRow {
     pub points: i32,
     pub thinned: bool,
     pub packed: Vec<u8>,
+    /// None of a day that was packed before there were outlines.
+    pub outline: Option<Vec<u8>>,
+}
+
+/// What a chart of many days reads of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutlineRow {
+    pub session_date: NaiveDate,
+    pub outline: Option<Vec<u8>>,
+    /// Of a day that has no outline, or lies in the span with a part of it.
+    pub packed: Option<Vec<u8>>,
 }
 
 const WATCHED: &str = "
@@ -109,8 +120,13 @@ const MARKS: &str = "
      WHERE username = $1 AND trade_id = $2 AND ts >= $3 AND ts < $4 AND mark_price IS NOT NULL ORDER BY ts";
 
 const DAYS: &str = "
-    SELECT trade_id, session_date, first_ts, last_ts, points, thinned, packed FROM price_days
+    SELECT trade_id, session_date, first_ts, last_ts, points, thinned, packed, outline FROM price_days
      WHERE username = $1 AND trade_id = ANY($2) AND first_ts < $4 AND last_ts >= $3 ORDER BY trade_id, session_date";
+
+const OUTLINES: &str = "
+    SELECT session_date, outline, CASE WHEN outline IS NULL OR first_ts < $3 OR last_ts >= $4 THEN packed END AS packed
+      FROM price_days
+     WHERE username = $1 AND trade_id = $2 AND first_ts < $4 AND last_ts >= $3 ORDER BY session_date";
 
 // Every trade on every day between that has rows and is not packed. Each look is a look into an index.
 const UNPACKED: &str = "
@@ -125,15 +141,20 @@ const UNPACKED: &str = "
      ORDER BY 2, 1 LIMIT $4";
 
 const PUT_DAY: &str = "
-    INSERT INTO price_days (username, trade_id, session_date, first_ts, last_ts, points, thinned, packed)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+    INSERT INTO price_days (username, trade_id, session_date, first_ts, last_ts, points, thinned, packed, outline)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
     ON CONFLICT (username, trade_id, session_date)
     DO UPDATE SET first_ts = excluded.first_ts, last_ts = excluded.last_ts, points = excluded.points,
-                  thinned = excluded.thinned, packed = excluded.packed";
+                  thinned = excluded.thinned, packed = excluded.packed, outline = excluded.outline";
 
 const TO_THIN: &str = "
-    SELECT trade_id, session_date, first_ts, last_ts, points, thinned, packed FROM price_days
+    SELECT trade_id, session_date, first_ts, last_ts, points, thinned, packed, outline FROM price_days
      WHERE username = $1 AND NOT thinned AND session_date < $2 ORDER BY session_date, trade_id LIMIT $3";
+
+const TO_OUTLINE: &str = "
+    SELECT trade_id, session_date, first_ts, last_ts, points, thinned, packed, outline FROM price_days
+     WHERE username = $1 AND outline IS NULL AND ($2::date IS NULL OR (session_date, trade_id) > ($2, $3))
+     ORDER BY session_date, trade_id LIMIT $4";
 
 /// What is held, and what was closed after an instant.
 ///
@@ -235,6 +256,27 @@ pub async fn price_days(
     rows.iter().map(day_of).collect()
 }
 
+/// The outlines of a trade's packed days that touch a span of time.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn day_outlines(
+    tx: &UserTx,
+    trade: TradeId,
+    (from, to): (DateTime<Utc>, DateTime<Utc>),
+) -> Result<Vec<OutlineRow>, DbError> {
+    let rows = tx.session().query(OUTLINES, &[&tx.user(), &trade.0, &from, &to]).await?;
+    let of = |row: &Row| {
+        let mut cells = Cells::of(row);
+        Ok(OutlineRow {
+            session_date: cells.next("session_date")?,
+            outline: cells.next("outline")?,
+            packed: cells.next("packed")?,
+        })
+    };
+    rows.iter().map(of).collect()
+}
+
 /// Trades and days before `until` that are to be packed, oldest first.
 ///
 /// # Errors
@@ -261,13 +303,36 @@ pub async fn days_to_thin(tx: &UserTx, before: NaiveDate, limit: i64) -> Result<
     rows.iter().map(day_of).collect()
 }
 
+/// Packed days without an outline, those after a day of a trade.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn days_to_outline(
+    tx: &UserTx,
+    after: Option<(NaiveDate, TradeId)>,
+    limit: i64,
+) -> Result<Vec<DayRow>, DbError> {
+    let (day, trade) = (after.map(|(day, _)| day), after.map(|(_, trade)| trade.0));
+    let rows = tx.session().query(TO_OUTLINE, &[&tx.user(), &day, &trade, &limit]).await?;
+    rows.iter().map(day_of).collect()
+}
+
 /// Stores a packed day in place of the one that is there.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn day_put(tx: &UserTx, day: &DayRow) -> Result<(), DbError> {
-    let params: super::session::Params<'_> =
-        &[&tx.user(), &day.trade.0, &day.session_date, &day.first, &day.last, &day.points, &day.thinned, &day.packed];
+    let params: super::session::Params<'_> = &[
+        &tx.user(),
+        &day.trade.0,
+        &day.session_date,
+        &day.first,
+        &day.last,
+        &day.points,
+        &day.thinned,
+        &day.packed,
+        &day.outline,
+    ];
     tx.session().execute(PUT_DAY, params).await?;
     Ok(())
 }
@@ -370,5 +435,6 @@ fn day_of(row: &Row) -> Result<DayRow, DbError> {
         points: cells.next("points")?,
         thinned: cells.next("thinned")?,
         packed: cells.next("packed")?,
+        outline: cells.next("outline")?,
     })
 }

@@ -1,7 +1,7 @@
 //! What positions are worth over time: taken, judged, stored, packed, and shown.
 //!
-//! Read `recorder` (one round over everybody's positions), `judge` (what a quote is worth), `pack` and
-//! `retention` (what becomes of old rows), `series` (how a chart reads them), `board` and `live` (what the
+//! Read `recorder` (one round over everybody's positions), `judge` (what a quote is worth), `pack`, `outline` and
+//! `retention` (what becomes of old rows), `chart` and `series` (how a chart reads them), `board` and `live` (what the
 //! screens see between two rounds), `chains` (what could be bought).
 //!
 //! Invariants:
@@ -12,9 +12,11 @@
 
 pub mod board;
 pub mod chains;
+pub mod chart;
 pub mod forecast;
 pub mod judge;
 pub mod live;
+pub mod outline;
 pub mod pack;
 pub mod recorder;
 pub mod retention;

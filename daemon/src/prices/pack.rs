@@ -207,16 +207,16 @@ fn unscaled(value: Option<i64>, digits: u32) -> Option<Decimal> {
     value.map(|value| Decimal::new(value, digits))
 }
 
-fn zigzag(value: i64) -> u64 {
+pub(super) fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)).cast_unsigned()
 }
 
-fn unzigzag(value: u64) -> i64 {
+pub(super) fn unzigzag(value: u64) -> i64 {
     (value >> 1).cast_signed() ^ -((value & 1).cast_signed())
 }
 
 /// Seven bits a byte, the lowest first; the high bit says that more follow.
-fn put(out: &mut Vec<u8>, mut value: u64) {
+pub(super) fn put(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(u8::try_from(value & 0x7F).unwrap_or_default() | 0x80);
         value >>= 7;
@@ -224,7 +224,7 @@ fn put(out: &mut Vec<u8>, mut value: u64) {
     out.push(u8::try_from(value).unwrap_or_default());
 }
 
-fn take(rest: &mut &[u8]) -> Result<u64, Unpackable> {
+pub(super) fn take(rest: &mut &[u8]) -> Result<u64, Unpackable> {
     // Most differences are small.
     if let Some((first, others)) = rest.split_first().filter(|(first, _)| **first < 0x80) {
         *rest = others;
@@ -245,7 +245,7 @@ fn take(rest: &mut &[u8]) -> Result<u64, Unpackable> {
     Err(Unpackable::Broken)
 }
 
-fn take_byte(rest: &mut &[u8]) -> Result<u8, Unpackable> {
+pub(super) fn take_byte(rest: &mut &[u8]) -> Result<u8, Unpackable> {
     let (first, others) = rest.split_first().ok_or(Unpackable::Broken)?;
     *rest = others;
     Ok(*first)

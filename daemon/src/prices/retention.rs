@@ -6,15 +6,16 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use blotter_shared::domain::TradeId;
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 use chrono_tz::America::New_York;
-use futures_util::future::try_join;
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
-use super::pack::{Unpackable, pack, unpack, unpack_marks};
+use super::chart::unreadable;
+use super::outline::Outline;
+use super::pack::{pack, unpack, unpack_marks};
 use crate::auth::Username;
 use crate::clock::Clock;
 use crate::db::prices::{
-    DAY_SPAN, DayRow, Mark, PriceRow, day_put, days_to_thin, days_unpacked, months_drop, price_days, price_marks,
+    DAY_SPAN, DayRow, PriceRow, day_put, days_to_outline, days_to_thin, days_unpacked, months_drop, price_days,
     price_rows,
 };
 use crate::db::settings::settings_users;
@@ -32,6 +33,8 @@ const BATCH: i64 = 50;
 pub struct Tidied {
     pub packed: usize,
     pub thinned: usize,
+    /// Days that had been packed without an outline.
+    pub outlined: usize,
     pub dropped: u32,
 }
 
@@ -72,6 +75,7 @@ impl Retention {
         for user in &users {
             done.packed += self.pack_all(user, today).await?;
             done.thinned += self.thin_all(user, today).await?;
+            done.outlined += self.outline_all(user).await?;
         }
         let tx = self.db.system_tx().await?;
         done.dropped = months_drop(&tx, before(today, self.keep.whole.into())).await?;
@@ -122,6 +126,32 @@ impl Retention {
             }
         }
     }
+
+    /// Gives an outline to the days that were packed before there were any. What cannot be read gets none: a chart of
+    /// it says so.
+    async fn outline_all(&self, who: &Username) -> Result<usize, DbError> {
+        let (mut outlined, mut last) = (0, None);
+        loop {
+            let tx = self.db.user_tx(who).await?;
+            let days = days_to_outline(&tx, last, BATCH).await?;
+            last = days.last().map(|day| (day.session_date, day.trade));
+            for day in days {
+                match outline_of(&day.packed) {
+                    Some(outline) => {
+                        day_put(&tx, &DayRow { outline: Some(outline), ..day }).await?;
+                        outlined += 1;
+                    }
+                    None => {
+                        tracing::error!(trade = %day.trade, day = %day.session_date, "packed prices that cannot be read");
+                    }
+                }
+            }
+            tx.commit().await?;
+            if last.is_none() {
+                return Ok(outlined);
+            }
+        }
+    }
 }
 
 async fn pack_day(tx: &UserTx, trade: TradeId, day: NaiveDate) -> Result<(), DbError> {
@@ -137,7 +167,13 @@ async fn pack_day(tx: &UserTx, trade: TradeId, day: NaiveDate) -> Result<(), DbE
 fn packed_day(trade: TradeId, session_date: NaiveDate, rows: &[PriceRow]) -> Option<DayRow> {
     let (first, last) = (rows.first()?.ts, rows.last()?.ts);
     let points = i32::try_from(rows.len()).ok()?;
-    Some(DayRow { trade, session_date, first, last, points, thinned: false, packed: pack(rows) })
+    let packed = pack(rows);
+    let outline = outline_of(&packed);
+    Some(DayRow { trade, session_date, first, last, points, thinned: false, packed, outline })
+}
+
+fn outline_of(packed: &[u8]) -> Option<Vec<u8>> {
+    Some(Outline::of(&unpack_marks(packed).ok()?).pack())
 }
 
 /// Of each five minutes the last row, the bookends, and the day's best and worst sound mark on either
@@ -201,38 +237,6 @@ pub async fn histories(
     }
     all.values_mut().for_each(|rows| rows.sort_by_key(|row| row.ts));
     Ok(all)
-}
-
-/// The marks of a trade that are fit to be shown, however they are stored, in the order of time.
-///
-/// # Errors
-/// As [`history`].
-pub async fn marks(tx: &UserTx, trade: TradeId, span: (DateTime<Utc>, DateTime<Utc>)) -> Result<Vec<Mark>, DbError> {
-    let ids = [trade.0];
-    // The packed days are read while the database looks for the others.
-    let packed = async {
-        let days = price_days(tx, &ids, span).await?;
-        let unpack = |day: DayRow| Ok((day.session_date, unpack_marks(&day.packed).map_err(unreadable)?));
-        days.into_iter().map(unpack).collect::<Result<Vec<_>, DbError>>()
-    };
-    let (days, whole) = try_join(packed, price_marks(tx, trade, span)).await?;
-    let mut all = Vec::with_capacity(days.iter().map(|(_, marks)| marks.len()).sum::<usize>() + whole.len());
-    let mut packed = HashSet::new();
-    for (session, marks) in days {
-        packed.insert(session);
-        all.extend(marks.into_iter().filter(|mark| mark.at >= span.0 && mark.at < span.1));
-    }
-    let whole = whole.into_iter();
-    all.extend(
-        whole.filter(|(session, mark)| !packed.contains(session) && mark.quality.is_shown()).map(|(_, mark)| mark),
-    );
-    all.sort_by_key(|mark| mark.at);
-    Ok(all)
-}
-
-fn unreadable(why: Unpackable) -> DbError {
-    tracing::error!("{why}");
-    DbError::Unreadable { column: "packed".to_owned(), expected: "packed prices of this version" }
 }
 
 fn before(today: NaiveDate, days: u64) -> NaiveDate {

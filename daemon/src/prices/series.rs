@@ -26,7 +26,8 @@ fn point(mark: Mark) -> SeriesPoint {
     SeriesPoint { at: mark.at, mark: Decimal::new(mark.price_e4, 4), quality: mark.quality }
 }
 
-fn chosen(points: &[Mark], width: usize) -> Vec<Mark> {
+/// As [`decimate`], of marks.
+pub(super) fn chosen(points: &[Mark], width: usize) -> Vec<Mark> {
     let width = width.max(2);
     let (Some(first), Some(last)) = (points.first(), points.last()) else { return Vec::new() };
     if points.len() <= width {

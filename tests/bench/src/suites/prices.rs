@@ -14,9 +14,10 @@ use blotter_daemon::db::forensics::ClosedScope;
 use blotter_daemon::db::prices::{DayRow, PriceRow, day_put, prices_put, trades_value};
 use blotter_daemon::db::{DatabaseConfig, Db, DbState};
 use blotter_daemon::forensics::Forensics;
-use blotter_daemon::prices::pack::{middle, pack};
-use blotter_daemon::prices::retention::{marks, thin};
-use blotter_daemon::prices::series::decimate;
+use blotter_daemon::prices::chart::chart;
+use blotter_daemon::prices::outline::Outline;
+use blotter_daemon::prices::pack::{middle, pack, unpack_marks};
+use blotter_daemon::prices::retention::thin;
 use blotter_shared::domain::TradeId;
 use blotter_shared::protocol::prices::{MarkKind, QuoteQuality, QuoteSource};
 use blotter_testkit::Cluster;
@@ -231,9 +232,8 @@ async fn one_year(stage: &Stage, report: &mut Report) -> Result<()> {
     for _ in 0..50 {
         let began = Instant::now();
         let tx = stage.db.user_tx(&stage.user).await?;
-        let marks = marks(&tx, trade(NUMBER), span).await?;
-        let chart = decimate(&marks, 120);
-        ensure!(chart.len() == 120, "a chart of {} points", chart.len());
+        let drawn = chart(&tx, trade(NUMBER), span, 120).await?.points.len();
+        ensure!(drawn == 120, "a chart of {drawn} points");
         tx.commit().await?;
         charts.push(began.elapsed().as_secs_f64() * 1e3);
     }
@@ -255,6 +255,7 @@ async fn one_year(stage: &Stage, report: &mut Report) -> Result<()> {
 
 async fn put_day(stage: &Stage, rows: &[PriceRow], thinned: bool) -> Result<()> {
     let (first, last) = (rows.first().context("rows")?, rows.last().context("rows")?);
+    let packed = pack(rows);
     let day = DayRow {
         trade: first.trade,
         session_date: first.session_date,
@@ -262,7 +263,8 @@ async fn put_day(stage: &Stage, rows: &[PriceRow], thinned: bool) -> Result<()> 
         last: last.ts,
         points: i32::try_from(rows.len())?,
         thinned,
-        packed: pack(rows),
+        outline: Some(Outline::of(&unpack_marks(&packed)?).pack()),
+        packed,
     };
     let tx = stage.db.user_tx(&stage.user).await?;
     day_put(&tx, &day).await?;

@@ -179,7 +179,8 @@ fn a_daemon_that_is_killed_in_the_middle_of_a_close_ends_it_right() {
 /// How many orders of their own to sell this contract the simulated broker took in; a bracket's two are its children.
 fn sales_at_the_broker(socket: &Path, symbol: &str) -> usize {
     let said = fs::read_to_string(socket.with_file_name("simulator.out")).unwrap();
-    let address = said.lines().next().and_then(|line| line.strip_prefix("listening on ")).expect("the broker's address");
+    let address =
+        said.lines().next().and_then(|line| line.strip_prefix("listening on ")).expect("the broker's address");
     let mut line = TcpStream::connect(address).unwrap();
     write!(line, "GET /__sim/ledger?since=0 HTTP/1.1\r\nhost: sim\r\nconnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
