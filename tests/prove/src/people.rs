@@ -58,6 +58,9 @@ pub fn command(world: &mut World, command: &Command) -> bool {
     world.oracle.count(if done { "command" } else { "command-refused" });
     world.mark(u64::from(done));
     if done {
+        let accepted = world.store.book.trades.values();
+        let accepted = accepted.filter_map(|trade| Some((trade.id(), trade.wish.accepts?)));
+        world.oracle.accepted.extend(accepted.collect::<Vec<_>>());
         world.wake();
     }
     done

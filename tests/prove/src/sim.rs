@@ -234,6 +234,7 @@ fn tick(world: &mut World) {
         let by = i64::try_from(size % 180_000).unwrap_or(0) - 90_000;
         if let Some(process) = world.processes.get_mut(daemon) {
             process.skew += by;
+            world.oracle.jumped += by.unsigned_abs().div_ceil(1000);
         }
         world.note(|| format!("the clock of D{daemon} jumps by {by} ms"));
     }

@@ -156,7 +156,7 @@ mod tests {
             ended.marks.mismatch = Some(mismatch);
             seen(ended.clone(), true)
         };
-        let shown = Mismatch { position: 2, reads: 5, since: at(99_000), gone: None };
+        let shown = Mismatch { position: 2, reads: 5, since: at(99_000), gone: None, looked: None };
         assert_eq!(after(Mismatch { reads: 4, ..shown }), Outlook::Flying);
         assert_eq!(after(Mismatch { since: at(99_990), ..shown }), Outlook::Flying, "five reads in ten seconds");
         assert_eq!(after(shown), Outlook::Flat, "told, and a person's business");

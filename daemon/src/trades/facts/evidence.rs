@@ -97,6 +97,10 @@ pub(super) struct Shown {
 /// The position of one trade: what of it is this trade's.
 pub(super) fn position(trade: &mut Trade, snapshot: &Snapshot, shown: Shown, context: &Context<'_>) -> i64 {
     let Shown { position, ground, taken } = shown;
+    // What a trade that has ended left behind is told rather too early.
+    if !trade.is_ended() {
+        trade.marks.mismatch = trade.marks.mismatch.map(|known| known.looked_at(context.now, &context.timing));
+    }
     let position = own_part(trade, position, ground);
     if ground.stable {
         release(trade, snapshot, position, context);
@@ -127,7 +131,8 @@ pub(super) fn position(trade: &mut Trade, snapshot: &Snapshot, shown: Shown, con
     }
     // A beginning that is to come was written by a clock that is ahead: it begins now.
     let known = trade.marks.mismatch.filter(|mismatch| mismatch.position == position && mismatch.since <= context.now);
-    let known = known.unwrap_or(Mismatch { position, reads: 0, since: context.now, gone: None });
+    let looked = Some(context.now);
+    let known = known.unwrap_or(Mismatch { position, reads: 0, since: context.now, gone: None, looked });
     let known = Mismatch { gone: None, ..known };
     if trade.is_ended() && known.is_believed(context.now, &context.timing) {
         trade.marks.mismatch = Some(known);
@@ -230,14 +235,16 @@ pub(super) fn succeeded(trade: &mut Trade, snapshot: &Snapshot, context: &Contex
 /// A person has accepted what this cut shows: the difference is booked, the quarantine ends. The
 /// person has seen one read; the broker must have shown it as often as any position that differs. A
 /// close accepts nothing that is missing: a position that comes back is sold. What is left when the
-/// ledger has sold all that it knew is somebody else's. Nothing of it holds while the position may be
+/// ledger has sold all that it knew is somebody else's; when contracts were booked as gone without an order of ours, it may
+/// be those, and a person has to say it. Nothing of it holds while the position may be
 /// behind a sale of ours: it agrees with the ledger, or differs from it, by chance.
 fn release(trade: &mut Trade, snapshot: &Snapshot, position: i64, context: &Context<'_>) {
     let Some(quarantine) = trade.marks.quarantine.as_ref() else { return };
     let held = derive::held(trade);
     let known = trade.marks.mismatch.filter(|mismatch| mismatch.position == position);
     let sure = position == held || known.is_some_and(|known| is_believed(&known, context));
-    let sold_out = trade.wish.flat == Some(FlatCause::User) && held == 0 && position > 0 && !trade.has_doubt();
+    let all_sold = held == 0 && trade.marks.outside == 0 && !trade.has_doubt();
+    let sold_out = trade.wish.flat == Some(FlatCause::User) && position > 0 && all_sold;
     let accepted = quarantine.at < trade.wish.since && trade.wish.accepts == Some(position);
     if !sure || !(accepted || sold_out) || may_lag(trade, snapshot, context) {
         return;

@@ -3,6 +3,7 @@
 //! about orders.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use blotter_shared::domain::{CloseReason, IntentId, IntentState, TradeId, TradeStatus};
 use chrono::{DateTime, NaiveDate, Utc};
@@ -25,6 +26,9 @@ use super::{absence, derive, evidence, halt};
 
 /// Seconds between two notes that a trade was verified: a quiet book is not written on each pass.
 const VERIFIED_STEP: f64 = 14.0;
+
+/// Seconds since a trade was verified after which somebody should have looked again (ruling 1), and that note's step.
+const UNSEEN: f64 = 30.0;
 
 /// What a fold looks at besides the facts.
 #[derive(Clone, Debug)]
@@ -499,8 +503,11 @@ fn settle_marks(trade: &mut Trade, view: &View, others: Others, context: &Contex
     trade.marks.breaches = if is_breached(trade, view) { trade.marks.breaches.saturating_add(1) } else { 0 };
     let naked = held > 0 && i64::from(view.cover) < held && (trade.wish.stop.is_some() || trade.wish.is_flat());
     let was = trade.marks.naked_since;
-    trade.marks.naked_since =
-        if naked { was.or(Some(context.now)) } else { was.filter(|_| held > 0 && is_on_probation(trade, context)) };
+    trade.marks.naked_since = if naked {
+        was.or(Some(bare_from(trade, context)))
+    } else {
+        was.filter(|_| held > 0 && is_on_probation(trade, context))
+    };
     let sure = view.ground.stable && view.ground.agrees && !trade.has_doubt() && !is_leaving(trade, context);
     if sure && !naked && !trade.is_ended() {
         let fresh =
@@ -514,6 +521,15 @@ fn settle_marks(trade: &mut Trade, view: &View, others: Others, context: &Contex
     let waits = trade.is_ended() && others.live;
     let status = if waits { trade.marks.status } else { status };
     set_status(trade, status, context.now);
+}
+
+/// A naked time begins when it is seen. After a time in which nobody could have seen it, it has begun by all
+/// likelihood, and is told at once.
+fn bare_from(trade: &Trade, context: &Context<'_>) -> DateTime<Utc> {
+    let sent = trade.intents.iter().filter_map(|intent| intent.sent_at).min();
+    let looked = trade.marks.verified_at.or(sent);
+    let unseen = looked.is_some_and(|at| absence::since(at, context.now) >= UNSEEN);
+    context.now - if unseen { context.timing.naked_alarm } else { Duration::ZERO }
 }
 
 /// What covers the position was asked to go a moment ago: it is gone at any time, and a list that has stayed behind

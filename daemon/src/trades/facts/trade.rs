@@ -3,7 +3,7 @@
 use blotter_shared::domain::{
     CloseReason, IntentId, Multiplier, OptionContract, Price, Protection, Quantity, TradeId, TradeStatus,
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
@@ -116,9 +116,22 @@ pub struct Mismatch {
     /// What nobody looks after has not been shown since then.
     #[serde(default)]
     pub gone: Option<DateTime<Utc>>,
+    /// When positions were last read.
+    #[serde(default)]
+    pub looked: Option<DateTime<Utc>>,
 }
 
 impl Mismatch {
+    /// Positions are read again. A time in which nobody read them counts for no more than half of what it takes to
+    /// believe them: what one read showed before an outage, and a few in a row after it, is shown by a copy of the books
+    /// that has stood still.
+    #[must_use]
+    pub fn looked_at(self, now: DateTime<Utc>, timing: &Timing) -> Self {
+        let gap = self.looked.and_then(|looked| (now - looked).to_std().ok()).unwrap_or_default();
+        let unseen = TimeDelta::from_std(gap.saturating_sub(timing.mismatch / 2)).unwrap_or_default();
+        Self { since: self.since + unseen, looked: Some(now), ..self }
+    }
+
     /// As many reads, over as long a time, as it takes to believe a list of positions.
     #[must_use]
     pub fn is_believed(&self, now: DateTime<Utc>, timing: &Timing) -> bool {

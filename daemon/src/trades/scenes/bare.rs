@@ -6,9 +6,9 @@ use chrono::Duration;
 use super::super::alarms::{self, Since};
 use super::super::facts::AlarmChange;
 use super::super::facts::apply::apply_alarm;
-use super::super::ports::RefusalKind;
+use super::super::ports::{OrderState, RefusalKind};
 use super::super::timing::Timing;
-use super::Stage;
+use super::{Stage, end};
 
 /// Bought, and the broker takes no bracket.
 fn bare() -> Stage {
@@ -81,4 +81,26 @@ fn it_is_said_once_becomes_louder_once_and_ends_with_the_cover() {
     stage.refuses = None;
     stage.passes(40, 2);
     assert_eq!(stage.alarm(AlarmKind::Naked), None, "{:?}", stage.trade().marks);
+}
+
+/// It was protected; so long after the last look its bracket is not there any more.
+fn bare_after(seconds: i64) -> Stage {
+    let mut stage = Stage::protected(2);
+    stage.passes(4, 5);
+    end(stage.newest(), OrderState::Canceled);
+    stage.refuses = Some(RefusalKind::Unavailable);
+    stage.passes(1, seconds);
+    stage
+}
+
+#[test]
+fn what_is_seen_bare_after_nobody_could_have_seen_it_is_a_warning_at_once() {
+    let looked_in_time = bare_after(15);
+    assert!(looked_in_time.alarm(AlarmKind::Naked).is_none());
+    let mut stage = bare_after(61);
+    assert_eq!(stage.alarm(AlarmKind::Naked).map(|alarm| alarm.severity), Some(Severity::Warning));
+    stage.passes(44, 1);
+    assert_eq!(stage.alarm(AlarmKind::Naked).map(|alarm| alarm.severity), Some(Severity::Warning));
+    stage.passes(1, 1);
+    assert_eq!(stage.alarm(AlarmKind::Naked).map(|alarm| alarm.severity), Some(Severity::Page));
 }

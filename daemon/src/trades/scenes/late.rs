@@ -42,8 +42,8 @@ fn it_waits_for_the_end_of_the_other_and_calls_for_a_person() {
     stage.holds(3);
     stage.passes(30, 2);
     assert_eq!((old(&stage).marks.status, old(&stage).marks.held), (TradeStatus::Canceled, 1));
-    let alarm = stage.book.alarms.iter().find(|alarm| alarm.trade == Some(OLD)).expect("somebody must know");
-    assert_eq!(alarm.kind, AlarmKind::NeedsPerson);
+    let mut of_old = stage.book.alarms.iter().filter(|alarm| alarm.trade == Some(OLD));
+    assert!(of_old.any(|alarm| alarm.kind == AlarmKind::NeedsPerson), "somebody must know");
     assert_eq!(stage.trade().marks.protection, Protection::Confirmed, "the other goes on");
     assert!(stage.trade().marks.quarantine.is_none());
     assert_eq!(stage.done, []);

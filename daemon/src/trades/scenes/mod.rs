@@ -62,7 +62,9 @@ pub(super) struct Stage {
 impl Stage {
     /// Bought at 5.00 with a stop at 4.00 and a target at 6.00, bid 5.00, nothing else yet.
     pub(super) fn holding(contracts: u32) -> Self {
-        let trade = bought(contracts, "5.00");
+        let mut trade = bought(contracts, "5.00");
+        // As of the look before this one.
+        trade.marks.verified_at = Some(at(590));
         let mut book = Book::new(BrokerMode::Live, Cash::ZERO);
         let orders = trade.intents.iter().map(|intent| shown(intent, OrderState::Filled)).collect();
         book.trades.insert(trade.id(), trade);

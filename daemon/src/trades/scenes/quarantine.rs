@@ -69,6 +69,34 @@ fn contracts_that_came_back_are_not_gone_with_the_next_empty_list() {
 }
 
 #[test]
+fn a_close_does_not_make_somebody_elses_of_what_came_back() {
+    let mut stage = differing(0);
+    protect(&mut stage);
+    stage.passes(1, 2);
+    stage.holds(2);
+    stage.passes(40, 2);
+    close(&mut stage).unwrap();
+    stage.passes(40, 2);
+    assert!(stage.trade().marks.quarantine.is_some() && !stage.trade().is_ended(), "{:?}", stage.trade().marks);
+    assert!(stage.alarm(AlarmKind::Quarantine).is_some(), "{:?}", stage.book.alarms);
+    protect(&mut stage);
+    stage.passes(10, 2);
+    assert_eq!((stage.trade().marks.status, stage.trade().marks.foreign), (TradeStatus::Closed, 2), "a person says so");
+}
+
+#[test]
+fn what_one_read_showed_before_an_outage_and_a_few_show_after_it_is_not_believed() {
+    let mut stage = Stage::protected(2);
+    stage.holds(0);
+    stage.passes(1, 2);
+    stage.passes(1, 65);
+    stage.passes(9, 1);
+    assert!(stage.trade().marks.quarantine.is_none(), "{:?}", stage.trade().marks.mismatch);
+    stage.passes(2, 1);
+    assert!(stage.trade().marks.quarantine.is_some(), "as long as it takes without an outage");
+}
+
+#[test]
 fn a_close_sells_what_the_ledger_has_of_a_larger_position() {
     let mut stage = differing(3);
     close(&mut stage).unwrap();

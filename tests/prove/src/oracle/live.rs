@@ -79,7 +79,8 @@ pub(super) fn is_watched(world: &World) -> bool {
 /// L1 and L2, every second once the faults are off.
 pub(super) fn after(world: &mut World, calm_since: u64) {
     let calm_for = world.second().saturating_sub(calm_since);
-    if calm_for > DOUBT {
+    // A doubt that began by a clock that was ahead lasts until this one is there.
+    if calm_for > DOUBT + world.oracle.jumped {
         doubts(world, calm_for);
     }
     if world.broker.open {
@@ -101,12 +102,14 @@ fn doubts(world: &mut World, calm_for: u64) {
 
 fn unsettled(world: &mut World) {
     let trades: Vec<Trade> = world.store.book.trades.values().cloned().collect();
+    // What was asked for by a clock that is ahead of the owner's begins when that one is there.
+    let limit = UNSETTLED + world.oracle.jumped;
     for trade in &trades {
         let what = super::rest::unsettled(world, trade);
         let seconds = world.oracle.unsettled.entry(trade.id()).or_insert(0);
         *seconds = if what.is_some() { *seconds + 1 } else { 0 };
-        if let Some(what) = what.filter(|_| *seconds > UNSETTLED) {
-            world.oracle.fail(format!("L2 {what} for {UNSETTLED} s of calm"));
+        if let Some(what) = what.filter(|_| *seconds > limit) {
+            world.oracle.fail(format!("L2 {what} for {limit} s of calm"));
         }
     }
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use blotter_daemon::trades::facts::{FlatCause, Trade};
 use blotter_daemon::trades::ports::{OrderState, Placement};
-use blotter_shared::domain::{AlarmKind, IntentRole, IntentState, TradeId, TradeStatus};
+use blotter_shared::domain::{AlarmKind, CloseReason, IntentRole, IntentState, TradeId, TradeStatus};
 
 pub use self::live::lease_moved;
 pub use self::rest::{is_settling, last};
@@ -36,6 +36,10 @@ pub struct Oracle {
     pub calm_since: Option<u64>,
     /// Something the test did that explains a quarantine.
     pub excuses: Vec<&'static str>,
+    /// Trades of which a person has taken the broker's word for what is there, and what that was last.
+    pub accepted: BTreeMap<TradeId, i64>,
+    /// Seconds by which clocks have jumped, all together.
+    pub jumped: u64,
     /// Orders with an execution that no list shows any more.
     pub forgotten: BTreeSet<i64>,
 }
@@ -140,8 +144,11 @@ fn bare(world: &mut World, at: usize) {
     // An alarm about the account is about all that it holds.
     let about = |trade: Option<TradeId>| trade == id || trade.is_none();
     let told = world.store.book.alarms.iter().any(|alarm| about(alarm.trade) && tells(alarm.kind));
-    // A person has taken the empty list for the truth: that it was not shows when it is none any more.
-    let believed = owner.is_some_and(|trade| trade.is_ended() && trade.wish.accepts == Some(0));
+    // A person has taken the empty list for the truth, or a sandbox looked wiped: that it was not shows when the list is
+    // empty no more.
+    let reset = |trade: &Trade| trade.marks.outside_reason == Some(CloseReason::SandboxReset);
+    let taken = |trade: &Trade| reset(trade) || world.oracle.accepted.get(&trade.id()) == Some(&0);
+    let believed = owner.is_some_and(|trade| trade.is_ended() && taken(trade));
     let watched = live::is_watched(world) && !(believed && world.now < world.gone_until);
     let limit = if crate::travel::has_travelled(world) { BARE_RESTORED } else { BARE };
     let seconds = world.oracle.bare.entry(at).or_insert(0);
@@ -333,7 +340,7 @@ fn over_contracts(world: &World, daemon: usize, id: TradeId) -> Option<i64> {
     let others = world.store.book.trades.values().filter(|other| other.id() != id);
     let of_others: i64 =
         others.filter(|other| other.spec.symbol.as_str() == symbol).map(|other| other.marks.held).sum();
-    let given_up = trade.wish.accepts.is_some() || trade.wish.flat == Some(FlatCause::User);
+    let given_up = world.oracle.accepted.contains_key(&id) || trade.wish.flat == Some(FlatCause::User);
     let sent = trade.marks.adopted > 0 || trade.intents.iter().any(|intent| intent.sent_at.is_some());
     // Taken up after a backup was brought back: what the cut shows is judged by the trade that has come since.
     let newer = |other: &Trade| other.id() > id && other.spec.symbol == trade.spec.symbol;

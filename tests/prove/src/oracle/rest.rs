@@ -150,13 +150,17 @@ fn ended_badly(world: &World, trade: &Trade) -> Option<String> {
     None
 }
 
-/// Contracts of a symbol that a person took the broker's word for: they were gone when it was asked.
+/// Contracts of a symbol that were booked as gone on the broker's word: a person took it, or a sandbox looked wiped.
 fn written_off(world: &World, trade: &Trade) -> i64 {
     let of_symbol = world.store.book.trades.values().filter(|other| other.spec.symbol == trade.spec.symbol);
-    let by_person = of_symbol.filter(|other| {
-        other.wish.accepts.is_some() && other.marks.outside_reason == Some(CloseReason::ExternalUnexplained)
+    let on_its_word = of_symbol.filter(|other| {
+        let accepted = world.oracle.accepted.contains_key(&other.id());
+        match other.marks.outside_reason {
+            Some(CloseReason::SandboxReset) => true,
+            reason => accepted && reason == Some(CloseReason::ExternalUnexplained),
+        }
     });
-    by_person.map(|other| other.marks.outside).sum()
+    on_its_word.map(|other| other.marks.outside).sum()
 }
 
 /// Why a trade is not at rest as it is wished, if it is not.
