@@ -3,10 +3,12 @@
 
 use std::str::FromStr;
 
+use rust_decimal::Decimal;
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
 
 use super::DbError;
+use super::numeric::Numeric;
 
 pub(super) struct Cells<'a> {
     row: &'a Row,
@@ -43,6 +45,16 @@ impl<'a> Cells<'a> {
     ) -> Result<Option<T>, DbError> {
         let text: Option<&str> = self.next(name)?;
         text.map(|text| text.parse().map_err(|_| unreadable(name, expected))).transpose()
+    }
+
+    /// An amount, where the column may be null.
+    pub(super) fn amount_opt<T: TryFrom<Decimal>>(
+        &mut self,
+        name: &'static str,
+        expected: &'static str,
+    ) -> Result<Option<T>, DbError> {
+        let value: Option<Numeric> = self.next(name)?;
+        value.map(|Numeric(value)| T::try_from(value).map_err(|_| unreadable(name, expected))).transpose()
     }
 
     /// A stored value that the type of our vocabulary must accept.

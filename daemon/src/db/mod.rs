@@ -24,6 +24,7 @@ mod supervisor;
 mod tls;
 
 mod cells;
+mod numeric;
 mod rehearsal;
 mod seats;
 mod session;

@@ -20,7 +20,6 @@ use blotter_shared::domain::{BrokerMode, Cash, CloseReason, Outcome, TradeId, Tr
 use blotter_shared::protocol::problem::FieldError;
 use blotter_shared::protocol::trades::{Book, Close, Trade, TradeList, TradeQuery};
 use chrono::{DateTime, Utc};
-use rust_decimal::Decimal;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -244,14 +243,14 @@ fn trade_of(row: &Row) -> Result<Trade, DbError> {
         desired: cells.parsed("desired", "a desired state")?,
         protection: cells.parsed("protection", "a state of protection")?,
         needs_person: cells.next("quarantine_reason")?,
-        entry_price: cells.held_opt::<Decimal, _>("entry_price", "a price")?,
+        entry_price: cells.amount_opt("entry_price", "a price")?,
         entry_date: cells.next("entry_date")?,
-        sl_price: cells.held_opt::<Decimal, _>("sl_price", "a price")?,
-        tp_price: cells.held_opt::<Decimal, _>("tp_price", "a price")?,
+        sl_price: cells.amount_opt("sl_price", "a price")?,
+        tp_price: cells.amount_opt("tp_price", "a price")?,
         strategy: cells.next("strategy")?,
-        current_price: cells.held_opt::<Decimal, _>("current_price", "a price")?,
+        current_price: cells.amount_opt("current_price", "a price")?,
         last_updated: cells.next("last_updated")?,
-        unrealized_pnl: cells.next::<Option<Decimal>>("unrealized_pnl")?.map(Cash),
+        unrealized_pnl: cells.amount_opt("unrealized_pnl", "a sum")?.map(Cash),
         close: close_of(&mut cells)?,
         last_verified_at: cells.next("last_verified_at")?,
         step: cells.parsed_opt("step", "a step")?,
@@ -261,10 +260,10 @@ fn trade_of(row: &Row) -> Result<Trade, DbError> {
 fn close_of(cells: &mut Cells<'_>) -> Result<Option<Close>, DbError> {
     let at: Option<DateTime<Utc>> = cells.next("close_date")?;
     let reason: Option<CloseReason> = cells.parsed_opt("close_reason", "a close reason")?;
-    let price = cells.held_opt::<Decimal, _>("close_price", "a price")?;
-    let fees = cells.next::<Option<Decimal>>("fees")?.map(Cash);
-    let realized_pnl = cells.next::<Option<Decimal>>("realized_pnl")?.map(Cash);
-    let realized_pnl_pct = cells.next("realized_pnl_pct")?;
-    let r_multiple = cells.next("r_multiple")?;
+    let price = cells.amount_opt("close_price", "a price")?;
+    let fees = cells.amount_opt("fees", "a sum")?.map(Cash);
+    let realized_pnl = cells.amount_opt("realized_pnl", "a sum")?.map(Cash);
+    let realized_pnl_pct = cells.amount_opt("realized_pnl_pct", "a share")?;
+    let r_multiple = cells.amount_opt("r_multiple", "a multiple")?;
     Ok(at.map(|at| Close { at, reason, price, fees, realized_pnl, realized_pnl_pct, r_multiple }))
 }

@@ -10,6 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::times;
+
 /// The right that a contract gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
@@ -54,6 +56,8 @@ pub struct OptionContract {
     /// Root of the option symbol; differs from the ticker for weeklies of an index and for
     /// adjusted contracts.
     pub root: String,
+    #[serde(serialize_with = "times::date")]
+    #[schemars(with = "NaiveDate")]
     pub expiry: NaiveDate,
     pub option_type: OptionType,
     pub strike: Decimal,

@@ -10,6 +10,7 @@ use crate::domain::{
     BrokerMode, Cash, CloseReason, Desired, Multiplier, OptionContract, Outcome, Price, Protection, Step, TradeId,
     TradeNumber, TradeStatus,
 };
+use crate::times;
 
 words! {
     /// Which half of the book.
@@ -171,6 +172,8 @@ pub struct Trade {
     pub needs_person: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entry_price: Option<Price>,
+    #[serde(serialize_with = "times::time")]
+    #[schemars(with = "DateTime<Utc>")]
     pub entry_date: DateTime<Utc>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sl_price: Option<Price>,
@@ -181,14 +184,16 @@ pub struct Trade {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current_price: Option<Price>,
     /// When `current_price` was true.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "times::time_opt")]
+    #[schemars(with = "Option<DateTime<Utc>>")]
     pub last_updated: Option<DateTime<Utc>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unrealized_pnl: Option<Cash>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub close: Option<Close>,
     /// When the whole position was last seen covered at the broker.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "times::time_opt")]
+    #[schemars(with = "Option<DateTime<Utc>>")]
     pub last_verified_at: Option<DateTime<Utc>>,
     /// How far the engine has got with what is wanted; absent when it is so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -198,6 +203,8 @@ pub struct Trade {
 /// How a trade ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Close {
+    #[serde(serialize_with = "times::time")]
+    #[schemars(with = "DateTime<Utc>")]
     pub at: DateTime<Utc>,
     /// Absent when the trade ended without a position.
     #[serde(default, skip_serializing_if = "Option::is_none")]
