@@ -1,7 +1,7 @@
 //! The story of a trade in its order, each moment with a sentence: what was asked by whom, sent,
 //! answered, seen.
 
-use blotter_shared::domain::{IntentOp, IntentRole, IntentState};
+use blotter_shared::domain::{Desired, IntentOp, IntentRole, IntentState};
 use blotter_shared::protocol::timeline::{Moment, MomentKind};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
@@ -149,6 +149,7 @@ fn state(row: StateRow) -> Moment {
         },
         "REOPENED" => "it filled after its end: it is open again".to_owned(),
         "RESTORED" => restored(&row.data),
+        "POLICY" => by_policy(&row.data),
         _ => fees_told(&row.data).unwrap_or_else(|| "figures that were missing came in".to_owned()),
     };
     Moment { at: row.at, kind: MomentKind::State, device: None, what, detail: row.data }
@@ -159,6 +160,19 @@ fn fees_told(data: &Value) -> Option<String> {
     let fees: Decimal = data.pointer("/fees/1")?.to_string().parse().ok()?;
     let digits = usize::try_from(fees.normalize().scale().max(2)).unwrap_or(2);
     Some(format!("fees told: ${fees:.digits$}"))
+}
+
+/// What the engine wants from then on, without a command.
+fn by_policy(data: &Value) -> String {
+    let becomes = |field: &str| data.get(field).and_then(|change| change.get(1)).filter(|value| !value.is_null());
+    if becomes("desired").and_then(Value::as_str) == Some(Desired::Flat.as_str()) {
+        return "the position cannot be protected: it is to be sold".to_owned();
+    }
+    let side = |name: &str, field: &str| match becomes(field).and_then(|price| price.to_string().parse().ok()) {
+        Some(price) => format!("{name} {}", in_cents(price)),
+        None => format!("no {name}"),
+    };
+    format!("the bracket that was asked for cannot be had: back to {}, {}", side("stop", "sl"), side("target", "tp"))
 }
 
 /// Which orders were taken up by their tags.
@@ -202,6 +216,17 @@ mod tests {
         assert_eq!(amended(json!({ "fees": [null, 0] })), "fees told: $0.00");
         assert_eq!(amended(json!({ "fees": [null, 0.1255] })), "fees told: $0.1255");
         assert_eq!(amended(json!({ "close_price": [null, 4] })), "figures that were missing came in");
+    }
+
+    #[test]
+    fn what_the_engine_changes_by_itself_is_told_as_that() {
+        let changed = |data| state(StateRow { at: at(0), kind: "POLICY".to_owned(), data }).what;
+        let kept = json!({ "desired": ["HOLD", "HOLD"], "sl": [4.5, 4], "tp": [null, 7.25], "version": 2 });
+        assert_eq!(changed(kept), "the bracket that was asked for cannot be had: back to stop 4.00, target 7.25");
+        let one_sided = json!({ "desired": ["HOLD", "HOLD"], "sl": [4.5, 4], "tp": [7, null], "version": 2 });
+        assert_eq!(changed(one_sided), "the bracket that was asked for cannot be had: back to stop 4.00, no target");
+        let sold = json!({ "desired": ["HOLD", "FLAT"], "sl": [4, 4], "tp": [7, 7], "version": 1 });
+        assert_eq!(changed(sold), "the position cannot be protected: it is to be sold");
     }
 
     #[test]
