@@ -109,6 +109,7 @@ impl Timing {
             partial: self.partial / times,
             cancel_again: self.cancel_again / times,
             mismatch: self.mismatch / times,
+            ledger: self.ledger / times,
             absent_gap: self.absent_gap / times,
             past_day: self.past_day / times,
             refusal_pause: self.refusal_pause / times,

@@ -1,9 +1,16 @@
-//! `blotterd` as a process is killed at every point of its work, and what it left is carried on.
+//! What becomes of the workflows of a trade when something fails at any point of them: `blotterd` as a process is killed
+//! there, or its database crashes, or a wire falls silent; and what it left is carried on.
 //!
 //! The program has no failpoints and gets none: the cut is made outside, on the wires to its broker and to its
 //! database (`wire`). One undisturbed run of a workflow counts what passes them; then it is run again for each place of that
-//! count. When the place comes, everything on both wires stands still, the process gets SIGKILL, another one begins,
-//! and the client asks again under its key.
+//! count. When the place comes, the wires stand still and the blow falls (`Blow`):
+//! * the process gets SIGKILL, and another one begins;
+//! * the server of the database stops at once and begins again, while the process lives on; nothing of the broker's is
+//!   lost;
+//! * the wire on which the place is says nothing, neither way, and keeps its connections; then all of them end, while the
+//!   process lives on.
+//!
+//! Then the client asks again under its key.
 //!
 //! Places are
 //! * each write to the broker, and each commit of a transaction that wrote facts of a trade (what is wanted, what an
@@ -16,29 +23,38 @@
 //! would last for a day and which the next process, on the same host, does not wait for. A death between two places is
 //! one at the next of them whose request never arrives.
 //!
-//! The end is judged by the broker's own books and by what the daemon answers. Waits for what does not come are a
-//! twentieth here (ruling 38); `make soak` waits them out whole.
+//! The end is judged by the broker's own books and by what the daemon answers (`workflows`). Waits for what does not come
+//! are a twentieth here (ruling 38); `make soak` waits them out whole.
 
 mod stage;
 mod stopped;
 mod wire;
+mod workflows;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
-use blotter_shared::domain::{CloseReason, IntentRole, Price, Protection, TradeId, TradeStatus};
+use blotter_shared::domain::{IntentRole, Protection, TradeId, TradeStatus};
 use blotter_shared::protocol::trades::Trade;
 use http::Method;
-use serde_json::{Value, json};
+use serde_json::Value;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use stage::{Books, Stage};
-use wire::{Loss, Point, Step, places};
+use wire::{Blow, Cut, Loss, Point, Step, places};
+use workflows::{ALL, Act, Before, ENTRIES, Event, LOW_SIGNAL, SIGNAL, TWO, Workflow, bought, protected};
 
-/// Deaths of each workflow with every test run, beside those at writes; `BLOTTER_CUTS=1000` for all there are.
-const CUTS: usize = 2;
+/// With every test run each workflow dies at its writes, at so many other places, and survives so many of the other blows;
+/// `BLOTTER_CUTS=1000` for all there are.
+const CUTS: usize = 1;
+/// Worlds at once: each has three programs.
+const WORLDS: usize = 8;
 /// Orders, positions, orders.
 const READS_OF_A_CUT: usize = 3;
-/// After so many deaths a world is left: its list of orders has grown.
-const DEATHS_OF_A_STAGE: usize = 8;
+/// After so many runs a world is left: its list of orders has grown.
+const RUNS_OF_A_STAGE: usize = 8;
 /// How often something is tried that a busy machine may be too slow for.
 const TRIES: usize = 5;
 
@@ -48,260 +64,197 @@ fn cuts_wanted() -> usize {
     wanted.unwrap_or(CUTS)
 }
 
-/// What is begun, and then interrupted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Workflow {
-    /// An entry with its bracket.
-    Place,
-    /// The end of a protected position.
-    Close,
-    /// Half of it leaves, the rest is protected.
-    Part,
-    /// Its stop is moved.
-    Adjust,
-    /// Everything is sold.
-    Flatten,
-    /// An entry that works is cancelled.
-    Cancel,
-    /// The broker drops a bracket.
-    Lost,
+/// One run of a workflow.
+#[derive(Debug)]
+struct Run {
+    symbol: String,
+    trade: Option<TradeId>,
+    number: usize,
+    /// What of the acts has happened in the world.
+    happened: BTreeSet<usize>,
 }
 
-impl Workflow {
-    const ALL: [Self; 7] =
-        [Self::Place, Self::Close, Self::Part, Self::Adjust, Self::Flatten, Self::Cancel, Self::Lost];
-
-    /// Writes to the broker that it takes.
-    fn writes(self) -> usize {
-        match self {
-            Self::Place | Self::Close | Self::Adjust | Self::Flatten => 2,
-            Self::Part => 3,
-            Self::Cancel | Self::Lost => 1,
-        }
+impl Run {
+    fn filled_in(&self, text: &str) -> String {
+        let id = self.trade.map(|id| id.to_string()).unwrap_or_default();
+        text.replace("{symbol}", &self.symbol).replace("{id}", &id)
     }
 
-    /// What is asked for: under one key, however often.
-    fn request(self, symbol: &str, id: Option<TradeId>) -> Option<(String, Value)> {
-        let of_trade = |deed: &str| format!("/v1/trades/{}/{deed}", id.unwrap_or(TradeId(uuid::Uuid::nil())));
-        match self {
-            Self::Place => Some(("/v1/trades".to_owned(), signal(symbol, "5.10"))),
-            Self::Close => Some((of_trade("close"), json!({ "version": 1 }))),
-            Self::Part => Some((of_trade("close"), json!({ "version": 1, "qty": 1 }))),
-            Self::Adjust => Some((of_trade("adjust"), json!({ "version": 1, "new_sl": "4.50" }))),
-            Self::Flatten => Some(("/v1/flatten".to_owned(), json!({}))),
-            Self::Cancel => Some((of_trade("cancel"), json!({ "version": 1 }))),
-            Self::Lost => None,
-        }
-    }
-
-    /// Whether it came to the end that it should have; what is missing while it did not.
-    fn ended(self, trade: &Trade, books: &Books) -> Result<()> {
-        match self {
-            Self::Place if trade.status == TradeStatus::Void => unbought(books),
-            Self::Place => protected(trade, books, (1, 2, "4.00")),
-            Self::Close | Self::Flatten => closed(trade, books),
-            Self::Part => protected(trade, books, (2, 1, "4.00")).and_then(|()| sold(books, 1)),
-            Self::Adjust => protected(trade, books, (2, 2, "4.50")).and_then(|()| sold(books, 0)),
-            Self::Cancel => {
-                ensure!(trade.status == TradeStatus::Canceled, "it is cancelled");
-                ensure!(books.of(IntentRole::Entry).len() == 1, "one entry");
-                unbought(books)
+    /// What comes of an act until something stands still; true when it did before.
+    async fn act(&mut self, stage: &Stage, (place, act): (usize, &Act)) -> Result<bool> {
+        let (method, path, body) = match act {
+            Act::World(events) => {
+                // The broker's world stands apart from the wires.
+                if self.happened.insert(place) {
+                    stage.meanwhile(&self.symbol, events).await?;
+                }
+                return Ok(false);
             }
-            Self::Lost => {
-                ensure!(books.of(IntentRole::Bracket).len() == 2, "the bracket that was dropped, and one in its place");
-                protected(trade, books, (1, 2, "4.00")).and_then(|()| sold(books, 0))
+            Act::Until(so) => {
+                let id = self.trade.context("a trade")?;
+                return Ok(stage.uncut(stage.until(id, so)).await?.is_none());
             }
+            Act::Post(path, body) => (Method::POST, path, body),
+            Act::Delete(path, body) => (Method::DELETE, path, body),
+        };
+        let body: Value = serde_json::from_str(&self.filled_in(body))?;
+        let key = format!("key-{}-{place}", self.number);
+        let Some(answer) = stage.uncut(stage.done(method, &self.filled_in(path), &key, &body)).await? else {
+            return Ok(true);
+        };
+        if self.trade.is_none() {
+            self.trade = Some(id_of(&answer)?);
         }
+        Ok(false)
     }
-}
-
-fn signal(symbol: &str, limit: &str) -> Value {
-    json!({ "option_symbol": symbol, "qty": 2, "limit": limit, "sl_price": "4.00", "tp_price": "7.00" })
-}
-
-/// Never sent, or nothing of it traded; and nothing works.
-fn unbought(books: &Books) -> Result<()> {
-    ensure!(books.held == 0 && books.traded(IntentRole::Entry) == 0, "nothing is bought");
-    ensure!(books.working().is_empty(), "nothing works");
-    ensure!(books.of(IntentRole::Bracket).is_empty() && books.of(IntentRole::Close).is_empty(), "nothing is sold");
-    Ok(())
-}
-
-/// Bought once; so many are held, and one bracket of that size works with this stop.
-fn protected(trade: &Trade, books: &Books, (version, held, stop): (i64, i64, &str)) -> Result<()> {
-    bought_once(books)?;
-    let price = |text: &str| text.parse::<Price>().ok();
-    ensure!(books.held == held, "{held} are held");
-    ensure!(books.working() == [(held, price(stop), price("7.00"))], "one bracket works: {:?}", books.working());
-    ensure!(trade.protection == Protection::Confirmed && i64::from(trade.held_qty) == held, "it is confirmed");
-    ensure!((trade.status, trade.version) == (TradeStatus::Filled, version), "it is held in version {version}");
-    ensure!(trade.step.is_none() && trade.needs_person.is_none(), "nothing is left to be done");
-    Ok(())
-}
-
-fn bought_once(books: &Books) -> Result<()> {
-    ensure!(books.of(IntentRole::Entry).len() == 1, "one entry");
-    ensure!(books.traded(IntentRole::Entry) == 2, "two were bought");
-    Ok(())
-}
-
-/// Sold by hand, so many, by one order if any.
-fn sold(books: &Books, contracts: i64) -> Result<()> {
-    let (sales, rest) = (books.of(IntentRole::Close), [IntentRole::Bracket, IntentRole::Emergency]);
-    ensure!(books.traded(IntentRole::Close) == contracts, "{contracts} were sold");
-    ensure!(sales.len() == usize::from(contracts > 0), "by one order");
-    ensure!(rest.iter().all(|role| books.traded(*role) == 0), "and by no other");
-    Ok(())
-}
-
-fn closed(trade: &Trade, books: &Books) -> Result<()> {
-    bought_once(books)?;
-    sold(books, 2)?;
-    ensure!(books.held == 0 && books.working().is_empty(), "nothing is held and nothing works");
-    let close = trade.close.as_ref().context("an end")?;
-    ensure!(trade.status == TradeStatus::Closed && close.reason == Some(CloseReason::Manual), "closed by hand");
-    ensure!(close.realized_pnl.is_some_and(|pnl| pnl.0 == (-20).into()), "twenty were lost: {close:?}");
-    Ok(())
 }
 
 /// One workflow in one world after another.
 struct Player {
-    workflow: Workflow,
+    workflow: &'static Workflow,
     stage: Stage,
-    deaths: usize,
-    key: usize,
+    runs: usize,
     met: usize,
     missed: usize,
 }
 
 impl Player {
-    async fn new(workflow: Workflow) -> Result<Self> {
-        Ok(Self { workflow, stage: Stage::open().await?, deaths: 0, key: 0, met: 0, missed: 0 })
+    async fn new(workflow: &'static Workflow) -> Result<Self> {
+        Ok(Self { workflow, stage: Stage::open().await?, runs: 0, met: 0, missed: 0 })
     }
 
-    /// Runs it undisturbed, then dies wherever it was told to.
+    /// Runs it undisturbed, then strikes wherever it was told to.
     async fn play(mut self, cuts: usize) -> Result<String> {
         let steps = self.undisturbed().await.context("undisturbed")?;
         let chosen = self.choose(&steps, cuts);
-        for (point, loss) in &chosen {
-            self.run(Some((*point, *loss)))
-                .await
-                .with_context(|| format!("{loss:?} lost at {point:?} of {steps:?}"))?;
+        for cut in &chosen {
+            self.run(Some(*cut)).await.with_context(|| format!("{cut:?} of {steps:?}"))?;
         }
+        self.stage.verify()?;
         let Self { workflow, met, missed, .. } = self;
-        Ok(format!(
-            "{workflow:?}: {} steps, {} deaths, {met} there and {missed} after the end",
-            steps.len(),
-            chosen.len()
-        ))
+        let (name, places, blows) = (workflow.name, steps.len(), chosen.len());
+        Ok(format!("{name}: {places} places, {blows} blows, {met} there and {missed} after the end"))
     }
 
     /// The count; on a machine so busy that an entry ran out of its time, once more.
     async fn undisturbed(&mut self) -> Result<Vec<Step>> {
         for _ in 0..TRIES {
             let steps = self.run(None).await?;
-            if steps.iter().filter(|step| **step == Step::Write).count() >= self.workflow.writes() {
+            if steps.iter().filter(|step| **step == Step::Write).count() >= self.workflow.writes {
                 return Ok(steps);
             }
         }
         anyhow::bail!("fewer writes pass than it takes")
     }
 
-    /// Deaths at each write, and so many others, evenly.
-    fn choose(&self, steps: &[Step], others: usize) -> Vec<(Point, Loss)> {
-        let cut = |point: Point| if point.deeds == 0 && self.workflow != Workflow::Lost { 0 } else { READS_OF_A_CUT };
-        let places = places(steps, READS_OF_A_CUT);
-        let places = places.into_iter().filter(|(point, _)| point.reads <= cut(*point));
-        let (writes, rest): (Vec<_>, Vec<_>) = places.partition(|(_, step)| *step == Step::Write);
-        let losses = |(point, step): (Point, Step)| match step {
-            Step::Write | Step::Record => vec![(point, Loss::Request), (point, Loss::Answer)],
-            Step::Read => vec![(point, Loss::Request)],
+    /// Deaths at writes, deaths elsewhere, and the other blows at places of any kind.
+    fn choose(&self, steps: &[Step], count: usize) -> Vec<Cut> {
+        // A daemon that begins reads before anybody has asked for anything.
+        let asked = self.workflow.acts.iter().any(|act| matches!(act, Act::Post(..)));
+        let cut = |point: Point| if point.deeds == 0 && asked { 0 } else { READS_OF_A_CUT };
+        let places: Vec<_> = places(steps).into_iter().filter(|(point, _)| point.reads <= cut(*point)).collect();
+        let all = |blow: Blow, wanted: fn(Step) -> bool| -> Vec<Cut> {
+            let losses = |(point, step): &(Point, Step)| match step {
+                Step::Write | Step::Record => vec![(*point, Loss::Request), (*point, Loss::Answer)],
+                Step::Read => vec![(*point, Loss::Request)],
+            };
+            let of_these = places.iter().filter(|(_, step)| wanted(*step));
+            of_these.flat_map(losses).map(|(point, loss)| Cut { point, loss, blow }).collect()
         };
-        let rest: Vec<_> = rest.into_iter().flat_map(losses).collect();
-        let stride = rest.len().div_ceil(others.max(1)).max(1);
-        let rest = rest.into_iter().skip(stride / 2).step_by(stride).take(others);
-        writes.into_iter().flat_map(losses).chain(rest).collect()
+        let deaths = evenly(all(Blow::Kill, |step| step == Step::Write), count.max(self.workflow.deaths));
+        let others = evenly(all(Blow::Kill, |step| step != Step::Write), count);
+        // One after the other, so that a few of them are of both kinds.
+        let crashes = all(Blow::Crash, |_| true).into_iter();
+        let survived = crashes.zip(all(Blow::Silence, |_| true)).flat_map(|(crash, silence)| [crash, silence]);
+        deaths.into_iter().chain(others).chain(evenly(survived.collect(), count)).collect()
     }
 
     /// Once, from a daemon that has just begun to the end.
-    async fn run(&mut self, plan: Option<(Point, Loss)>) -> Result<Vec<Step>> {
-        if self.deaths == DEATHS_OF_A_STAGE {
-            (self.stage, self.deaths) = (Stage::open().await?, 0);
+    async fn run(&mut self, cut: Option<Cut>) -> Result<Vec<Step>> {
+        if self.runs == RUNS_OF_A_STAGE {
+            self.stage.verify()?;
+            (self.stage, self.runs) = (Stage::open().await?, 0);
         }
-        self.deaths += 1;
-        let (symbol, before) = self.prepare().await?;
+        self.runs += 1;
+        // A daemon that has used up half of its minute's reads is slow.
         self.stage.restart().await?;
-        self.key += 1;
-        let key = format!("key-{}", self.key);
-        self.stage.wires.begin(plan);
-        let carried = async {
-            if self.workflow == Workflow::Lost {
-                self.drop_bracket(&symbol).await?;
-            }
-            self.carry_out(&symbol, before, &key).await
-        };
-        tokio::select! {
-            () = self.stage.wires.cut() => self.met += 1,
-            done = carried => {
-                done?;
-                self.missed += usize::from(plan.is_some());
-            }
-        }
-        let steps = self.stage.restart().await?;
-        self.carry_out(&symbol, before, &key).await?;
-        self.stage.verify()?;
-        Ok(steps)
+        let mut run = self.prepare().await?;
+        self.stage.restart().await?;
+        self.stage.wires.begin(cut);
+        self.carry_out(&mut run).await?;
+        let counted = self.stage.wires.end();
+        self.met += usize::from(counted.met.is_some());
+        self.missed += usize::from(cut.is_some() && counted.met.is_none());
+        self.stage.strike(cut.map_or(Blow::Kill, |cut| cut.blow), counted.met).await?;
+        self.carry_out(&mut run).await?;
+        self.stage.goes_by_day().await?;
+        Ok(counted.steps)
     }
 
     /// What must be there before it can begin: a contract, and perhaps a trade in it.
-    async fn prepare(&mut self) -> Result<(String, Option<TradeId>)> {
-        for _ in 0..TRIES {
+    async fn prepare(&mut self) -> Result<Run> {
+        for number in 0..TRIES {
             let symbol = self.stage.contract().await?;
-            if self.workflow == Workflow::Place {
-                return Ok((symbol, None));
+            let number = self.runs * TRIES + number;
+            let mut run = Run { symbol, trade: None, number, happened: BTreeSet::new() };
+            match self.workflow.before {
+                Before::Nothing => return Ok(run),
+                Before::Foreign => {
+                    self.stage.happens(&run.symbol, &Event::ForeignTrade("buy_to_open", 2)).await?;
+                    return Ok(run);
+                }
+                Before::Bare => self.stage.happens(&run.symbol, &Event::LegsApart("9.00")).await?,
+                Before::Working | Before::Protected | Before::Overnight(_) => {}
             }
-            self.key += 1;
-            let limit = if self.workflow == Workflow::Cancel { "4.50" } else { "5.10" };
-            let key = format!("key-{}", self.key);
-            let placed = self.stage.done(Method::POST, "/v1/trades", &key, &signal(&symbol, limit)).await?;
-            let id = id_of(&placed)?;
+            let signal = if self.workflow.before == Before::Working { LOW_SIGNAL } else { SIGNAL };
+            run.act(&self.stage, (usize::MAX, &Act::Post(ENTRIES, signal))).await?;
+            let id = run.trade.context("a trade")?;
             let trade = self.stage.until(id, |trade, books| self.is_ready(trade, books)).await;
-            if trade.context("before it begins")?.status != TradeStatus::Void {
-                return Ok((symbol, Some(id)));
+            if trade.context("before it begins")?.status == TradeStatus::Void {
+                continue;
             }
+            if let Before::Overnight(time) = self.workflow.before {
+                self.stage.sleep_until(time).await?;
+            }
+            return Ok(run);
         }
         anyhow::bail!("no entry is sent in its time")
     }
 
     fn is_ready(&self, trade: &Trade, books: &Books) -> Result<()> {
-        match (trade.status, self.workflow) {
+        match (trade.status, self.workflow.before) {
             (TradeStatus::Void, _) => Ok(()),
-            (_, Workflow::Cancel) => {
+            (_, Before::Working) => {
                 ensure!(trade.status == TradeStatus::Open && books.working().len() == 1, "the entry works");
                 Ok(())
             }
-            _ => protected(trade, books, (1, 2, "4.00")),
+            (_, Before::Bare) => {
+                let refused = books.working().is_empty() && !books.of(IntentRole::Bracket).is_empty();
+                ensure!(trade.protection == Protection::Naked && books.held == 2 && refused, "it is held and bare");
+                Ok(())
+            }
+            _ => bought(books, 2).and(protected(trade, books, TWO)),
         }
     }
 
-    async fn drop_bracket(&self, symbol: &str) -> Result<()> {
-        let books = self.stage.books(symbol).await?;
-        let works = |order: &&blotter_daemon::broker::Order| !order.is_final_throughout();
-        let bracket = books.orders.iter().find(works).context("a bracket")?;
-        let drop = json!({ "do": "vanish", "order": bracket.id.get(), "reason": "cancelled by the exchange" });
-        self.stage.act(&drop).await
-    }
-
-    /// Asks, as often as it takes, and waits for the end.
-    async fn carry_out(&self, symbol: &str, before: Option<TradeId>, key: &str) -> Result<()> {
-        let answer = match self.workflow.request(symbol, before) {
-            Some((path, body)) => Some(self.stage.done(Method::POST, &path, key, &body).await?),
-            None => None,
-        };
-        let id = before.map_or_else(|| id_of(&answer.unwrap_or_default()), Ok)?;
-        self.stage.until(id, |trade, books| self.workflow.ended(trade, books)).await?;
+    /// Act by act, and to the end, unless something stands still first.
+    async fn carry_out(&self, run: &mut Run) -> Result<()> {
+        for act in self.workflow.acts.iter().enumerate() {
+            if run.act(&self.stage, act).await? {
+                return Ok(());
+            }
+        }
+        let id = run.trade.context("a trade")?;
+        self.stage.uncut(self.stage.until(id, self.workflow.ended)).await?;
         Ok(())
     }
+}
+
+/// So many of them, evenly; one is from the middle.
+fn evenly<T>(all: Vec<T>, count: usize) -> Vec<T> {
+    let kept = count.min(all.len());
+    let marks: BTreeSet<usize> = (0..kept).map(|mark| (2 * mark + 1) * all.len() / (2 * kept)).collect();
+    all.into_iter().enumerate().filter(|(place, _)| marks.contains(place)).map(|(_, one)| one).collect()
 }
 
 fn id_of(placed: &Value) -> Result<TradeId> {
@@ -311,11 +264,13 @@ fn id_of(placed: &Value) -> Result<TradeId> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_daemon_that_is_killed_at_any_step_is_carried_on_to_the_same_end() {
     let cuts = cuts_wanted();
-    let mut players = JoinSet::new();
-    for workflow in Workflow::ALL {
+    let (mut players, worlds) = (JoinSet::new(), Arc::new(Semaphore::new(WORLDS)));
+    for workflow in ALL {
+        let worlds = Arc::clone(&worlds);
         players.spawn(async move {
+            let _world = worlds.acquire_owned().await?;
             let played = async { Player::new(workflow).await?.play(cuts).await };
-            played.await.with_context(|| format!("{workflow:?}"))
+            played.await.with_context(|| workflow.name)
         });
     }
     let mut wrong = Vec::new();

@@ -1,4 +1,4 @@
-//! What is killed: `blotterd` as a process, in the simulator's time, with a wire of the test's own before its broker and
+//! What is struck: `blotterd` as a process, in the simulator's time, with a wire of the test's own before its broker and
 //! one before its database. The broker's books are read beside the wires.
 
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use blotter_daemon::broker::factory::Account;
-use blotter_daemon::broker::{Fill, Order, OrderScope, Priority};
+use blotter_daemon::broker::{Fill, Order, OrderScope, OrderStatus, Priority};
 use blotter_daemon::clock::Clock;
 use blotter_daemon::trades::tag::Tag;
 use blotter_shared::domain::{IntentRole, Price, TradeId};
@@ -19,7 +19,7 @@ use blotter_sim::{Pace, Server};
 use blotter_testkit::daemon::{Daemon, Options};
 use blotter_testkit::socket::{Answer, Connection};
 use blotter_testkit::{Cluster, programs};
-use chrono::{DateTime, NaiveDate};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Weekday};
 use http::{Method, StatusCode};
 use nix::sys::signal::Signal;
 use rust_decimal::prelude::ToPrimitive;
@@ -30,7 +30,8 @@ use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
-use super::wire::{Step, Wires};
+use super::wire::{Blow, Wire, Wires};
+use super::workflows::Event;
 use crate::support::{Raw, looks};
 use crate::trades::rig;
 
@@ -54,7 +55,14 @@ fn patience() -> Duration {
 }
 
 /// A look at trade and books takes several calls, and many worlds share the processor.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// How long a wire is silent.
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// Between two looks of the broker's orders at the market, and in a night.
+const STEP_MS: u32 = 100;
+const NIGHT_STEP_MS: u32 = 60_000;
 
 pub(super) struct Stage {
     pub(super) wires: Arc<Wires>,
@@ -64,6 +72,8 @@ pub(super) struct Stage {
     account: Account,
     /// Contracts that no trade had yet.
     contracts: Vec<String>,
+    day: NaiveDate,
+    is_early: bool,
     _folder: TempDir,
     _tasks: JoinSet<()>,
 }
@@ -78,11 +88,19 @@ pub(super) struct Books {
 impl Stage {
     /// Eleven in the morning, with an account and nothing held.
     pub(super) async fn open() -> Result<Self> {
-        let start = Ms::at_et(NaiveDate::from_ymd_opt(2026, 9, 10).context("a day")?, 11, 0);
+        Self::open_at("2026-09-10T11:00:00").await
+    }
+
+    /// The same at another time in New York.
+    pub(super) async fn open_at(moment: &str) -> Result<Self> {
+        let moment: NaiveDateTime = moment.parse()?;
+        let (day, start) = (moment.date(), Ms::from_et(moment));
         let mut settings = Config::manual(7, start);
         settings.pace = Pace::Times(1.0);
         settings.limits = RateLimits::Lifted;
-        settings.scenario.settings.step_ms = 20;
+        settings.scenario.settings.step_ms = STEP_MS.into();
+        // A refusal is told at once: four of them in a row are waited for.
+        settings.scenario.settings.reject_ms = (50, 100);
         let server = Server::bind(settings, "127.0.0.1:0").await?;
         let (sim, cluster, wires) = (server.address()?, Cluster::start()?, Wires::new());
         let offset = DateTime::from_timestamp_millis(start.0).context("a time")? - Clock::system().now();
@@ -103,14 +121,25 @@ impl Stage {
         let address = format!("postgres://postgres@/blotter?host={}&port=5432", folder.path().display());
         let config = format!(
             "[broker]\nsim_url = \"http://127.0.0.1:{port}/v1\"\nsim_time = true\ntime_scale = {}\n\
-             [database]\ncheck_every_s = 1\n",
+             [database]\nconnections = 4\ncheck_every_s = 1\n",
             time_scale()
         );
         let environment = vec![("DATABASE_URL".to_owned(), address), ("ENCRYPTION_KEY".to_owned(), KEY.to_owned())];
         let mut daemon = Daemon::prepare(Options { config, environment })?;
         daemon.spawn()?;
         daemon.wait_healthy().await?;
-        let stage = Self { wires, daemon, cluster, sim, account, contracts, _folder: folder, _tasks: tasks };
+        let stage = Self {
+            wires,
+            daemon,
+            cluster,
+            sim,
+            account,
+            contracts,
+            day,
+            is_early: false,
+            _folder: folder,
+            _tasks: tasks,
+        };
         stage.settle_in().await?;
         Ok(stage)
     }
@@ -118,7 +147,7 @@ impl Stage {
     async fn settle_in(&self) -> Result<()> {
         let token = json!({ "mode": "SIM", "token": "live-token" });
         self.done(Method::PUT, "/v1/tokens", "token", &token).await?;
-        let known = Connection::open(&self.daemon.socket()).await?.get("/v1/settings").await?.json()?;
+        let known = self.get("/v1/settings").await?.json()?;
         let version = known["version"].clone();
         let settings = json!({
             "version": version, "broker_mode": "SIM", "max_positions": 50, "daily_loss_limit": "100000",
@@ -130,23 +159,93 @@ impl Stage {
         Ok(Raw::connect(&self.cluster.url()).await.batch_execute(next_day).await?)
     }
 
-    /// A contract of its own for a trade, at 5.00 and 5.10 for an hour.
+    /// A contract of its own for a trade, at 5.00 and 5.10; brackets are taken as ever.
     pub(super) async fn contract(&mut self) -> Result<String> {
         let symbol = self.contracts.pop().context("a contract that no trade had")?;
-        self.act(&json!({ "do": "pin", "symbol": symbol, "bid": "5.00", "ask": "5.10", "for_ms": 3_600_000 })).await?;
+        self.happens(&symbol, &Event::LegsApart("0.10")).await?;
+        self.happens(&symbol, &Event::Market("5.00", "5.10")).await?;
         Ok(symbol)
     }
 
     /// Something that happens at the broker.
     pub(super) async fn act(&self, deed: &Value) -> Result<()> {
+        self.control("do", deed).await
+    }
+
+    async fn control(&self, what: &str, deed: &Value) -> Result<()> {
         let body = deed.to_string();
-        let head = "POST /__sim/do HTTP/1.1\r\nhost: sim\r\nconnection: close\r\ncontent-length: ";
+        let head = format!("POST /__sim/{what} HTTP/1.1\r\nhost: sim\r\nconnection: close\r\ncontent-length: ");
         let mut stream = TcpStream::connect(self.sim).await?;
         stream.write_all(format!("{head}{}\r\n\r\n{body}", body.len()).as_bytes()).await?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await?;
         ensure!(answer.starts_with("HTTP/1.1 200"), "{deed}: {answer}");
         Ok(())
+    }
+
+    /// Between two looks of the daemon, however quick it is.
+    pub(super) async fn meanwhile(&self, symbol: &str, events: &[Event]) -> Result<()> {
+        self.send(Signal::SIGSTOP)?;
+        let mut happened = Ok(());
+        for event in events {
+            happened = happened.and(self.happens(symbol, event).await);
+        }
+        self.send(Signal::SIGCONT)?;
+        happened
+    }
+
+    pub(super) async fn happens(&self, symbol: &str, event: &Event) -> Result<()> {
+        let market = |bid: &str, ask: &str| json!({ "do": "pin", "symbol": symbol, "bid": bid, "ask": ask });
+        match event {
+            Event::Market(bid, ask) => self.act(&market(bid, ask)).await,
+            Event::OneForSale => {
+                let mut for_sale = market("4.40", "4.50");
+                for_sale["quantity"] = 1.into();
+                self.control("clock", &json!({ "clock": "manual" })).await?;
+                self.act(&for_sale).await?;
+                self.control("clock", &json!({ "step_ms": STEP_MS })).await?;
+                self.act(&market("5.00", "5.10")).await?;
+                self.control("clock", &json!({ "clock": "real" })).await
+            }
+            Event::BracketVanishes => {
+                let books = self.books(symbol).await?;
+                let works = |order: &&Order| !order.is_final_throughout();
+                let bracket = books.orders.iter().find(works).context("a bracket")?.id.get();
+                self.act(&json!({ "do": "vanish", "order": bracket, "reason": "cancelled by the exchange" })).await
+            }
+            Event::ForeignTrade(side, quantity) => {
+                let account = self.account.broker.account().as_str();
+                let deed = "outside_trade";
+                let trade =
+                    json!({ "do": deed, "account": account, "symbol": symbol, "side": side, "quantity": quantity });
+                self.act(&trade).await
+            }
+            Event::LegsApart(gap) => self.act(&json!({ "do": "settings", "settings": { "oco_gap": gap } })).await,
+        }
+    }
+
+    /// The night goes by, until this time of the next trading day. The daemon is dead, and begins again with a restart.
+    pub(super) async fn sleep_until(&mut self, time: &str) -> Result<()> {
+        self.daemon.kill()?;
+        (self.day, self.is_early) = (next_weekday(self.day).context("a day")?, true);
+        self.set_clock(&format!("{}T{time}", self.day)).await
+    }
+
+    /// After a night it is eleven in the morning again.
+    pub(super) async fn goes_by_day(&mut self) -> Result<()> {
+        if std::mem::take(&mut self.is_early) {
+            self.set_clock(&format!("{}T11:00:00", self.day)).await
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The simulator goes on to a time in New York.
+    pub(super) async fn set_clock(&self, moment: &str) -> Result<()> {
+        let step = |ms: u32| json!({ "do": "settings", "settings": { "step_ms": ms } });
+        self.act(&step(NIGHT_STEP_MS)).await?;
+        self.control("clock", &json!({ "to": moment })).await?;
+        self.act(&step(STEP_MS)).await
     }
 
     pub(super) fn send(&self, signal: Signal) -> Result<()> {
@@ -159,20 +258,45 @@ impl Stage {
 
     /// Waits until there is one of these.
     pub(super) async fn until_counted(&self, what: &str, sql: &str) -> Result<()> {
+        self.look_until(what, async || Ok(Raw::connect(&self.cluster.url()).await.count(sql).await > 0)).await
+    }
+
+    pub(super) async fn look_until(&self, what: &str, so: impl AsyncFn() -> Result<bool>) -> Result<()> {
         let (mut looks, begun) = (tokio::time::interval(LOOK_EVERY), Instant::now());
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while Raw::connect(&self.cluster.url()).await.count(sql).await == 0 {
+        while !so().await? {
             looks.tick().await;
             ensure!(begun.elapsed() < patience(), "waited for: {what}\nthe log of blotterd:\n{}", self.daemon.log());
         }
         Ok(())
     }
 
+    /// The blow falls; `met` is the wire on which its place has come. The daemon is there again, or still.
+    pub(super) async fn strike(&mut self, blow: Blow, met: Option<Wire>) -> Result<()> {
+        match (blow, met) {
+            (Blow::Kill, _) => self.restart().await,
+            (Blow::Crash, Some(_)) => {
+                self.cluster.stop_server()?;
+                self.wires.go_on(&[Wire::Database]);
+                self.cluster.start_server()
+            }
+            (Blow::Silence, Some(wire)) => {
+                let ever = std::future::pending::<()>();
+                let _over = tokio::time::timeout(SILENCE, ever).await;
+                self.wires.go_on(&[wire]);
+                Ok(())
+            }
+            (Blow::Crash | Blow::Silence, None) => Ok(()),
+        }
+    }
+
     /// Dies where it stands, if it still runs, and begins again. Its lease would last for a day: nobody waits for that. The
     /// minutes of its rate limits are over by then.
-    pub(super) async fn restart(&mut self) -> Result<Vec<Step>> {
-        self.daemon.kill()?;
-        let steps = self.wires.renew();
+    pub(super) async fn restart(&mut self) -> Result<()> {
+        if self.daemon.pid().is_ok() {
+            self.daemon.kill()?;
+        }
+        self.wires.go_on(&[Wire::Broker, Wire::Database]);
         let day = "UPDATE leases SET expires_at = clock_timestamp() + interval '1 day'";
         Raw::connect(&self.cluster.url()).await.batch_execute(day).await?;
         let rates = self.daemon.data_dir().join("rates");
@@ -181,11 +305,15 @@ impl Stage {
         }
         self.daemon.spawn()?;
         self.daemon.wait_healthy().await?;
-        Ok(steps)
+        Ok(())
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Result<Answer> {
+        Connection::open(&self.daemon.socket()).await?.get(path).await
     }
 
     /// What is answered to a request that acts, whatever it is.
-    async fn ask(&self, method: Method, path: &str, key: &str, body: &Value) -> Result<Answer> {
+    pub(super) async fn ask(&self, method: Method, path: &str, key: &str, body: &Value) -> Result<Answer> {
         let mut connection = Connection::open(&self.daemon.socket()).await?;
         connection.call(method, path, &[("idempotency-key", key)], body).await
     }
@@ -197,10 +325,18 @@ impl Stage {
             looks.tick().await;
             match self.ask(method.clone(), path, key, body).await {
                 Ok(answer) if answer.status == StatusCode::OK => return answer.json(),
-                Ok(answer) if answer.status.is_server_error() && begun.elapsed() < patience() => {}
+                Ok(answer) if is_worth_another(answer.status) && begun.elapsed() < patience() => {}
                 Err(_) if begun.elapsed() < patience() => {}
                 last => bail!("{method} {path} {body} was not done: {last:?}"),
             }
+        }
+    }
+
+    /// What comes of it, unless something stands still before.
+    pub(super) async fn uncut<T>(&self, deed: impl Future<Output = Result<T>>) -> Result<Option<T>> {
+        tokio::select! {
+            done = deed => done.map(Some),
+            () = self.wires.cut() => Ok(None),
         }
     }
 
@@ -225,8 +361,7 @@ impl Stage {
     }
 
     async fn look(&self, id: TradeId) -> Result<(Trade, Books)> {
-        let answer = Connection::open(&self.daemon.socket()).await?.get(&format!("/v1/trades/{id}")).await?;
-        let trade: Trade = answer.to()?;
+        let trade: Trade = self.get(&format!("/v1/trades/{id}")).await?.to()?;
         let books = self.books(&trade.option_symbol).await?;
         Ok((trade, books))
     }
@@ -283,6 +418,16 @@ impl Books {
         self.of(role).iter().map(whole).sum()
     }
 
+    /// Whether every order that works is at the market: until then a price that moves past its stop makes it a refused
+    /// one, not one that is hit.
+    pub(super) fn is_looked_through(&self) -> bool {
+        let is_open = |order: &Order| {
+            let open = |part: &Order| part.status == OrderStatus::Open;
+            if order.legs.is_empty() { open(order) } else { order.legs.iter().all(open) }
+        };
+        self.orders.iter().filter(|order| !order.is_final_throughout()).all(is_open)
+    }
+
     /// Quantity, stop and target of each order that works.
     pub(super) fn working(&self) -> Vec<(i64, Option<Price>, Option<Price>)> {
         let parts = |order: &Order| if order.legs.is_empty() { vec![order.clone()] } else { order.legs.clone() };
@@ -300,6 +445,15 @@ impl Books {
         };
         self.orders.iter().filter(|order| !order.is_final_throughout()).map(shape).collect()
     }
+}
+
+/// It was not done, and may be at another time.
+fn is_worth_another(status: StatusCode) -> bool {
+    status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT
+}
+
+fn next_weekday(day: NaiveDate) -> Option<NaiveDate> {
+    day.iter_days().skip(1).find(|day| !matches!(day.weekday(), Weekday::Sat | Weekday::Sun))
 }
 
 /// Listed contracts, those in the middle of the chain first to be taken.

@@ -7,8 +7,9 @@ use http::Method;
 use nix::sys::signal::Signal;
 use serde_json::json;
 
+use super::id_of;
 use super::stage::{Books, Stage};
-use super::{id_of, protected, signal};
+use super::workflows::{ENTRIES, SIGNAL, TWO, protected};
 
 /// What only a loop that turns can have said: nobody has looked at the trade for long.
 const TOLD: &str = "SELECT count(*) FROM alarms WHERE kind = 'UNVERIFIED' AND cleared_at IS NULL";
@@ -28,8 +29,9 @@ fn is_bare(books: &Books) -> Result<()> {
 async fn a_daemon_that_stood_still_past_its_lease_sends_nothing_on_waking() -> Result<()> {
     let mut stage = Stage::open().await?;
     let symbol = stage.contract().await?;
-    let id = id_of(&stage.done(Method::POST, "/v1/trades", "one", &signal(&symbol, "5.10")).await?)?;
-    stage.until(id, |trade, books| protected(trade, books, (1, 2, "4.00"))).await?;
+    let signal = serde_json::from_str(&SIGNAL.replace("{symbol}", &symbol))?;
+    let id = id_of(&stage.done(Method::POST, ENTRIES, "one", &signal).await?)?;
+    stage.until(id, |trade, books| protected(trade, books, TWO)).await?;
     stage.send(Signal::SIGSTOP)?;
     stage.act(&json!({ "do": "vanish", "reason": "cancelled by the exchange" })).await?;
     stage.until_counted("its lease has run out", RUN_OUT).await?;
@@ -41,6 +43,6 @@ async fn a_daemon_that_stood_still_past_its_lease_sends_nothing_on_waking() -> R
     ensure!(books.of(IntentRole::Bracket).len() == 1, "nothing was sent: {books:?}");
     // The other one is gone: now it is its own again.
     stage.sql(GONE).await?;
-    stage.until(id, |trade, books| protected(trade, books, (1, 2, "4.00"))).await?;
+    stage.until(id, |trade, books| protected(trade, books, TWO)).await?;
     Ok(())
 }

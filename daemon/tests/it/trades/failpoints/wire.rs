@@ -1,12 +1,12 @@
 //! Two wires that can be cut, from the daemon to its broker and to its database: bytes are passed on as they are, what
-//! matters is counted on the way, and at one place of the count everything stands still until the daemon is dead.
+//! matters is counted on the way, and at one place of the count one of them or both stand still until the blow has fallen.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// What passes a wire and is counted.
@@ -35,52 +35,118 @@ pub(super) enum Loss {
     Answer,
 }
 
-/// What is to become of a request.
+/// What comes down at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
-    Through,
-    /// It goes through, and at its answer everything stands still.
-    Unanswered,
-    /// Everything stands still.
-    Nowhere,
+pub(super) enum Blow {
+    /// The daemon dies.
+    Kill,
+    /// The server of the database crashes and comes back; the daemon lives on.
+    Crash,
+    /// The wire is silent for a while, then its connections end; the daemon lives on.
+    Silence,
+}
+
+/// Where what comes down, and on which way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Cut {
+    pub(super) point: Point,
+    pub(super) loss: Loss,
+    pub(super) blow: Blow,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wire {
+    Broker,
+    Database,
+}
+
+impl Step {
+    fn wire(self) -> Wire {
+        match self {
+            Self::Record => Wire::Database,
+            Self::Write | Self::Read => Wire::Broker,
+        }
+    }
+}
+
+/// What stands still.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Still {
+    Nothing,
+    Only(Wire),
+    Everything,
+}
+
+impl Still {
+    fn holds(self, wire: Wire) -> bool {
+        self == Self::Everything || self == Self::Only(wire)
+    }
 }
 
 #[derive(Debug, Default)]
 struct State {
     counts: bool,
     steps: Vec<Step>,
-    plan: Option<(Point, Loss)>,
-    stands: bool,
+    plan: Option<Cut>,
+    /// The cut whose place has come, and the wire on which it did.
+    met: Option<(Blow, Wire)>,
+}
+
+/// What came of a count.
+#[derive(Debug)]
+pub(super) struct Counted {
+    pub(super) steps: Vec<Step>,
+    /// The wire on which the planned place came; something stands still since.
+    pub(super) met: Option<Wire>,
 }
 
 /// Both wires and their count.
 #[derive(Debug)]
 pub(super) struct Wires {
     state: Mutex<State>,
-    cut: Notify,
-    /// Grows with each daemon: connections of those before end.
-    life: watch::Sender<u64>,
+    still: watch::Sender<Still>,
+    /// Each grows when the connections of its wire are to end.
+    broker: watch::Sender<u64>,
+    database: watch::Sender<u64>,
 }
 
 impl Wires {
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self { state: Mutex::default(), cut: Notify::new(), life: watch::Sender::new(0) })
+        let (broker, database) = (watch::Sender::new(0), watch::Sender::new(0));
+        Arc::new(Self { state: Mutex::default(), still: watch::Sender::new(Still::Nothing), broker, database })
     }
 
     /// Counts from now on, and stands still at the place that is planned.
-    pub(super) fn begin(&self, plan: Option<(Point, Loss)>) {
+    pub(super) fn begin(&self, plan: Option<Cut>) {
         *self.state.lock().unwrap() = State { counts: true, plan, ..State::default() };
     }
 
-    /// Waits until everything stands still.
+    /// Waits until something stands still.
     pub(super) async fn cut(&self) {
-        self.cut.notified().await;
+        self.until(|still| still != Still::Nothing).await;
     }
 
-    /// Ends every connection and the count; tells what was counted.
-    pub(super) fn renew(&self) -> Vec<Step> {
-        self.life.send_modify(|life| *life += 1);
-        std::mem::take(&mut *self.state.lock().unwrap()).steps
+    /// Counts no more, and what does not stand still by now never will.
+    pub(super) fn end(&self) -> Counted {
+        let mut state = self.state.lock().unwrap();
+        let stands = *self.still.borrow() != Still::Nothing;
+        let State { steps, met, .. } = std::mem::take(&mut *state);
+        Counted { steps, met: met.filter(|_| stands).map(|(_, wire)| wire) }
+    }
+
+    /// Ends the connections of these wires; then everything goes on.
+    pub(super) fn go_on(&self, without: &[Wire]) {
+        for wire in without {
+            self.life(*wire).send_modify(|life| *life += 1);
+        }
+        self.still.send_replace(Still::Nothing);
+    }
+
+    fn life(&self, wire: Wire) -> &watch::Sender<u64> {
+        match wire {
+            Wire::Broker => &self.broker,
+            Wire::Database => &self.database,
+        }
     }
 
     /// Passes on what comes to this port until dropped.
@@ -90,10 +156,11 @@ impl Wires {
             let Ok((client, _)) = listener.accept().await else { return };
             let wires = Arc::clone(&self);
             connections.spawn(async move {
-                let mut life = wires.life.subscribe();
+                let mut life = wires.broker.subscribe();
                 tokio::select! {
-                    _ = http(&wires, client, broker) => {}
+                    biased;
                     _ = life.changed() => {}
+                    _ = http(&wires, client, broker) => {}
                 }
             });
         }
@@ -106,47 +173,55 @@ impl Wires {
             let Ok((client, _)) = listener.accept().await else { return };
             let (wires, database) = (Arc::clone(&self), database.clone());
             connections.spawn(async move {
-                let mut life = wires.life.subscribe();
+                let mut life = wires.database.subscribe();
                 tokio::select! {
-                    _ = sql(&wires, client, &database) => {}
+                    biased;
                     _ = life.changed() => {}
+                    _ = sql(&wires, client, &database) => {}
                 }
             });
         }
     }
 
-    fn meets(&self, step: Step) -> Way {
+    /// Counts it. At the place that is planned its wire stands still, or will when the answer to it comes: then this
+    /// is true.
+    fn meets(&self, step: Step) -> bool {
         let mut state = self.state.lock().unwrap();
-        if state.stands {
-            return Way::Nowhere;
-        }
         if !state.counts {
-            return Way::Through;
+            return false;
         }
         state.steps.push(step);
         let here = place(&state.steps);
         // Past it counts as well: a pass less is made now and then.
-        match state.plan.take_if(|(point, _)| here >= *point) {
-            None => Way::Through,
-            Some((_, Loss::Answer)) => Way::Unanswered,
-            Some((_, Loss::Request)) => {
-                drop(state);
-                self.stand();
-                Way::Nowhere
-            }
+        let Some(cut) = state.plan.take_if(|cut| here >= cut.point) else { return false };
+        state.met = Some((cut.blow, step.wire()));
+        if cut.loss == Loss::Request {
+            self.stand(&state);
         }
+        cut.loss == Loss::Answer
     }
 
-    fn stand(&self) {
-        self.state.lock().unwrap().stands = true;
-        self.cut.notify_one();
+    /// The answer has come.
+    fn answered(&self) {
+        self.stand(&self.state.lock().unwrap());
     }
 
-    /// Goes on unless everything stands still.
-    async fn goes_on(&self) {
-        if self.state.lock().unwrap().stands {
-            std::future::pending::<()>().await;
-        }
+    fn stand(&self, state: &State) {
+        self.still.send_replace(match state.met {
+            Some((Blow::Silence, wire)) => Still::Only(wire),
+            Some((Blow::Kill | Blow::Crash, _)) => Still::Everything,
+            None => Still::Nothing,
+        });
+    }
+
+    /// Goes on unless its wire stands still.
+    async fn goes_on(&self, wire: Wire) {
+        self.until(|still| !still.holds(wire)).await;
+    }
+
+    async fn until(&self, so: impl Fn(Still) -> bool) {
+        let mut still = self.still.subscribe();
+        while !so(*still.borrow_and_update()) && still.changed().await.is_ok() {}
     }
 }
 
@@ -155,10 +230,9 @@ fn place(steps: &[Step]) -> Point {
     Point { deeds: steps.iter().filter(|step| **step != Step::Read).count(), reads }
 }
 
-/// Every place of a run; of reads no more after one deed than one cut has.
-pub(super) fn places(steps: &[Step], cut: usize) -> Vec<(Point, Step)> {
-    let all = (1..=steps.len()).map(|count| (place(&steps[..count]), steps[count - 1]));
-    all.filter(|(point, _)| point.reads <= cut).collect()
+/// Every place of a run.
+pub(super) fn places(steps: &[Step]) -> Vec<(Point, Step)> {
+    (1..=steps.len()).map(|count| (place(&steps[..count]), steps[count - 1])).collect()
 }
 
 /// One connection to the broker. Whoever asks waits for the answer before asking again, so the first bytes
@@ -175,13 +249,9 @@ async fn http(wires: &Wires, mut client: TcpStream, broker: std::net::SocketAddr
                     return Ok(());
                 }
                 if std::mem::take(&mut idle) {
-                    match step_of(bytes).map_or(Way::Through, |step| wires.meets(step)) {
-                        Way::Through => {}
-                        Way::Unanswered => unanswered = true,
-                        Way::Nowhere => std::future::pending().await,
-                    }
+                    unanswered = step_of(bytes).is_some_and(|step| wires.meets(step));
                 }
-                wires.goes_on().await;
+                wires.goes_on(Wire::Broker).await;
                 broker.write_all(bytes).await?;
             }
             count = broker.read(&mut answered) => {
@@ -189,10 +259,10 @@ async fn http(wires: &Wires, mut client: TcpStream, broker: std::net::SocketAddr
                 if bytes.is_empty() {
                     return Ok(());
                 }
-                if unanswered {
-                    wires.stand();
+                if std::mem::take(&mut unanswered) {
+                    wires.answered();
                 }
-                wires.goes_on().await;
+                wires.goes_on(Wire::Broker).await;
                 idle = true;
                 client.write_all(bytes).await?;
             }
@@ -225,14 +295,10 @@ async fn sql(wires: &Wires, client: UnixStream, database: &Path) -> std::io::Res
         loop {
             let message = read_message(&mut from_client, greeted).await?;
             greeted = true;
-            if transaction.commits(&message) {
-                match wires.meets(Step::Record) {
-                    Way::Through => {}
-                    Way::Unanswered => _ = unanswered.send_replace(true),
-                    Way::Nowhere => std::future::pending().await,
-                }
+            if transaction.commits(&message) && wires.meets(Step::Record) {
+                unanswered.send_replace(true);
             }
-            wires.goes_on().await;
+            wires.goes_on(Wire::Database).await;
             to_server.write_all(&message).await?;
         }
     };
@@ -244,10 +310,10 @@ async fn sql(wires: &Wires, client: UnixStream, database: &Path) -> std::io::Res
                 return Ok(());
             }
             // Everything before it was answered before it was sent.
-            if *unanswered.borrow() {
-                wires.stand();
+            if unanswered.send_replace(false) {
+                wires.answered();
             }
-            wires.goes_on().await;
+            wires.goes_on(Wire::Database).await;
             to_client.write_all(&bytes[..count]).await?;
         }
     };
