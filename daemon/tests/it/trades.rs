@@ -5,6 +5,7 @@ mod daemon;
 mod failpoints;
 mod fees;
 mod floor;
+mod jumps;
 mod kills;
 mod lifecycle;
 mod limits;

@@ -26,6 +26,7 @@
 //! The end is judged by the broker's own books and by what the daemon answers (`workflows`). Waits for what does not come
 //! are a twentieth here (ruling 38); `make soak` waits them out whole.
 
+mod days;
 mod stage;
 mod stopped;
 mod wire;

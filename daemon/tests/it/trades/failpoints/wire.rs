@@ -126,6 +126,11 @@ impl Wires {
         self.until(|still| still != Still::Nothing).await;
     }
 
+    /// What was counted by now.
+    pub(super) fn counted(&self) -> Vec<Step> {
+        self.state.lock().unwrap().steps.clone()
+    }
+
     /// Counts no more, and what does not stand still by now never will.
     pub(super) fn end(&self) -> Counted {
         let mut state = self.state.lock().unwrap();
