@@ -43,6 +43,8 @@ fn words(model: &Model, entry: &Entry) -> String {
     match (entry.action, &model.overlays.last()) {
         (Action::Details, Some(Overlay::Settings(_))) => "edit".to_owned(),
         (Action::Details, Some(Overlay::Chain(_))) => "take".to_owned(),
+        (Action::Confirm, Some(Overlay::Export(_))) => "write".to_owned(),
+        (Action::Keep, Some(Overlay::Export(_))) => "back".to_owned(),
         (Action::Details, Some(Overlay::Messages(_))) => "its row".to_owned(),
         (Action::Details, None) if model.pane == Pane::Performance => "every figure".to_owned(),
         (Action::AutoRefresh, _) => match model.timed_refresh {
@@ -97,7 +99,8 @@ fn is_useful(model: &Model, entry: &Entry) -> bool {
         A::Up | A::Down | A::Left | A::Right | A::PageUp | A::PageDown | A::Top | A::Bottom => true,
         A::OpenPane | A::HistoryPane | A::PerformancePane | A::NextPane | A::PreviousPane => true,
         A::Redraw | A::Suspend | A::Quit | A::NextChoice | A::PreviousChoice | A::Confirm | A::Keep => true,
-        A::Yes => matches!(overlay, Some(Overlay::Confirm(_))),
+        // Where a word is typed, so is the letter of yes.
+        A::Yes => matches!(overlay, Some(Overlay::Confirm(dialog)) if dialog.word.is_none()),
         A::AcceptText | A::CancelText => true,
     }
 }

@@ -113,7 +113,10 @@ impl ChainPicker {
         let area = centred(area, width, height);
         let title = match self.expiry {
             None => format!("{}: expiry", text::clean(&self.symbol)),
-            Some(day) => format!("{} {}", text::clean(&self.symbol), format::expiry_long(day)),
+            Some(day) => {
+                let both = if width.saturating_sub(4) >= BOTH_SIDES { ": calls left, puts right" } else { "" };
+                format!("{} {}{both}", text::clean(&self.symbol), format::expiry_long(day))
+            }
         };
         let hint = if self.expiry.is_none() {
             "↑↓ · ↵ strikes · Esc back"

@@ -20,6 +20,8 @@ use crate::widgets::text;
 /// How long keys are dropped after the dialog opened: nobody reads faster.
 pub const GUARD: Duration = Duration::from_millis(300);
 
+const KEYS: &str = "Tab choose · ↵ press · y yes · Esc keep";
+
 /// What happens when it is confirmed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Deed {
@@ -135,7 +137,9 @@ impl Confirm {
         let word_lines = if self.word.is_some() { 2 } else { 0 };
         let height = u16::try_from(lines.len() + facts.len()).unwrap_or(u16::MAX).saturating_add(5 + word_lines);
         let area = centred(area, width, height);
-        canvas.frame(area, &self.title, "Tab choose · ↵ press · y yes · Esc keep");
+        // Where a word is typed, so is the letter of yes.
+        let keys = if self.word.is_some() { "Tab choose · ↵ press · Esc keep" } else { KEYS };
+        canvas.frame(area, &self.title, keys);
         for (row, words) in (1..).zip(&lines) {
             if row + 3 < area.height {
                 canvas.put(line(area, row), 2, words, Role::Text);

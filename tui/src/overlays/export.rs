@@ -74,7 +74,7 @@ impl ExportDialog {
 
     pub fn draw(&self, canvas: &mut Canvas<'_>, area: Rect) {
         let area = centred(area, 60, 7);
-        canvas.frame(area, "Export", "Tab choose · Enter write · Esc back");
+        canvas.frame(area, "Export", "Tab choose · ↵ write · Esc back");
         let row = |row: u16| {
             let row = line(area, row);
             Rect { x: row.x + 2, width: row.width.saturating_sub(4), ..row }

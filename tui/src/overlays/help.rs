@@ -11,13 +11,31 @@ use crate::widgets::text;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HelpLine {
     Title(&'static str),
-    Key { keys: String, help: &'static str },
+    Key {
+        keys: String,
+        column: u16,
+        help: String,
+    },
+    /// What goes on from the line before.
+    More {
+        column: u16,
+        help: String,
+    },
     Blank,
 }
 
-/// Every context with its keys.
+/// Where the words begin, behind keys that are not too long for it.
+const WORDS: u16 = 14;
+
+/// Cells of a line on a screen of this width.
 #[must_use]
-pub fn lines(keymap: &Keymap) -> Vec<HelpLine> {
+pub fn width(screen: u16) -> u16 {
+    66.min(screen).saturating_sub(4)
+}
+
+/// Every context with its keys, in lines of so many cells.
+#[must_use]
+pub fn lines(keymap: &Keymap, width: u16) -> Vec<HelpLine> {
     let mut lines = Vec::new();
     for context in Context::ALL {
         if !lines.is_empty() {
@@ -25,12 +43,19 @@ pub fn lines(keymap: &Keymap) -> Vec<HelpLine> {
         }
         lines.push(HelpLine::Title(context.title()));
         let entries = keymap.entries().filter(|(entry, chords)| entry.context == *context && !chords.is_empty());
-        lines.extend(entries.map(|(entry, chords)| {
+        lines.extend(entries.flat_map(|(entry, chords)| {
             let keys: Vec<_> = chords.iter().map(ToString::to_string).collect();
-            HelpLine::Key { keys: keys.join(" "), help: entry.help }
+            of_key(keys.join(" "), entry.help, width)
         }));
     }
     lines
+}
+
+fn of_key(keys: String, help: &str, width: u16) -> Vec<HelpLine> {
+    let column = (text::width(&keys) + 3).max(WORDS);
+    let mut parts = text::wrap(help, width.saturating_sub(column)).into_iter();
+    let first = HelpLine::Key { keys, column, help: parts.next().unwrap_or_default() };
+    std::iter::once(first).chain(parts.map(|help| HelpLine::More { column, help })).collect()
 }
 
 /// How many lines fit into the list on a screen of this height.
@@ -40,7 +65,7 @@ pub fn visible_lines(area: Rect) -> u16 {
 }
 
 pub fn draw(canvas: &mut Canvas<'_>, area: Rect, keymap: &Keymap, top: u16) {
-    let lines = lines(keymap);
+    let lines = lines(keymap, width(area.width));
     let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(2);
     let area = centred(area, 66, height);
     let hidden = height.saturating_sub(area.height);
@@ -63,10 +88,12 @@ fn draw_line(canvas: &mut Canvas<'_>, row: Rect, help: &HelpLine) {
         HelpLine::Title(title) => {
             canvas.put(inner, 0, title, Role::DialogTitle);
         }
-        HelpLine::Key { keys, help } => {
+        HelpLine::Key { keys, column, help } => {
             canvas.put(inner, 1, keys, Role::Key);
-            let column = (text::width(keys) + 3).max(14);
-            canvas.put(inner, column, &text::cut(help, inner.width.saturating_sub(column)), Role::Text);
+            canvas.put(inner, *column, help, Role::Text);
+        }
+        HelpLine::More { column, help } => {
+            canvas.put(inner, *column, help, Role::Text);
         }
         HelpLine::Blank => {}
     }

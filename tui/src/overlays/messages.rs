@@ -61,25 +61,29 @@ struct Entry {
 }
 
 fn entries(model: &Model, width: u16) -> Vec<Entry> {
-    let fold = |words: &str, role: Role| {
-        let parts = text::wrap(words, width.saturating_sub(2)).into_iter().enumerate();
-        let lines = parts.map(|(index, part)| format!("{}{part}", if index == 0 { "" } else { "  " })).collect();
-        Entry { lines, role }
-    };
-    let alarms = model.data.alarms.iter().map(|alarm| fold(&alarm_words(model, alarm), alarm_role(alarm)));
+    let fold = |words: &str, role: Role| Entry { lines: text::hang(words, width, 2), role };
+    let alarms = model.data.alarms.iter().map(|alarm| fold(&alarm_words(model, alarm, width), alarm_role(alarm)));
     let notices = model.notices.log().iter().map(|notice| {
         let role = match notice.level {
             Level::Info => Role::Text,
             Level::Warn => Role::Warn,
             Level::Error => Role::Danger,
         };
-        fold(&list_line(model.as_told(notice.at), notice), role)
+        // Columns are for lines that have room for them.
+        let column = if width < ONE_LINE { 0 } else { LEVELS };
+        fold(&list_line(model.as_told(notice.at), notice, column), role)
     });
     alarms.chain(notices).collect()
 }
 
+/// Cells of the column that says how grave a message is.
+const LEVELS: usize = 7;
+
+/// Cells from which on an alarm is told in one line.
+const ONE_LINE: u16 = 60;
+
 /// How old it is, how loud, whether somebody has seen it, and what it says.
-fn alarm_words(model: &Model, alarm: &Alarm) -> String {
+fn alarm_words(model: &Model, alarm: &Alarm, width: u16) -> String {
     let now = model.trading_now();
     let mark = match alarm.acked_at {
         Some(_) => "✓ seen".to_owned(),
@@ -87,10 +91,16 @@ fn alarm_words(model: &Model, alarm: &Alarm) -> String {
         None => "● new ".to_owned(),
     };
     let age = format::held(alarm.raised_at, now);
-    format!("{mark} {age:>4}  {:<7}  ALARM {}  {}", loudness(alarm.severity), alarm.kind, text::clean(&alarm.message))
+    let (loud, kind, message) = (loudness(alarm.severity), alarm.kind, text::clean(&alarm.message));
+    if width < ONE_LINE {
+        return format!("{mark} {age:>4}  {loud}  {kind}\n{message}");
+    }
+    format!("{mark} {age:>4}  {loud:<7}  ALARM {kind}  {message}")
 }
 
-fn loudness(severity: Severity) -> &'static str {
+/// How loud it is, in a word.
+#[must_use]
+pub fn loudness(severity: Severity) -> &'static str {
     match severity {
         Severity::Notice => "notice",
         Severity::Warning => "warning",

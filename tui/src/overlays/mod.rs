@@ -50,3 +50,17 @@ pub enum Overlay {
         top: u16,
     },
 }
+
+impl Overlay {
+    /// What is typed for a trade, if this is such a form.
+    pub fn form_mut(&mut self) -> Option<&mut Form> {
+        let Self::Form(form) = self else { return None };
+        Some(form)
+    }
+
+    /// The token that is typed, if this is its window.
+    pub fn token_mut(&mut self) -> Option<&mut TokenForm> {
+        let Self::Token(form) = self else { return None };
+        Some(form)
+    }
+}

@@ -137,10 +137,10 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, notices: &Notices) {
     }
 }
 
-/// A message as a line of the list, with its moment as the exchange's clock shows it.
+/// A message as a line of the list, with its moment as the exchange's clock shows it and a column for how grave it is.
 #[must_use]
-pub fn list_line(at: DateTime<Utc>, notice: &Notice) -> String {
-    format!("{}  {:<7}  {}", format::clock_s(at), notice.level.word(), notice.text)
+pub fn list_line(at: DateTime<Utc>, notice: &Notice, column: usize) -> String {
+    format!("{}  {:<column$}  {}", format::clock_s(at), notice.level.word(), notice.text)
 }
 
 #[cfg(test)]

@@ -55,10 +55,12 @@ impl Palette {
     pub fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, model: &Model) {
         let found = self.found(model);
         let width = area.width.min(72);
+        let room = help_room(width.saturating_sub(4));
+        let about = about(&found, room, width.saturating_sub(4));
         let rows = u16::try_from(found.len().max(1)).unwrap_or(u16::MAX);
-        let height = rows.saturating_add(3).min(area.height).min(16);
+        let height = rows.saturating_add(3).min(16).saturating_add(about).min(area.height);
         let area = Rect { x: area.x + (area.width - width) / 2, width, height, ..area };
-        canvas.frame(area, "Do", "↑↓ choose · Enter do it · Esc back");
+        canvas.frame(area, "Do", "↑↓ choose · ↵ do it · Esc back");
         let inside = Rect { x: area.x + 2, width: area.width.saturating_sub(4), ..area };
         let term = text::clean(self.line.text());
         canvas.put(line(inside, 1), 0, &format!(":{term}"), Role::Strong);
@@ -68,15 +70,40 @@ impl Palette {
             canvas.put(line(inside, 2), 0, "nothing is called so", Role::Muted);
             return;
         }
-        let shown = usize::from(height.saturating_sub(3));
+        let shown = usize::from(height.saturating_sub(3 + about));
         let top = self.selected.saturating_sub(shown.saturating_sub(1));
         for (row, (index, found)) in (2..).zip(found.iter().enumerate().skip(top).take(shown)) {
-            draw_row(canvas, line(inside, row), found, index == self.selected);
+            draw_row(canvas, line(inside, row), (found, room), index == self.selected);
+        }
+        let selected = found.get(self.selected).map(|found| found.help).filter(|help| !fits(help, room));
+        let words = selected.map(|help| text::wrap(help, inside.width)).unwrap_or_default();
+        for (row, words) in (height.saturating_sub(1 + about)..height.saturating_sub(1)).zip(&words) {
+            canvas.put(line(inside, row), 0, words, Role::Muted);
         }
     }
 }
 
-fn draw_row(canvas: &mut Canvas<'_>, row: Rect, found: &Found, is_selected: bool) {
+/// Where the help of an action begins in its row.
+const HELP_AT: u16 = 31;
+/// With fewer cells a row has none.
+const HELP_LEAST: u16 = 30;
+
+/// Cells that a row has for its help: a column is dropped whole.
+fn help_room(inner: u16) -> u16 {
+    Some(inner.saturating_sub(HELP_AT)).filter(|room| *room >= HELP_LEAST).unwrap_or(0)
+}
+
+fn fits(help: &str, room: u16) -> bool {
+    text::width(help) <= room
+}
+
+/// Lines below the list for what the selected action does, where its row has no room for it.
+fn about(found: &[Found], room: u16, inner: u16) -> u16 {
+    let lines = found.iter().filter(|found| !fits(found.help, room)).map(|found| text::wrap(found.help, inner).len());
+    u16::try_from(lines.max().unwrap_or(0)).unwrap_or(u16::MAX)
+}
+
+fn draw_row(canvas: &mut Canvas<'_>, row: Rect, (found, room): (&Found, u16), is_selected: bool) {
     canvas.target(row, Target::Act(found.action));
     if is_selected {
         canvas.tint(row, Role::Selected);
@@ -85,6 +112,7 @@ fn draw_row(canvas: &mut Canvas<'_>, row: Rect, found: &Found, is_selected: bool
     canvas.put(row, 0, if is_selected { "▸" } else { " " }, Role::Accent);
     canvas.put(row, 2, &text::cut(&found.name, 18), Role::Strong);
     canvas.put(row, 21, &key, Role::Key);
-    let help_at = 31;
-    canvas.put(row, help_at, &text::cut(found.help, row.width.saturating_sub(help_at)), Role::Muted);
+    if room > 0 {
+        canvas.put(row, HELP_AT, &text::cut(found.help, room), Role::Muted);
+    }
 }

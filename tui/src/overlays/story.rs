@@ -43,18 +43,13 @@ pub fn lines(story: &Story, model: &Model, width: u16) -> Vec<(String, Role)> {
 }
 
 /// Cells by which a line is set in when it goes on with the one before.
-const FOLD: usize = 4;
+const FOLD: u16 = 4;
 
 /// As many lines as the words need, none wider than it may be.
 fn folded(depth: usize, words: &str, width: u16) -> impl Iterator<Item = String> {
     let indent = depth * 2;
-    let room = |indent: usize| width.saturating_sub(u16::try_from(indent).unwrap_or(u16::MAX));
-    let fits = !words.contains('\n') && text::width(words) <= room(indent);
-    let parts = if fits { vec![words.to_owned()] } else { text::wrap(words, room(indent + FOLD)) };
-    parts.into_iter().enumerate().map(move |(index, part)| {
-        let indent = if index == 0 { indent } else { indent + FOLD };
-        format!("{}{part}", " ".repeat(indent))
-    })
+    let room = width.saturating_sub(u16::try_from(indent).unwrap_or(u16::MAX));
+    text::hang(words, room, FOLD).into_iter().map(move |part| format!("{}{part}", " ".repeat(indent)))
 }
 
 /// A line of the tree.

@@ -175,9 +175,7 @@ fn story(moments: &[Moment], model: &Model, (room, most): (u16, u16)) -> Vec<Lin
             lines.splice(..lines.len().min(1), [joined]);
             continue;
         }
-        let parts = text::wrap(&words, room.saturating_sub(2)).into_iter().enumerate();
-        let mut parts: Vec<String> =
-            parts.map(|(index, part)| if index == 0 { part } else { format!("  {part}") }).collect();
+        let mut parts = text::hang(&words, room, 2);
         if lines.is_empty() {
             parts.truncate(most);
         }
@@ -217,7 +215,7 @@ fn market_facts(context: Option<&TradeContext>, room: u16) -> Vec<Line> {
         document.as_ref().and_then(|value| value.pointer(path)).and_then(plain)
     };
     let named = [
-        ("SPY", at(&context.regime, "/spy/pct_change").map(|change| format!("{change} %"))),
+        ("SPY", at(&context.regime, "/spy/pct_change").map(|change| signed_percent(&change))),
         ("VIX", at(&context.regime, "/spy/vix")),
         ("RSI 1m", at(&context.signals, "/1m/rsi")),
         ("1h", at(&context.signals, "/1h/trend")),
@@ -226,6 +224,12 @@ fn market_facts(context: Option<&TradeContext>, room: u16) -> Vec<Line> {
     ];
     let facts: Vec<Fact> = named.into_iter().filter_map(|(label, value)| Some(fact(label, value?))).collect();
     flow(facts, room).into_iter().map(Line::Facts).collect()
+}
+
+/// A change, with the sign of one that goes up.
+fn signed_percent(change: &str) -> String {
+    let goes_up = change.parse().is_ok_and(|change: Decimal| change > Decimal::ZERO);
+    format!("{}{change} %", if goes_up { "+" } else { "" })
 }
 
 /// A value of the context as people read it; nothing that is null.

@@ -80,10 +80,8 @@ fn place_form(model: &Model) -> Option<&Form> {
 }
 
 fn place_form_mut(model: &mut Model) -> Option<&mut Form> {
-    model.overlays.iter_mut().rev().find_map(|overlay| {
-        let Overlay::Form(form) = overlay else { return None };
-        if form.purpose == Purpose::Place { Some(&mut **form) } else { None }
-    })
+    let forms = model.overlays.iter_mut().rev().filter_map(Overlay::form_mut);
+    forms.into_iter().find(|form| form.purpose == Purpose::Place)
 }
 
 /// Enter: from the expiry to its strikes, from a strike back to the form.

@@ -52,7 +52,7 @@ fn moved(top: u16, longest: u16, step: Step) -> u16 {
 fn text_lines(model: &Model) -> usize {
     let window = usize::from(layout::frame(model).overlay.height.saturating_sub(2));
     let lines = match model.overlays.last() {
-        Some(Overlay::Help { .. }) => help::lines(&model.keymap).len(),
+        Some(Overlay::Help { .. }) => help::lines(&model.keymap, help::width(model.width)).len(),
         Some(Overlay::Story(told)) => story::lines(told, model, 96.min(model.width).saturating_sub(4)).len(),
         Some(Overlay::Figures { .. }) => figures::lines(model, figures::width(model.width)).len(),
         Some(

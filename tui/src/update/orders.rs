@@ -1,7 +1,9 @@
 //! What keys and answers make of trades: a question before each deed, and every refusal where it belongs.
 
+use std::collections::BTreeSet;
+
 use blotter_shared::domain::{BrokerMode, Desired, OptionContract, Price, Step, TradeNumber};
-use blotter_shared::protocol::commands::{CloseTrade, Flatten, Flattened, SeenVersion, SendKind};
+use blotter_shared::protocol::commands::{CloseTrade, Flatten, Flattened, PlannedSend, SeenVersion, SendKind};
 use blotter_shared::protocol::market::SessionPhase;
 use blotter_shared::protocol::settings::KillSwitch;
 use blotter_shared::protocol::trades::Trade;
@@ -141,6 +143,13 @@ pub(super) fn symbol_in_words(symbol: &str) -> String {
     contract.map_or_else(|_| text::clean(symbol), |contract| in_words(&contract.root, &contract))
 }
 
+/// The same as rows have it.
+fn symbol_in_brief(symbol: &str) -> String {
+    let Ok(contract) = symbol.parse::<OptionContract>() else { return text::clean(symbol) };
+    let (date, letter) = (format::expiry_short(contract.expiry), contract.option_type.letter());
+    format!("{} {date} {} {letter}", text::clean(&contract.root), contract.strike.normalize())
+}
+
 pub(super) fn shown(price: Option<Price>) -> String {
     price.map_or_else(|| "none".to_owned(), |price| format::price(price.value()))
 }
@@ -219,20 +228,7 @@ fn kill_switch(model: &mut Model) {
 }
 
 pub(super) fn with_form(model: &mut Model, change: impl FnOnce(&mut Form)) {
-    let form = model.overlays.iter_mut().rev().find_map(|overlay| match overlay {
-        Overlay::Form(form) => Some(form),
-        Overlay::Help { .. }
-        | Overlay::Messages(_)
-        | Overlay::Token(_)
-        | Overlay::Settings(_)
-        | Overlay::Confirm(_)
-        | Overlay::Story(_)
-        | Overlay::Export(_)
-        | Overlay::Palette(_)
-        | Overlay::Chain(_)
-        | Overlay::Figures { .. } => None,
-    });
-    if let Some(form) = form {
+    if let Some(form) = model.overlays.iter_mut().rev().find_map(Overlay::form_mut) {
         change(form);
     }
 }
@@ -308,25 +304,10 @@ fn drilled(model: &mut Model, ask: &Ask, sends: &Flattened) {
             "Nothing is held and no entry works: there is nothing to do.",
         );
     }
-    let mut body: Vec<String> = sends
-        .sends
-        .iter()
-        .take(MOST_SENDS)
-        .map(|send| {
-            let what = match send.what {
-                SendKind::CancelEntry => "cancel the entry of".to_owned(),
-                SendKind::CancelBracket => "cancel the bracket of".to_owned(),
-                SendKind::SellAtMarket => send.qty.map_or("sell".to_owned(), |qty| format!("sell {qty} of")),
-            };
-            let when = if send.waits_for_open { ", at the open" } else { "" };
-            format!(
-                "{} {what} {} ({}){when}",
-                send.trade_number,
-                symbol_in_words(&send.option_symbol),
-                send.broker_mode
-            )
-        })
-        .collect();
+    let modes: BTreeSet<&str> = sends.sends.iter().map(|send| send.broker_mode.as_str()).collect();
+    let mut body = vec![totals(sends, &modes)];
+    let world = |send: &PlannedSend| if modes.len() > 1 { format!("{} ", send.broker_mode) } else { String::new() };
+    body.extend(sends.sends.iter().take(MOST_SENDS).map(|send| planned(send, &world(send))));
     let more = sends.sends.len().saturating_sub(MOST_SENDS);
     if more > 0 {
         body.push(format!("… and {more} more"));
@@ -343,6 +324,34 @@ fn drilled(model: &mut Model, ask: &Ask, sends: &Flattened) {
     }
 }
 
+/// How much it comes to, and where.
+fn totals(sends: &Flattened, modes: &BTreeSet<&str>) -> String {
+    let count = |what: SendKind, one: &str, many: &str| {
+        let count = sends.sends.iter().filter(|send| send.what == what).count();
+        (count > 0).then(|| format!("{count} {}", if count == 1 { one } else { many }))
+    };
+    let (sales, entries) = (
+        count(SendKind::SellAtMarket, "position sold", "positions sold"),
+        count(SendKind::CancelEntry, "entry cancelled", "entries cancelled"),
+    );
+    let brackets = || count(SendKind::CancelBracket, "bracket cancelled", "brackets cancelled");
+    let parts: Vec<String> = sales.into_iter().chain(entries).collect();
+    let parts = if parts.is_empty() { brackets().into_iter().collect() } else { parts };
+    let modes: Vec<&str> = modes.iter().copied().collect();
+    format!("{} in {}:", parts.join(" and "), modes.join(" and "))
+}
+
+/// One order, on a line of its own even where lines are short; with its world, where there are several.
+fn planned(send: &PlannedSend, world: &str) -> String {
+    let what = match send.what {
+        SendKind::CancelEntry => "cancel entry".to_owned(),
+        SendKind::CancelBracket => "cancel bracket".to_owned(),
+        SendKind::SellAtMarket => send.qty.map_or("sell".to_owned(), |qty| format!("sell {qty}")),
+    };
+    let when = if send.waits_for_open { " at the open" } else { "" };
+    format!("{} {world}{}: {what}{when}", send.trade_number, symbol_in_brief(&send.option_symbol))
+}
+
 /// What does not leave at once: the market of a contract is closed, and that of another may be open.
 pub(crate) fn what_waits(sends: &Flattened) -> Option<&'static str> {
     let sales = || sends.sends.iter().filter(|send| send.what == SendKind::SellAtMarket);
@@ -354,7 +363,7 @@ pub(crate) fn what_waits(sends: &Flattened) -> Option<&'static str> {
 }
 
 /// Most lines of a flatten that the question lists.
-const MOST_SENDS: usize = 10;
+const MOST_SENDS: usize = 9;
 
 /// A request about trades was refused, or nobody knows what became of it.
 pub(super) fn failed(model: &mut Model, call: &OrderCall, error: &CallError) {

@@ -30,20 +30,7 @@ pub(super) fn begin(model: &mut Model) {
 }
 
 fn with(model: &mut Model, act: impl FnOnce(&mut TokenForm)) -> bool {
-    let form = model.overlays.iter_mut().rev().find_map(|overlay| match overlay {
-        Overlay::Token(form) => Some(form),
-        Overlay::Help { .. }
-        | Overlay::Messages(_)
-        | Overlay::Settings(_)
-        | Overlay::Confirm(_)
-        | Overlay::Story(_)
-        | Overlay::Export(_)
-        | Overlay::Palette(_)
-        | Overlay::Chain(_)
-        | Overlay::Form(_)
-        | Overlay::Figures { .. } => None,
-    });
-    form.map(|form| act(form)).is_some()
+    model.overlays.iter_mut().rev().find_map(Overlay::token_mut).map(act).is_some()
 }
 
 /// A key while the window is on top.

@@ -41,30 +41,62 @@ pub fn cut(text: &str, cells: u16) -> String {
     kept
 }
 
-/// Broken into lines of at most `cells`, at spaces where there are any.
+/// Broken into lines of at most `cells`, at spaces where there are any; no word is left alone on a last line.
 #[must_use]
 pub fn wrap(text: &str, cells: u16) -> Vec<String> {
-    let cells = cells.max(1);
+    text.split('\n').flat_map(|paragraph| fold(paragraph, cells, cells)).collect()
+}
+
+/// The same, where every line but the first is set in.
+#[must_use]
+pub fn hang(text: &str, cells: u16, indent: u16) -> Vec<String> {
+    let rest = cells.saturating_sub(indent);
+    let mut first = cells;
     let mut lines = Vec::new();
     for paragraph in text.split('\n') {
-        let mut line = String::new();
-        for word in paragraph.split(' ') {
-            let gap = u16::from(!line.is_empty());
-            if width(&line) + gap + width(word) <= cells {
-                if gap == 1 {
-                    line.push(' ');
-                }
-                line.push_str(word);
-                continue;
-            }
-            if !line.is_empty() {
-                lines.push(std::mem::take(&mut line));
-            }
-            line = break_word(word, cells, &mut lines);
-        }
-        lines.push(line);
+        lines.extend(fold(paragraph, first, rest));
+        first = rest;
+    }
+    for line in lines.iter_mut().skip(1) {
+        line.insert_str(0, &" ".repeat(usize::from(indent)));
     }
     lines
+}
+
+/// Lines of a paragraph: the first may be of another width than the others.
+fn fold(paragraph: &str, first: u16, rest: u16) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in paragraph.split(' ') {
+        let cells = if lines.is_empty() { first } else { rest }.max(1);
+        let gap = u16::from(!line.is_empty());
+        if width(&line) + gap + width(word) <= cells {
+            if gap == 1 {
+                line.push(' ');
+            }
+            line.push_str(word);
+            continue;
+        }
+        if !line.is_empty() {
+            lines.push(std::mem::take(&mut line));
+        }
+        line = break_word(word, first.min(rest).max(1), &mut lines);
+    }
+    lines.push(line);
+    keep_company(&mut lines, rest);
+    lines
+}
+
+/// A word that is left alone on the last line takes the one before along.
+fn keep_company(lines: &mut [String], cells: u16) {
+    let [.., before, last] = lines else { return };
+    let Some((kept, along)) = before.rsplit_once(' ') else { return };
+    let is_alone = !last.is_empty() && !last.contains(' ');
+    // A line of which little is left would be no better.
+    if is_alone && kept.trim_start().contains(' ') && width(along) + 1 + width(last) <= cells {
+        *last = format!("{along} {last}");
+        *before = kept.trim_end().to_owned();
+    }
 }
 
 /// Puts full lines of a word that is longer than a line, and gives back what is left of it.
@@ -102,6 +134,10 @@ mod tests {
     #[test]
     fn lines_break_at_spaces_and_inside_of_endless_words() {
         assert_eq!(wrap("one two three", 8), ["one two", "three"]);
+        assert_eq!(wrap("one two three four", 13), ["one two", "three four"], "no word is left alone");
+        assert_eq!(wrap("one two three fourteen", 13), ["one two three", "fourteen"], "unless there is no room");
+        assert_eq!(hang("one two three four", 9, 2), ["one two", "  three", "  four"]);
+        assert_eq!(hang("one\ntwo three", 9, 2), ["one", "  two", "  three"]);
         assert_eq!(wrap("abcdefghij kl", 4), ["abcd", "efgh", "ij", "kl"]);
         assert_eq!(wrap("a\n\nb", 9), ["a", "", "b"]);
     }
@@ -110,8 +146,11 @@ mod tests {
         #[test]
         fn nothing_is_wider_than_it_may_be(text in "\\PC{0,60}", cells in 2_u16..30) {
             prop_assert!(width(&cut(&text, cells)) <= cells);
-            for line in wrap(&clean(&text), cells) {
-                prop_assert!(width(&line) <= cells, "{line:?}");
+            let (text, words) = (clean(&text), |lines: &[String]| lines.concat().replace(' ', ""));
+            for lines in [wrap(&text, cells), hang(&text, cells + 2, 2)] {
+                let cells = if lines == wrap(&text, cells) { cells } else { cells + 2 };
+                prop_assert!(lines.iter().all(|line| width(line) <= cells), "{lines:?}");
+                prop_assert_eq!(words(&lines), text.replace([' ', '\n'], ""));
             }
         }
     }

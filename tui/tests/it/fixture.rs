@@ -1,5 +1,6 @@
 //! A trader's afternoon as data: the same trades, settings and moments in every test and picture.
 
+mod closed;
 mod hands;
 mod looks;
 mod orders;
@@ -7,7 +8,7 @@ mod orders;
 use std::time::Duration;
 
 use blotter_shared::domain::{
-    BrokerMode, Cash, CloseReason, Desired, Multiplier, Price, Protection, TradeId, TradeNumber, TradeStatus,
+    BrokerMode, Cash, Desired, Multiplier, Price, Protection, TradeId, TradeNumber, TradeStatus,
 };
 use blotter_shared::protocol::PROTOCOL_VERSION;
 use blotter_shared::protocol::accounts::{AccountList, AccountReport, AccountState};
@@ -18,7 +19,7 @@ use blotter_shared::protocol::market::{Market, SessionPhase};
 use blotter_shared::protocol::prices::LivePrice;
 use blotter_shared::protocol::settings::{Settings, StoredTokens};
 use blotter_shared::protocol::sync::SyncStatus;
-use blotter_shared::protocol::trades::{Close, Trade, TradeList};
+use blotter_shared::protocol::trades::{Trade, TradeList};
 use blotter_tui::client::calls::{Answer, Call, CallError};
 use blotter_tui::client::events::StreamItem;
 use blotter_tui::clock::Now;
@@ -35,6 +36,7 @@ use uuid::Uuid;
 
 pub(crate) use crate::figures::alarm;
 use crate::figures::{performance, totals};
+pub(crate) use closed::closed_trades;
 pub(crate) use looks::live;
 
 pub(crate) fn utc(text: &str) -> DateTime<Utc> {
@@ -174,98 +176,6 @@ pub(crate) fn open_trades() -> Vec<Trade> {
     let mut trades: Vec<Trade> = rows.iter().map(Row::trade).collect();
     trades[2].needs_person = Some("bracket rejected: stop above the bid; set a lower stop".to_owned());
     trades
-}
-
-struct Closed {
-    number: u32,
-    symbol: &'static str,
-    qty: u32,
-    entry: &'static str,
-    exit: &'static str,
-    entered: &'static str,
-    closed: &'static str,
-    reason: CloseReason,
-    pnl: &'static str,
-    percent: &'static str,
-    r: &'static str,
-    strategy: &'static str,
-}
-
-const CLOSED: &[Closed] = &[
-    Closed {
-        number: 8,
-        symbol: "NVDA260227C00145000",
-        qty: 2,
-        entry: "3.10",
-        exit: "4.65",
-        entered: "2026-02-17T16:10:00Z",
-        closed: "2026-02-18T20:12:00Z",
-        reason: CloseReason::TargetHit,
-        pnl: "310",
-        percent: "50",
-        r: "2.1",
-        strategy: "momentum",
-    },
-    Closed {
-        number: 7,
-        symbol: "AMD260220P00120000",
-        qty: 1,
-        entry: "2.40",
-        exit: "1.60",
-        entered: "2026-02-17T14:40:00Z",
-        closed: "2026-02-17T15:02:00Z",
-        reason: CloseReason::StopHit,
-        pnl: "-80",
-        percent: "-33.3",
-        r: "-1.0",
-        strategy: "reversal",
-    },
-    Closed {
-        number: 6,
-        symbol: "SPY260213C00610000",
-        qty: 5,
-        entry: "0.40",
-        exit: "0.00",
-        entered: "2026-02-10T16:00:00Z",
-        closed: "2026-02-13T21:00:00Z",
-        reason: CloseReason::Expired,
-        pnl: "-200",
-        percent: "-100",
-        r: "-1.0",
-        strategy: "lotto",
-    },
-];
-
-pub(crate) fn closed_trades() -> Vec<Trade> {
-    let trade = |row: &Closed| {
-        let base = Row {
-            number: row.number,
-            symbol: row.symbol,
-            qty: row.qty,
-            entry: row.entry,
-            mark: "",
-            stop: "1.00",
-            target: "9.00",
-            entered: row.entered,
-            status: TradeStatus::Closed,
-            protection: Protection::NotApplicable,
-        };
-        Trade {
-            held_qty: 0,
-            strategy: Some(row.strategy.to_owned()),
-            close: Some(Close {
-                at: utc(row.closed),
-                reason: Some(row.reason),
-                price: price(row.exit),
-                fees: cash("1.30"),
-                realized_pnl: cash(row.pnl),
-                realized_pnl_pct: Some(row.percent.parse().unwrap()),
-                r_multiple: Some(row.r.parse().unwrap()),
-            }),
-            ..base.trade()
-        }
-    };
-    CLOSED.iter().map(trade).collect()
 }
 
 /// Settings of somebody whose live token is stored.

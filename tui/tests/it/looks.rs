@@ -156,7 +156,7 @@ fn a_path_that_does_not_come_is_told() {
     let problem = Problem::new(ProblemCode::DatabaseUnavailable, "the database is away");
     desk.model.looked.get_mut(&desk.world.open[1].id).unwrap().series = None;
     desk.tell(Msg::Answered { call, result: Box::new(Err(CallError::Refused(Box::new(problem)))) });
-    assert!(desk.screen().contains("The prices did not come: the database is"), "{}", desk.screen());
+    assert!(desk.screen().contains("The prices did not come: the database "), "{}", desk.screen());
 }
 
 #[test]

@@ -160,7 +160,7 @@ fn everything_out_is_drilled_first() {
     let mut desk = desk();
     desk.keys("F").pass(1.0);
     let screen = desk.screen();
-    assert!(screen.contains("#10 sell 2 of NVDA Mar 20 '26 150 CALL (SANDBOX)"), "{screen}");
+    assert!(screen.contains("#10 NVDA 03/20/26 150 C: sell 2"), "{screen}");
     desk.keys("enter");
     assert_eq!(asked(&desk).len(), 1, "only the drill");
     desk.keys("F").pass(1.0).keys("y");
@@ -277,6 +277,7 @@ fn a_bracket_on_its_way_to_another_is_no_alarm_and_a_lost_one_is() {
         (trade.protection, trade.step) = (blotter_shared::domain::Protection::Naked, step);
         desk.push(Event::Trade(Box::new(trade)));
         assert!(desk.screen().contains("NO STOP"), "{}", desk.screen());
+        desk.pass(0.999);
         desk.has_done(|effect| matches!(effect, Effect::Ring { sound: Sound::Loss, .. }))
     };
     assert!(!bare(Some(Step::BracketComes)) && !bare(Some(Step::CloseSells)) && !bare(Some(Step::FirstBracket)));

@@ -217,7 +217,7 @@ fn an_opened_row_tells_as_much_of_its_story_as_fits() {
         }
         let ends = screen.contains("works as order 88140, 0 executed");
         assert!(height < 30 || ends, "the newest is there at {height}:\n{screen}");
-        screen.matches("13:46:05 ").count()
+        ["13:40:", "13:52:"].map(|minute| screen.matches(minute).count()).iter().sum::<usize>()
     };
     let counts: Vec<usize> = (20..=44).map(told).collect();
     assert!(counts.is_sorted() && counts[0] < 4, "{counts:?}");

@@ -19,9 +19,10 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/screens")
 }
 
-/// A busy afternoon with live prices, and months of trades behind it.
+/// A busy afternoon with live prices, and months of trades behind it, in an account whose broker tells no fees.
 fn busy() -> World {
-    let world = World::busy();
+    let mut world = World::busy();
+    world.closed.iter_mut().filter_map(|trade| trade.close.as_mut()).for_each(|close| close.fees = None);
     World { prices: vec![live(&world.open[1], "5.60")], ..world }
 }
 
@@ -50,7 +51,7 @@ fn real_money() -> World {
 
 /// Name, daemon, and keys that lead to the screen; `wait` lets a dialog be read, `hold` keeps actions unanswered.
 fn shots() -> Vec<(&'static str, World, &'static str)> {
-    let stopped = Settings { entries_stopped: true, ..World::busy().settings };
+    let stopped = Settings { entries_stopped: true, ..busy().settings };
     vec![
         ("open", busy(), "j enter"),
         ("close", busy(), "j c"),
@@ -76,13 +77,13 @@ fn shots() -> Vec<(&'static str, World, &'static str)> {
         ("live-adjust", real_money(), "j s wait 4 enter enter"),
         ("buy", busy(), "n wait n v d a enter down enter enter 2 tab tab 4 tab 9 enter enter"),
         ("entries-stopped", World { settings: stopped, ..busy() }, ""),
-        ("history", World::busy(), "2"),
-        ("performance", World::busy(), "3 p"),
+        ("history", busy(), "2"),
+        ("performance", busy(), "3 p"),
         ("search", busy(), "/ s p"),
         ("quit", busy(), "hold j c wait y q"),
         ("first-start", World::fresh(ComponentState::NotConfigured), ""),
-        ("settings", World::busy(), ","),
-        ("help", World::busy(), "?"),
+        ("settings", busy(), ","),
+        ("help", busy(), "?"),
     ]
 }
 

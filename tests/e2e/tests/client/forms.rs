@@ -96,7 +96,7 @@ fn dollars(value: &Value) -> String {
 
 /// The lines of the settings as the answer has them.
 fn settings_lines(settings: &Value) -> Vec<String> {
-    let token = |name: &str| if settings["tokens"][name] == true { "stored" } else { "none" };
+    let token = |name: &str| if settings["tokens"][name] == true { "token stored" } else { "no token" };
     let account = |name: &str| settings[name].as_str().unwrap_or("no account").to_owned();
     vec![
         format!("New entries go to {}", settings["broker_mode"].as_str().unwrap()),
@@ -108,10 +108,10 @@ fn settings_lines(settings: &Value) -> Vec<String> {
         format!("Losses before a pause {}", settings["cooldown_losses"]),
         format!("Pause, in minutes {}", settings["cooldown_min"]),
         format!("Refresh by itself {}", if settings["auto_refresh"] == true { "on" } else { "off" }),
-        format!("Sim token {}, {}", token("sim"), account("sim_account_id")),
-        format!("Sandbox token {}, {}", token("sandbox"), account("sandbox_account_id")),
-        format!("Live token {}, {}", token("live"), account("live_account_id")),
-        format!("ORATS token {}", token("orats")),
+        format!("Sim {}, {}", token("sim"), account("sim_account_id")),
+        format!("Sandbox {}, {}", token("sandbox"), account("sandbox_account_id")),
+        format!("Live {}, {}", token("live"), account("live_account_id")),
+        format!("ORATS {}", token("orats")),
     ]
 }
 
@@ -180,7 +180,7 @@ fn expirations(stage: &Stage) -> Vec<String> {
 }
 
 /// A day as the list has it: `Sep 18 '26`, and back.
-fn in_list(day: &str) -> String {
+pub(crate) fn in_list(day: &str) -> String {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let parts: Vec<&str> = day.split('-').collect();
     let month = MONTHS[parts[1].parse::<usize>().unwrap() - 1];

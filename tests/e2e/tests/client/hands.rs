@@ -44,7 +44,10 @@ fn a_remapped_key_works_and_is_what_hint_line_and_help_say() {
     let says = |words: &'static str, key: &'static str| {
         move |text: &str| text.lines().any(|line| line.contains(words) && line.contains(&format!("│  {key} ")))
     };
-    for (words, key) in [("Open or close the selected row", "Space d"), ("A new trade", "N")] {
+    // The second one is further down than a screen.
+    for (words, key, scroll) in [("Open or close the selected row", "Space d", ""), ("A new trade", "N", "jjjjjjjjjj")]
+    {
+        terminal.type_keys(scroll).unwrap();
         terminal.wait_until(words, |screen| says(words, key)(&screen.contents())).unwrap();
     }
     let page = stage.desk.run(&["man"]);

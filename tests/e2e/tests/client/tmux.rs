@@ -416,8 +416,8 @@ fn every_key_of_each_window_does_what_it_says() {
     let export = open(&[("2", "[All]"), ("x", "┌ Export")]);
     let promises: &[Promise] = &[
         ("Tab choose", Shows("[ JSON ]"), &["\t"]),
-        ("↵ press", Shows("xported"), &["x"]),
-        ("Esc keep", Hides("┌ Export"), &["x"]),
+        ("↵ write", Shows("xported"), &["x"]),
+        ("Esc back", Hides("┌ Export"), &["x"]),
     ];
     keeps(export, promises);
 }

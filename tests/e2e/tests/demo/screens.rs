@@ -215,8 +215,8 @@ fn every_dialog_opens_over_real_trades_at_every_width_and_lets_go() {
         let (loses, pays) = (format!("Stop loses ▼ {}", told.at_stop), format!("Target pays ▲ {}", told.at_target));
         let [stop, target] = &lines;
         visits(&mut terminal, "s", "Replace bracket", &[stop, target, &told.at_entry(), &loses, &pays]);
-        let sale = format!("#121 sell {} of SPY", told.held);
-        visits(&mut terminal, "F", "Flatten everything", &["#121 cancel the bracket of SPY", &sale]);
+        let sale = format!(": sell {}", told.held);
+        visits(&mut terminal, "F", "Flatten everything", &[" sold in SIM:", "#121 SPY ", ": cancel bracket", &sale]);
         visits(&mut terminal, "K", "Stop every entry", &["[ Let them in ]"]);
         visits(&mut terminal, "w", "The story of #121", &[&format!("{} bought at {}", told.held, told.entry)]);
         visits(&mut terminal, "x", "Export", &[]);

@@ -111,11 +111,7 @@ pub fn note_lines(model: &Model, trade: &Trade) -> u16 {
 fn asked_lines(model: &Model, trade: &Trade, room: u16) -> Vec<String> {
     let Some(ask) = model.pending.of(trade) else { return Vec::new() };
     let words = format!("{} {}", spinner(model), pending::sentence(trade, ask));
-    text::wrap(&words, room.saturating_sub(2))
-        .into_iter()
-        .enumerate()
-        .map(|(index, part)| if index == 0 { part } else { format!("  {part}") })
-        .collect()
+    text::hang(&words, room, 2)
 }
 
 fn note_room(model: &Model) -> u16 {

@@ -121,15 +121,15 @@ fn draw_explanation(canvas: &mut Canvas<'_>, inner: Rect, from: u16, form: &Sett
 }
 
 fn draw_facts(canvas: &mut Canvas<'_>, inner: Rect, from: u16, model: &Model, settings: &Settings) {
-    let stored = |is_stored: bool| if is_stored { "stored" } else { "none" };
+    let stored = |is_stored: bool| if is_stored { "token stored" } else { "no token" };
     let account = |account: &Option<String>| account.as_deref().map_or("no account".to_owned(), text::clean);
     let tokens = settings.tokens;
-    let sim = ("Sim", format!("token {}, {}", stored(tokens.sim), account(&settings.sim_account_id)));
+    let sim = ("Sim", format!("{}, {}", stored(tokens.sim), account(&settings.sim_account_id)));
     let has_sim = tokens.sim || settings.sim_account_id.is_some() || settings.broker_mode == BrokerMode::Sim;
     let rows = [
-        ("Sandbox", format!("token {}, {}", stored(tokens.sandbox), account(&settings.sandbox_account_id))),
-        ("Live", format!("token {}, {}", stored(tokens.live), account(&settings.live_account_id))),
-        ("ORATS", format!("token {}", stored(tokens.orats))),
+        ("Sandbox", format!("{}, {}", stored(tokens.sandbox), account(&settings.sandbox_account_id))),
+        ("Live", format!("{}, {}", stored(tokens.live), account(&settings.live_account_id))),
+        ("ORATS", stored(tokens.orats).to_owned()),
         (
             "Version",
             format!("{}, changed {} ET", settings.version, format::moment(settings.updated_at, model.now.wall)),
