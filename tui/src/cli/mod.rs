@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 a fault of ours, 2 usage or configuration, 3 refused by a rule,
 //! 4 conflict, 5 daemon unreachable, 6 broker unavailable.
 
+mod alarms;
 mod chain;
 mod config_file;
 pub mod demo;
@@ -95,6 +96,10 @@ pub enum Command {
     KillSwitch(orders::KillSwitchArgs),
     /// Tell a trade's story: what was asked by whom, sent, answered, seen
     Why(orders::WhichArgs),
+    /// List the alarms that are open
+    Alarms,
+    /// Say that somebody has seen an alarm: it is not heard again
+    Ack(alarms::AckArgs),
     /// Show or change the settings
     Settings(settings::SettingsArgs),
     /// Show the accounts at the broker, or store a token
@@ -193,6 +198,8 @@ pub fn run(arguments: Vec<OsString>, environment: Environment, clock: Clock) -> 
         Some(Command::Flatten(args)) => orders::flatten(&context, &args),
         Some(Command::KillSwitch(args)) => orders::kill_switch(&context, &args),
         Some(Command::Why(args)) => orders::why(&context, &args),
+        Some(Command::Alarms) => alarms::list(&context),
+        Some(Command::Ack(args)) => alarms::ack(&context, &args),
         Some(Command::Settings(args)) => settings::run(&context, args),
         Some(Command::Tokens(args)) => tokens::run(&context, args),
         Some(Command::Sync) => sync::run(&context),

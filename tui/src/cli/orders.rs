@@ -296,7 +296,8 @@ fn tell_trade(context: &Context, wanted: Ask) -> Result<ExitCode, Failure> {
     print(&format!("{} {}: {words}{step}\n", trade.number, clean(&trade.option_symbol)))
 }
 
-fn ask<T: DeserializeOwned>(context: &Context, wanted: Ask) -> Result<T, Failure> {
+/// Asks for something to be done, under a key of its own.
+pub(super) fn ask<T: DeserializeOwned>(context: &Context, wanted: Ask) -> Result<T, Failure> {
     if context.access() == Access::ReadOnly {
         return Err(Failure::refused("This client is read-only (--read-only)."));
     }

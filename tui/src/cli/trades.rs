@@ -153,7 +153,7 @@ pub(super) fn show(context: &Context, args: &ShowArgs) -> Result<ExitCode, Failu
 }
 
 /// The daemon's time, which ages are counted by: a demo's is not this machine's.
-fn now(context: &Context, daemon: &Daemon) -> DateTime<Utc> {
+pub(super) fn now(context: &Context, daemon: &Daemon) -> DateTime<Utc> {
     let told = block_on(async { Ok(daemon.ask::<Market>(&Call::Market).await?) });
     told.map_or_else(|_| context.clock.now().wall, |market| market.now)
 }

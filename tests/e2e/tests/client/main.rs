@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod accounts;
 #[cfg(test)]
+mod alarms;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod ends;
