@@ -306,7 +306,7 @@ pub fn next_wake(model: &Model) -> Option<Duration> {
     let candidates = [
         model.session.next_wake(),
         model.reload_at,
-        model.heard.repeat_at,
+        model.heard.next_wake(),
         model.flashes.next_wake(model.now.since_start),
         model.notices.next_end(),
         model.quotes.next_wake(),

@@ -2,10 +2,17 @@
 //! one for an alarm that repeats until somebody has seen it. Whatever is heard is also said on the screen.
 //!
 //! Nothing is heard for what is merely loaded: only for what happens while this client looks on.
+//!
+//! **A stop or a target that is hit.** The daemon may tell its end in two looks at the broker: the bracket is gone, and the
+//! position is still counted; then the position is gone, too. Between the two the trade is held and bare, and a loss that
+//! is heard then is not what happened. So a position that was covered and is bare is said and heard only when it is still
+//! bare after [`GRACE`]. That is less than a second, and nobody who is truly naked is told later; an end whose second look
+//! takes longer is heard as the daemon tells it. Row and header say `NO STOP` at once. A position that was bare
+//! before, on its way to a bracket that failed, is heard at once, and an alarm of the daemon waits for nothing.
 
 use std::time::Duration;
 
-use blotter_shared::domain::{CloseReason, Severity, Step};
+use blotter_shared::domain::{CloseReason, Severity, Step, TradeId};
 use blotter_shared::protocol::alarms::Alarm;
 use blotter_shared::protocol::trades::Trade;
 
@@ -20,21 +27,35 @@ use crate::widgets::text;
 /// Between two rings of an alarm that nobody has seen.
 pub const REPEAT: Duration = Duration::from_secs(30);
 /// The same sound twice in this time is heard once: a bracket that fails raises an alarm in the same breath. But news
-/// never silence money at risk, and no sound silences another one: a target that is hit may leave its position without a
-/// stop for a moment.
+/// never silence money at risk, and no sound silences another one.
 const BREATH: Duration = Duration::from_secs(1);
 
+/// How long a position that was covered may be bare before it is said: never as long as a second.
+const GRACE: Duration = Duration::from_millis(900);
+
 /// What was heard: of each sound the last time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Heard {
     pop: Option<(Duration, Weight)>,
     profit: Option<(Duration, Weight)>,
     loss: Option<(Duration, Weight)>,
     /// When an alarm that nobody has seen is heard again.
     pub repeat_at: Option<Duration>,
+    /// Positions that have just lost their stop, and when that is said.
+    bare: Vec<(TradeId, Duration)>,
 }
 
 impl Heard {
+    /// When something is heard by the mere passing of time.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Duration> {
+        self.bare.iter().map(|(_, at)| *at).chain(self.repeat_at).min()
+    }
+
+    fn forget(&mut self, id: TradeId) {
+        self.bare.retain(|(known, _)| *known != id);
+    }
+
     fn last(&mut self, sound: Sound) -> &mut Option<(Duration, Weight)> {
         match sound {
             Sound::Pop => &mut self.pop,
@@ -54,17 +75,46 @@ enum Weight {
 /// A trade that is on the screen has changed.
 pub(super) fn trade_changed(model: &mut Model, was: Option<&Trade>, now: &Trade) -> Vec<Effect> {
     let Some(was) = was else { return vec![] };
+    if !is_lost(now) {
+        model.heard.forget(now.id);
+    }
     if now.status.is_terminal() && !was.status.is_terminal() {
         return trade_ended(model, now);
     }
-    // What was planned and failed is lost as well, although the stop was gone before.
-    let is_lost = |trade: &Trade| is_bare(trade) && !is_planned(trade);
-    if is_lost(now) && !is_lost(was) {
-        let words = format!("{} has no stop that is known to work", name(now));
-        model.notices.say(model.now, Level::Warn, words.clone());
-        return ring(model, Sound::Loss, words, Weight::MoneyAtRisk);
+    if !is_lost(now) || is_lost(was) {
+        return vec![];
     }
+    if is_bare(was) {
+        // What was planned and failed is lost as well, although the stop was gone before.
+        return stop_lost(model, now);
+    }
+    model.heard.forget(now.id);
+    model.heard.bare.push((now.id, model.now.since_start + GRACE));
     vec![]
+}
+
+fn is_lost(trade: &Trade) -> bool {
+    !trade.status.is_terminal() && is_bare(trade) && !is_planned(trade)
+}
+
+fn stop_lost(model: &mut Model, trade: &Trade) -> Vec<Effect> {
+    let words = format!("{} has no stop that is known to work", name(trade));
+    model.notices.say(model.now, Level::Warn, words.clone());
+    ring(model, Sound::Loss, words, Weight::MoneyAtRisk)
+}
+
+/// Says what is bare for longer than it takes to tell of an end.
+fn still_bare(model: &mut Model) -> Vec<Effect> {
+    let now = model.now.since_start;
+    let due: Vec<TradeId> = model.heard.bare.iter().filter(|(_, at)| *at <= now).map(|(id, _)| *id).collect();
+    let mut effects = Vec::new();
+    for id in due {
+        model.heard.forget(id);
+        // One that is on no list any more has ended while nobody told of it.
+        let trade = model.open_trades().iter().find(|trade| trade.id == id && is_lost(trade)).cloned();
+        effects.extend(trade.iter().flat_map(|trade| stop_lost(model, trade)));
+    }
+    effects
 }
 
 fn is_bare(trade: &Trade) -> bool {
@@ -140,8 +190,15 @@ pub(super) fn alarm_came(model: &mut Model, is_new: bool, alarm: &Alarm) -> Vec<
     }
 }
 
-/// Rings again for what nobody has seen, and stops once somebody has.
+/// What is heard because time passed.
 pub(super) fn on_time(model: &mut Model) -> Vec<Effect> {
+    let mut effects = still_bare(model);
+    effects.extend(again(model));
+    effects
+}
+
+/// Rings again for what nobody has seen, and stops once somebody has.
+fn again(model: &mut Model) -> Vec<Effect> {
     let unseen = |alarm: &&Alarm| alarm.severity == Severity::Page && alarm.acked_at.is_none();
     let Some(message) = model.data.alarms.iter().find(unseen).map(|alarm| alarm.message.clone()) else {
         model.heard.repeat_at = None;

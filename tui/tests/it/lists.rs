@@ -1,12 +1,15 @@
 //! Long lists, exports, the palette, and what is heard: key scripts on the real model.
 
+use std::time::Duration;
+
 use blotter_shared::domain::{BrokerMode, Cash, CloseReason, Outcome as TradeOutcome, Protection, TradeStatus};
 use blotter_shared::protocol::alarms::Alarm;
 use blotter_shared::protocol::events::Event;
-use blotter_shared::protocol::trades::{ExportFormat, Sort, TotalsQuery, TradeList, TradeTotals};
+use blotter_shared::protocol::trades::{ExportFormat, Sort, TotalsQuery, Trade, TradeList, TradeTotals};
 use blotter_tui::client::calls::{Answer, Call, HistoryQuery};
 use blotter_tui::client::export::ExportSaid;
 use blotter_tui::effect::Effect;
+use blotter_tui::model::next_wake;
 use blotter_tui::msg::Msg;
 use blotter_tui::overlays::Overlay;
 use blotter_tui::panes::Pane;
@@ -122,6 +125,7 @@ fn news_do_not_silence_a_stop_that_is_lost_in_the_same_breath() {
     let mut naked = open_trades()[0].clone();
     naked.protection = Protection::Naked;
     desk.push(Event::Trade(Box::new(naked)));
+    desk.pass(0.9);
     let sounds: Vec<Sound> = rings(&desk).into_iter().map(|(sound, _)| sound).collect();
     assert_eq!(sounds, [Sound::Profit, Sound::Loss]);
     let mut other = open_trades()[3].clone();
@@ -130,17 +134,60 @@ fn news_do_not_silence_a_stop_that_is_lost_in_the_same_breath() {
     assert_eq!(rings(&desk).len(), 2, "but for news one sound is enough");
 }
 
+const LOST: &str = "has no stop that is known to work";
+
 /// The broker sells before its positions say so: for a moment there is neither a stop nor an end.
 #[test]
-fn a_target_that_is_hit_is_heard_although_its_stop_was_lost_in_the_same_breath() {
+fn a_target_that_is_hit_is_heard_and_not_the_stop_that_went_with_it() {
     let mut desk = desk();
     let mut trade = open_trades()[0].clone();
     trade.protection = Protection::Naked;
     desk.push(Event::Trade(Box::new(trade.clone())));
+    assert!(desk.screen().contains("2 NO STOP"), "the row says what the daemon says: {}", desk.screen());
+    desk.pass(0.7);
+    assert!(rings(&desk).is_empty() && !desk.screen().contains(LOST), "{}", desk.screen());
     (trade.status, trade.close) = (TradeStatus::Closed, closed_trades()[0].close.clone());
     desk.push(Event::Trade(Box::new(trade)));
+    desk.pass(30.0);
     let sounds: Vec<Sound> = rings(&desk).into_iter().map(|(sound, _)| sound).collect();
-    assert_eq!(sounds, [Sound::Loss, Sound::Profit]);
+    assert_eq!(sounds, [Sound::Profit]);
+}
+
+/// Whoever is truly naked is told within a second, by a client that was woken for nothing else.
+#[test]
+fn a_stop_that_stays_away_is_heard_within_a_second_and_one_that_comes_back_is_not() {
+    let mut desk = desk();
+    let mut trade = open_trades()[0].clone();
+    trade.protection = Protection::Naked;
+    desk.push(Event::Trade(Box::new(trade.clone())));
+    let since = desk.now.since_start;
+    while rings(&desk).is_empty() {
+        let wake = next_wake(&desk.model).unwrap();
+        assert!(wake < since + Duration::from_secs(1), "nothing wakes the client: {}", desk.screen());
+        desk.pass((wake - desk.now.since_start).as_secs_f64());
+    }
+    assert_eq!(rings(&desk).len(), 1);
+    assert!(rings(&desk)[0].1.contains(LOST) && desk.screen().contains(LOST), "{}", desk.screen());
+
+    // The same sound twice in a breath would be heard once.
+    desk.pass(5.0);
+    let mut other = open_trades()[1].clone();
+    other.protection = Protection::Unknown;
+    desk.push(Event::Trade(Box::new(other.clone())));
+    // A repetition is no new beginning.
+    desk.pass(0.5);
+    desk.push(Event::Trade(Box::new(Trade { last_updated: None, ..other.clone() })));
+    other.protection = Protection::Confirmed;
+    desk.pass(0.2).push(Event::Trade(Box::new(other.clone())));
+    desk.pass(2.0);
+    assert_eq!(rings(&desk).len(), 1, "it came back in time");
+    other.protection = Protection::Unknown;
+    desk.push(Event::Trade(Box::new(other.clone())));
+    desk.pass(0.5);
+    desk.push(Event::Trade(Box::new(other)));
+    assert_eq!(rings(&desk).len(), 1, "what is told again is no older");
+    desk.pass(0.41);
+    assert_eq!(rings(&desk).len(), 2, "what is told again is no younger");
 }
 
 #[test]
@@ -159,7 +206,7 @@ fn in_quiet_hours_only_money_at_risk_is_heard() {
 
 /// A book of closed trades behind a daemon that gives it page by page.
 struct Book {
-    trades: Vec<blotter_shared::protocol::trades::Trade>,
+    trades: Vec<Trade>,
 }
 
 impl Book {
