@@ -3,6 +3,8 @@
 use blotter_testkit::terminal::Size;
 use serde_json::Value;
 
+use crate::dialogs::{inside, missing};
+use crate::figures::{SIZES, agrees};
 use crate::stage::{Desk, Said, Stage, wait_without};
 
 const DONE: i32 = 0;
@@ -50,6 +52,24 @@ fn unseen(stage: &Stage) -> usize {
     open(stage).iter().filter(|alarm| alarm["acked_at"].is_null()).count()
 }
 
+/// The same alarms as a person reads them: age, weight, kind and words, in the order of the answer.
+#[track_caller]
+fn in_the_inbox(stage: &Stage, size: Size, alarms: &[Value; 2]) {
+    let mut terminal = stage.screen(size);
+    terminal.wait_for("no trade looks").unwrap();
+    terminal.type_keys("!").unwrap();
+    // Where lines are short the kind stands alone.
+    let word = if size == Size::NARROW { "" } else { "ALARM " };
+    let entries = [("3m page", &alarms[0]), ("2h notice", &alarms[1])].map(|(age, alarm)| {
+        let (kind, message) = (alarm["kind"].as_str().unwrap(), alarm["message"].as_str().unwrap());
+        format!("● new {age} {word}{kind} {message}")
+    });
+    agrees(&mut terminal, "the inbox", |text| {
+        let words = inside(text, "Messages").ok_or("no inbox")?;
+        missing(&words, &entries).map_or(Ok(Vec::new()), |entry| Err(format!("{entry} in `{words}`")))
+    });
+}
+
 #[test]
 fn open_alarms_are_listed_and_seen_off_from_the_command_line() {
     let stage = Stage::live();
@@ -78,6 +98,9 @@ fn open_alarms_are_listed_and_seen_off_from_the_command_line() {
     ];
     assert_eq!((listed.code, listed.out), (Some(DONE), expected.concat()));
 
+    for size in SIZES {
+        in_the_inbox(&stage, size, &alarms);
+    }
     let mut terminal = stage.screen(Size::WIDE);
     terminal.wait_for("no trade looks after them").unwrap();
     ends_with(&desk.run(&["ack", &one]), DONE, &format!("{one} NEEDS_PERSON: Noted that you have seen it.\n"));

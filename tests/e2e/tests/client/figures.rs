@@ -8,20 +8,20 @@ use serde_json::Value;
 
 use crate::market::{Market, is_closed};
 
-const SIZES: [Size; 3] = [Size::WIDE, Size::STANDARD, Size::NARROW];
+pub(crate) const SIZES: [Size; 3] = [Size::WIDE, Size::STANDARD, Size::NARROW];
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// Where to look, and what must be there.
-type Pairs = Vec<(String, String)>;
+pub(crate) type Pairs = Vec<(String, String)>;
 /// The cells of a trade by their headings.
 type Cells = fn(&Value) -> Vec<(&'static str, String)>;
 
-fn figure(value: &Value) -> Option<f64> {
+pub(crate) fn figure(value: &Value) -> Option<f64> {
     value.as_str().and_then(|text| text.parse().ok()).or_else(|| value.as_f64())
 }
 
 /// With so many decimals, halves away from zero; a sign in front of what is above zero where signs are shown.
-fn rounded(value: f64, decimals: u32, sign: &str) -> String {
+pub(crate) fn rounded(value: f64, decimals: u32, sign: &str) -> String {
     let scale = 10_f64.powi(decimals.cast_signed());
     let units = ((value.abs() * scale) + 0.5 + 1e-7).floor();
     let digits = format!("{:.*}", decimals as usize, units / scale);
@@ -43,12 +43,12 @@ fn rounded(value: f64, decimals: u32, sign: &str) -> String {
     format!("{sign}{grouped}{rest}")
 }
 
-fn cents(value: f64) -> String {
+pub(crate) fn cents(value: f64) -> String {
     rounded(value, 2, "")
 }
 
 /// With the arrow that says the direction without colour.
-fn trend(value: f64) -> String {
+pub(crate) fn trend(value: f64) -> String {
     let arrow = if rounded(value, 2, "").starts_with('-') {
         "▼ "
     } else if value > 0.0 {
@@ -59,13 +59,13 @@ fn trend(value: f64) -> String {
     format!("{arrow}{}", rounded(value, 2, "+"))
 }
 
-fn percent(value: f64) -> String {
+pub(crate) fn percent(value: f64) -> String {
     format!("{} %", rounded(value, if value.abs() >= 100.0 { 0 } else { 1 }, "+"))
 }
 
 /// Looks at both until they agree; `expected` gives where to look and what must be there.
 #[track_caller]
-fn agrees(terminal: &mut Terminal, what: &str, expected: impl Fn(&str) -> Result<Pairs, String>) {
+pub(crate) fn agrees(terminal: &mut Terminal, what: &str, expected: impl Fn(&str) -> Result<Pairs, String>) {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let text = terminal.text();
@@ -147,7 +147,7 @@ fn on_cards(text: &str, trades: &[Value], names: &[&str], cells: Cells) -> Pairs
     shown.map(|(_, words)| (all.clone(), words.trim().to_owned())).collect()
 }
 
-fn items(market: &Market, path: &str) -> Vec<Value> {
+pub(crate) fn items(market: &Market, path: &str) -> Vec<Value> {
     market.stage.get(path).json().unwrap()["items"].as_array().unwrap().clone()
 }
 

@@ -8,6 +8,8 @@ mod alarms;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod dialogs;
+#[cfg(test)]
 mod ends;
 #[cfg(test)]
 mod exports;
