@@ -212,6 +212,8 @@ fn a_file_is_what_goes_to_standard_output_and_only_its_owners() {
 #[test]
 fn the_pane_and_the_command_line_write_the_same_file() {
     let stage = stage();
+    // Asked while nobody else asks: one user has few connections.
+    let mode = stage.setting("broker_mode");
     let home = folder();
     let setup = stage.desk.client(&[]).size(Size::WIDE).env("HOME", home.path().display().to_string());
     let mut terminal = Terminal::start(&setup).unwrap();
@@ -229,7 +231,7 @@ fn the_pane_and_the_command_line_write_the_same_file() {
             let written = names(home.path());
             written.iter().find(|name| name.ends_with(format)).cloned().ok_or_else(|| terminal.text())
         });
-        let (mode, path) = (stage.setting("broker_mode"), home.path().join(file));
+        let path = home.path().join(file);
         let filters = ["--outcome", "win", "--find", "sym1", "--format", format, "--mode", &mode];
         let said = stage.desk.run(&[&["export"], &filters[..]].concat());
         assert!(

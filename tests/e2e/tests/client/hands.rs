@@ -72,15 +72,25 @@ fn keys_that_clash_or_mean_nothing_are_refused_before_a_screen_opens() {
     }
 }
 
-/// The left button, pressed and let go in the middle of these words.
+/// Where the middle of these words is, as a mouse says it.
+fn place(text: &str, words: &str) -> Option<String> {
+    let found = text.lines().enumerate().find_map(|(row, line)| Some((row, line.split_once(words)?.0.chars().count())));
+    found.map(|(row, column)| format!("{};{}", column + 1 + words.chars().count() / 2, row + 1))
+}
+
+/// The left button, pressed and let go there.
+fn click(terminal: &mut Terminal, at: &str) {
+    terminal.type_keys(&format!("\u{1b}[<0;{at}M\u{1b}[<0;{at}m")).unwrap();
+}
+
 #[track_caller]
 fn clicks(terminal: &mut Terminal, words: &str) {
-    terminal.wait_for(words).unwrap();
-    let text = terminal.text();
-    let found = text.lines().enumerate().find_map(|(row, line)| Some((row, line.split_once(words)?.0.chars().count())));
-    let (row, column) = found.unwrap();
-    let at = format!("{};{}", column + 1 + words.chars().count() / 2, row + 1);
-    terminal.type_keys(&format!("\u{1b}[<0;{at}M\u{1b}[<0;{at}m")).unwrap();
+    // What is there now may be drawn elsewhere in the next moment.
+    let at = settles(words, || {
+        let text = terminal.text();
+        place(&text, words).ok_or(text)
+    });
+    click(terminal, &at);
 }
 
 #[test]
@@ -120,8 +130,8 @@ fn a_click_on_a_tab_a_row_a_hint_or_a_button_does_what_its_key_does() {
     crate::forms::until_it_opens(&mut terminal, "K", "[ Let them in ]");
     // A click that comes before a question could be read is dropped like a key.
     settles("entries that are stopped", || {
-        if terminal.text().contains("  Stop entries  ") {
-            clicks(&mut terminal, "  Stop entries  ");
+        if let Some(at) = place(&terminal.text(), "  Stop entries  ") {
+            click(&mut terminal, &at);
         }
         let settings = stage.get("/v1/settings").json().unwrap();
         if settings["entries_stopped"] == true { Ok(()) } else { Err(terminal.text()) }

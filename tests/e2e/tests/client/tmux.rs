@@ -91,6 +91,20 @@ impl Tmux {
         self.until(&format!("`{words}`"), |pane| pane.text.contains(words))
     }
 
+    /// Presses a key and waits for what it promises. A client that has just begun refuses what acts, says so, and is asked
+    /// again.
+    #[track_caller]
+    fn press(&mut self, key: &str, what: &str, done: impl Fn(&Pane) -> bool) {
+        const CONNECTING: &str = "still connecting";
+        self.types(key);
+        let seen = self.until(what, |pane| done(pane) || pane.text.contains(CONNECTING));
+        if !done(&seen) {
+            self.hides(CONNECTING);
+            self.types(key);
+            self.until(what, done);
+        }
+    }
+
     #[track_caller]
     fn hides(&self, words: &str) -> Pane {
         self.until(&format!("no `{words}`"), |pane| !pane.text.contains(words))
@@ -200,15 +214,14 @@ fn each(tmux: &mut Tmux, promises: &[Promise], but: &[&str]) {
     assert_eq!(told, known, "the line offers other keys than this test presses:\n{}", home.text);
     for (hint, sign, back) in promises {
         let before = tmux.pane();
-        tmux.types(typed(hint));
         match sign {
             Shows(words) => {
                 assert!(!before.text.contains(words), "`{words}` is there before {hint}:\n{}", before.text);
-                tmux.shows(words);
+                tmux.press(typed(hint), &format!("`{words}`"), |pane| pane.text.contains(words));
             }
             Hides(words) => {
                 assert!(before.text.contains(words), "no `{words}` before {hint}:\n{}", before.text);
-                tmux.hides(words);
+                tmux.press(typed(hint), &format!("no `{words}`"), |pane| !pane.text.contains(words));
             }
             Cursor(words) => {
                 assert!(
@@ -216,7 +229,7 @@ fn each(tmux: &mut Tmux, promises: &[Promise], but: &[&str]) {
                     "the cursor is at `{words}` before {hint}:\n{}",
                     before.text
                 );
-                tmux.until(&format!("the cursor at `{words}`"), |pane| pane.at_cursor.contains(words));
+                tmux.press(typed(hint), &format!("the cursor at `{words}`"), |pane| pane.at_cursor.contains(words));
             }
         }
         for keys in *back {
