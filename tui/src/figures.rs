@@ -44,7 +44,7 @@ pub struct Counts {
     pub needs_person: usize,
     /// Something is on its way that does not rest for hours.
     pub is_leaving: bool,
-    /// Down to the stop where one is known to work, the whole premium where none is.
+    /// From the marks down to the stops that are known to work, the whole mark where none is.
     risk: Option<Decimal>,
     /// The first and the last entry of what is held.
     entered: Option<(DateTime<Utc>, DateTime<Utc>)>,
@@ -87,13 +87,14 @@ fn is_leaving(trade: &Trade) -> bool {
     leaves && !rests
 }
 
+/// What may be lost from here, as the daemon judges entries by it: from the mark and not from the entry.
 fn risk(trade: &Trade) -> Option<Decimal> {
-    let entry = trade.entry_price?.value();
+    let price = trade.current_price.or(trade.entry_price)?.value();
     let floor = match cover(trade) {
-        Cover::Stop => trade.sl_price?.value().min(entry),
+        Cover::Stop => trade.sl_price?.value().min(price),
         Cover::Nothing | Cover::NoStop | Cover::Unverified => Decimal::ZERO,
     };
-    (entry - floor).checked_mul(Decimal::from(trade.held_qty) * Decimal::from(trade.multiplier.get()))
+    (price - floor).checked_mul(Decimal::from(trade.held_qty) * Decimal::from(trade.multiplier.get()))
 }
 
 /// Risk of all open positions in percent of the balance.

@@ -260,6 +260,22 @@ fn flatten(terminal: &mut Terminal, market: &Market) {
     });
 }
 
+/// The middle of its market.
+fn mark(market: &Market, trade: &Value) -> f64 {
+    let (bid, ask) = quote(market, trade);
+    f64::midpoint(bid, ask)
+}
+
+/// What is open to be lost, down to the stops.
+fn heat(market: &Market) -> f64 {
+    let open = items(market, "/v1/trades?status=open");
+    let at_risk = |trade: &Value| {
+        let units = price(trade, "held_qty") * price(trade, "multiplier");
+        (mark(market, trade) - price(trade, "sl_price")) * units
+    };
+    open.iter().map(at_risk).sum()
+}
+
 /// What so many of a contract would cost and risk with stop and target, and how that stands to the limits. `is_broken`
 /// says of each limit whether it is.
 fn entry(market: &Market, (wanted, qty): (&Value, f64), is_broken: impl Fn(&str) -> bool) -> Vec<String> {
@@ -270,13 +286,8 @@ fn entry(market: &Market, (wanted, qty): (&Value, f64), is_broken: impl Fn(&str)
     let settings = market.stage.get("/v1/settings").json().unwrap();
     let share = |cash: f64| rounded(cash * 100.0 / figure(&settings["account_balance"]).unwrap(), 1, "");
     let open = items(market, "/v1/trades?status=open");
-    let at_risk = |trade: &Value| -gain(trade, price(trade, "sl_price"), price(trade, "held_qty"));
-    let heat: f64 = open.iter().map(at_risk).sum::<f64>() + risk;
-    let mark = |trade: &Value| {
-        let (bid, ask) = quote(market, trade);
-        f64::midpoint(bid, ask)
-    };
-    let day: f64 = open.iter().map(|trade| gain(trade, mark(trade), price(trade, "held_qty"))).sum();
+    let heat = heat(market) + risk;
+    let day: f64 = open.iter().map(|trade| gain(trade, mark(market, trade), price(trade, "held_qty"))).sum();
     let judged = |words: String, limit: &str| {
         if is_broken(limit) { format!("{words} ✗ {limit}") } else { format!("{words} ✓") }
     };
@@ -315,6 +326,14 @@ fn new_trade(terminal: &mut Terminal, market: &Market, wanted: &Value) {
     assert_eq!(said.code, Some(REFUSED), "{said:?}");
     let refused = |limit: &str| said.err.contains(&format!("{limit} is "));
     assert!(refused("heat_limit_pct") && refused("trade_risk_pct") && !refused("max_positions"), "{said:?}");
+    // The daemon's shares are of what the broker says the account has: beside each other both are of the same.
+    let share = |limit: &str| {
+        let told = said.err.split(&format!("{limit} is ")).nth(1).and_then(|rest| rest.split(',').next());
+        told.and_then(|share| share.parse::<f64>().ok()).unwrap_or_else(|| panic!("{said:?}"))
+    };
+    let risk = (quote(market, wanted).1 - price(wanted, "sl_price")) * 200.0 * 100.0;
+    let judged = risk * (share("heat_limit_pct") / share("trade_risk_pct") - 1.0);
+    assert!((judged - heat(market)).abs() < 20.0, "the daemon sees {judged} at risk, and not {}", heat(market));
     reads(terminal, TITLE, || entry(market, (wanted, 200.0), refused));
     leaves(terminal, TITLE);
 }

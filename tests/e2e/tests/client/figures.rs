@@ -161,7 +161,7 @@ fn header(market: &Market) -> [String; 3] {
     let realized: f64 = of_today.filter_map(|trade| figure(&trade["close"]["realized_pnl"])).sum();
     let unrealized: f64 = open.iter().filter_map(|trade| figure(&trade["unrealized_pnl"])).sum();
     let risk = |trade: &Value| {
-        let per_unit = figure(&trade["entry_price"])? - figure(&trade["sl_price"])?;
+        let per_unit = figure(&trade["current_price"])? - figure(&trade["sl_price"])?;
         Some(per_unit * figure(&trade["held_qty"])? * figure(&trade["multiplier"])?)
     };
     let heat = open.iter().filter_map(risk).sum::<f64>() / figure(&settings["account_balance"]).unwrap() * 100.0;
