@@ -170,12 +170,13 @@ impl ChainPicker {
             (false, OptionType::Call) => &[OptionType::Call],
             (false, OptionType::Put) => &[OptionType::Put],
         };
-        draw_heading(canvas, line(area, 0), sides);
+        let columns = Columns { sides, cells: cells_of(sides, chain) };
+        draw_heading(canvas, line(area, 0), columns);
         let shown = area.height.saturating_sub(2);
         let top = top_of(self.row, shown);
         for (offset, (index, row)) in (1..=shown).zip(chain.rows.iter().enumerate().skip(top)) {
             let is_money = chain.at_the_money == Some(row.strike);
-            self.draw_strike(canvas, line(area, offset), (index, row, is_money), sides);
+            self.draw_strike(canvas, line(area, offset), (index, row, is_money), columns);
         }
     }
 
@@ -184,9 +185,10 @@ impl ChainPicker {
         canvas: &mut Canvas<'_>,
         area: Rect,
         (index, row, is_money): (usize, &ChainRow, bool),
-        sides: &[OptionType],
+        columns: Columns<'_>,
     ) {
         let is_selected = index == self.row;
+        let sides = columns.sides;
         let mut x = 2;
         for side in sides {
             let (contract, is_here) = match side {
@@ -197,10 +199,10 @@ impl ChainPicker {
                 x = draw_price_of(canvas, area, x, row.strike, is_money);
             }
             if is_selected && is_here {
-                let width = width_of(sides).min(area.width.saturating_sub(x));
+                let width = columns.width().min(area.width.saturating_sub(x));
                 canvas.tint(Rect { x: area.x + x, width, ..area }, Role::Selected);
             }
-            let next = draw_side(canvas, area, x, (contract, sides));
+            let next = draw_side(canvas, area, x, (contract, columns));
             if is_selected && is_here {
                 canvas.put(area, x, "▸", Role::Accent);
             }
@@ -225,24 +227,41 @@ fn mark(canvas: &mut Canvas<'_>, row: Rect, is_selected: bool) {
 static CELLS: [(&str, u16); 5] = [("BID", 7), ("ASK", 7), ("DELTA", 6), ("IV", 5), ("OI", 7)];
 const STRIKE_WIDTH: u16 = 10;
 
+/// Prices of a thousand and more need the room of the open interest.
+static DEAR: [(&str, u16); 4] = [("BID", 9), ("ASK", 9), ("DELTA", 6), ("IV", 5)];
+
+/// What is drawn of a strike.
+#[derive(Clone, Copy)]
+struct Columns<'a> {
+    sides: &'a [OptionType],
+    cells: &'static [(&'static str, u16)],
+}
+
+impl Columns<'_> {
+    /// Cells of a side.
+    fn width(self) -> u16 {
+        self.cells.iter().map(|(_, width)| *width).sum()
+    }
+}
+
 /// A single side is for a phone: there the open interest makes room for the strike.
-fn cells_of(sides: &[OptionType]) -> &'static [(&'static str, u16)] {
+fn cells_of(sides: &[OptionType], chain: &OptionChain) -> &'static [(&'static str, u16)] {
+    let is_dear = |contract: &ChainContract| contract.bid.max(contract.ask) >= Some(Decimal::ONE_THOUSAND);
+    if chain.rows.iter().flat_map(|row| row.call.iter().chain(&row.put)).any(is_dear) {
+        return &DEAR;
+    }
     let (without, _) = CELLS.split_at(CELLS.len() - 1);
     if sides.len() == 1 { without } else { &CELLS }
 }
 
-fn width_of(sides: &[OptionType]) -> u16 {
-    cells_of(sides).iter().map(|(_, width)| *width).sum()
-}
-
-fn draw_heading(canvas: &mut Canvas<'_>, row: Rect, sides: &[OptionType]) {
+fn draw_heading(canvas: &mut Canvas<'_>, row: Rect, Columns { sides, cells }: Columns<'_>) {
     let mut x = 2;
     for side in sides {
         if *side == OptionType::Put && sides.len() > 1 {
             canvas.put(row, x, &format!("{:^9}", "STRIKE"), Role::Heading);
             x += STRIKE_WIDTH;
         }
-        for (title, width) in cells_of(sides) {
+        for (title, width) in cells {
             x = canvas.put(row, x, &format!("{title:>width$}", width = usize::from(*width)), Role::Heading);
         }
     }
@@ -262,7 +281,7 @@ fn draw_side(
     canvas: &mut Canvas<'_>,
     row: Rect,
     x: u16,
-    (contract, sides): (Option<&ChainContract>, &[OptionType]),
+    (contract, columns): (Option<&ChainContract>, Columns<'_>),
 ) -> u16 {
     let unknown = || format::UNKNOWN.to_owned();
     let figures = contract.map_or_else(
@@ -280,7 +299,7 @@ fn draw_side(
     let role =
         contract.map_or(Role::Muted, |contract| if contract.quality.is_sound() { Role::Text } else { Role::Muted });
     let mut at = x;
-    for ((_, width), words) in cells_of(sides).iter().zip(figures) {
+    for ((_, width), words) in columns.cells.iter().zip(figures) {
         at = canvas.put(row, at, &format!("{words:>width$}", width = usize::from(*width)), role);
     }
     at

@@ -5,6 +5,7 @@
 use blotter_shared::domain::{Cash, Price, Protection};
 use blotter_shared::protocol::performance::DayResult;
 use blotter_shared::protocol::trades::Trade;
+use blotter_tui::overlays::Overlay;
 use chrono::NaiveDate;
 use proptest::prelude::*;
 use rust_decimal::Decimal;
@@ -67,6 +68,27 @@ fn seven_digit_prices_are_whole_or_not_there() {
                 shows_whole(&screen, figure, part);
             }
         }
+    }
+}
+
+/// What an index costs a year away.
+#[test]
+fn four_digit_prices_of_a_chain_stand_apart() {
+    for (width, sides) in [(118, 2), (80, 2), (44, 1)] {
+        let mut desk = Desk::live(Look::sized(width, 30), World::busy());
+        desk.keys("n").pass(1.0).types("nvda").keys("enter down enter");
+        let Some(Overlay::Chain(picker)) = desk.model.overlays.last_mut() else {
+            panic!("no chain: {}", desk.screen())
+        };
+        for row in &mut picker.chain.as_mut().unwrap().rows {
+            for contract in row.call.iter_mut().chain(&mut row.put) {
+                (contract.bid, contract.ask) = (Some("1234.55".parse().unwrap()), Some("1240.15".parse().unwrap()));
+            }
+        }
+        let screen = desk.screen();
+        let row = screen.lines().find(|line| line.contains("›150‹")).unwrap();
+        let whole = |price: &str| row.split(' ').filter(|word| *word == price).count();
+        assert_eq!([whole("1234.55"), whole("1240.15"), whole("46")], [sides; 3], "{screen}");
     }
 }
 
