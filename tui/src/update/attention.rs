@@ -22,6 +22,7 @@ use crate::format;
 use crate::model::Model;
 use crate::overlays::notices::Level;
 use crate::sound::Sound;
+use crate::update::orders::shown;
 use crate::widgets::text;
 
 /// Between two rings of an alarm that nobody has seen.
@@ -81,6 +82,10 @@ pub(super) fn trade_changed(model: &mut Model, was: Option<&Trade>, now: &Trade)
     if now.status.is_terminal() && !was.status.is_terminal() {
         return trade_ended(model, now);
     }
+    // Without a command of anybody's: what was asked for is given up for the last that was good.
+    if now.version == was.version && (now.sl_price, now.tp_price) != (was.sl_price, was.tp_price) {
+        change_dropped(model, now);
+    }
     if !is_lost(now) || is_lost(was) {
         return vec![];
     }
@@ -101,6 +106,12 @@ fn stop_lost(model: &mut Model, trade: &Trade) -> Vec<Effect> {
     let words = format!("{} has no stop that is known to work", name(trade));
     model.notices.say(model.now, Level::Warn, words.clone());
     ring(model, Sound::Loss, words, Weight::MoneyAtRisk)
+}
+
+fn change_dropped(model: &mut Model, trade: &Trade) {
+    let (stop, target) = (shown(trade.sl_price), shown(trade.tp_price));
+    let words = format!("{}: new bracket dropped: stop {stop}, target {target}", name(trade));
+    model.notices.say(model.now, Level::Warn, words);
 }
 
 /// Says what is bare for longer than it takes to tell of an end.

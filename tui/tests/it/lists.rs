@@ -190,6 +190,20 @@ fn a_stop_that_stays_away_is_heard_within_a_second_and_one_that_comes_back_is_no
     assert_eq!(rings(&desk).len(), 2, "what is told again is no younger");
 }
 
+/// An adjust that was kept for the open and no longer holds there, or one that the broker refused.
+#[test]
+fn a_change_that_is_dropped_is_said() {
+    let mut desk = desk();
+    let before = open_trades()[0].clone();
+    let asked = Trade { version: before.version + 1, sl_price: before.tp_price, ..before.clone() };
+    desk.push(Event::Trade(Box::new(asked.clone())));
+    assert!(!desk.screen().contains("dropped"), "asked for by somebody: {}", desk.screen());
+    desk.push(Event::Trade(Box::new(Trade { sl_price: before.sl_price, ..asked })));
+    let stop = before.sl_price.unwrap().value();
+    let words = format!("new bracket dropped: stop {stop:.2}");
+    assert!(desk.screen().contains(&words), "{}", desk.screen());
+}
+
 #[test]
 fn in_quiet_hours_only_money_at_risk_is_heard() {
     let mut desk = desk();
