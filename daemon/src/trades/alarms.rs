@@ -2,7 +2,7 @@
 //! after each cut, and by anybody at all before any call to the broker, because a daemon that is
 //! blind, dead or crash-looping must not be the only one who could notice.
 
-use blotter_shared::domain::{AlarmKind, IntentState, Severity, TradeId, TradeStatus};
+use blotter_shared::domain::{AlarmKind, CloseReason, IntentState, Severity, TradeId, TradeStatus};
 use chrono::{DateTime, Utc};
 
 use super::expiry::{self, Stage};
@@ -70,7 +70,7 @@ pub fn watchdog(
     now: DateTime<Utc>,
     timing: &Timing,
 ) -> Vec<AlarmChange> {
-    let watched = book.trades.values().filter(|trade| !trade.is_ended() || may_still_buy(trade));
+    let watched = book.trades.values().filter(|trade| !trade.is_ended() || may_be_held(trade));
     let verdicts = watched.flat_map(|trade| {
         let (session, since) = known(trade);
         let look = Look { session, now, timing };
@@ -137,10 +137,12 @@ fn unverified(trade: &Trade, since_when: Since, look: Look<'_>) -> Verdict {
         if trade.is_ended() { last_awaited(trade, since_when, timing) } else { last_verified(trade, since_when) };
     let late = |known: DateTime<Utc>| since(known.max(session.opens), now) > span.as_secs_f64();
     let raise = session.open && known.is_some_and(late) && !look.settles(trade);
-    let what = if trade.is_ended() {
+    let what = if !trade.is_ended() {
+        format!("{symbol} has not been verified at the broker")
+    } else if may_still_buy(trade) {
         format!("an entry of {symbol} was given up and may have bought, and its account has not been read")
     } else {
-        format!("{symbol} has not been verified at the broker")
+        format!("{symbol} was taken for gone without an order, and its account has not been read")
     };
     let message = format!("{what} for {} s and more: look at the broker's own screen", span.as_secs());
     Verdict { kind: AlarmKind::Unverified, raise: raise.then_some((Severity::Page, message)) }
@@ -152,12 +154,17 @@ fn last_verified(trade: &Trade, since_when: Since) -> Option<DateTime<Utc>> {
     since_when.verified.or(sent).or(Some(trade.spec.asked_at))
 }
 
-/// When an order was last looked for that may arrive, or be reported, after the end of its trade. It is not looked
-/// for any longer than such a thing takes.
+/// When it was last looked for what may show up after the end of a trade. It is not looked for any longer than such a
+/// thing takes.
 fn last_awaited(trade: &Trade, since_when: Since, timing: &Timing) -> Option<DateTime<Utc>> {
     let (ended, seen) = trade.marks.closed_at.zip(since_when.seen)?;
-    let awaited = may_still_buy(trade) && since(ended, seen) < timing.aftermath.as_secs_f64();
+    let awaited = may_be_held(trade) && since(ended, seen) < timing.aftermath.as_secs_f64();
     awaited.then_some(seen)
+}
+
+/// An order of it may arrive, or be reported, after its end; or its end rests on a list that may have been empty by mistake.
+fn may_be_held(trade: &Trade) -> bool {
+    may_still_buy(trade) || trade.marks.close_reason == Some(CloseReason::ExternalUnexplained)
 }
 
 /// Its entry came to an end with less than it was for: that it has bought nothing more is not proven for ever.
@@ -262,7 +269,7 @@ fn unclaimed(book: &Book, trade: &Trade, now: DateTime<Utc>, timing: &Timing) ->
     let newest = of_symbol().max_by_key(|other| (other.spec.asked_at, other.id()))?;
     let alone = newest.id() == trade.id() && of_symbol().all(Trade::is_ended);
     let (held, symbol) = (there.position, &trade.spec.symbol);
-    (there.is_believed(now, timing) && alone).then(|| {
+    (trade.is_told(&there, now, timing) && alone).then(|| {
         if held < 0 {
             let short = held.unsigned_abs();
             return format!(

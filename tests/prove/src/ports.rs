@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::broker::{Deny, Fate, Kind, NewOrder, SimOrder, price};
 use crate::faults::Class;
-use crate::shown::{is_blank, is_refused, list, shown, shows_no_positions, slowness};
+use crate::shown::{cut_failed, is_blank, is_refused, list, pass_begins, shown, shows_no_positions, slowness};
 use crate::world::{CrashPoint, Millis, Shared, Side as CrashSide, World};
 
 /// The window of the token's limits, the ceiling that the program keeps, and the broker's own.
@@ -127,6 +127,7 @@ fn transact<T: Send + 'static>(
 impl Store for Port {
     fn lease(&self, holder: Holder, ttl: Duration) -> impl Future<Output = Result<LeaseAnswer, StoreError>> + Send {
         self.call(move |world, daemon, call| {
+            pass_begins(world, daemon);
             let failed = || Err(StoreError("down".to_owned()));
             let ttl = u64::try_from(ttl.as_millis()).unwrap_or(0);
             transact(world, daemon, call, failed(), move |world| {
@@ -253,16 +254,26 @@ fn spend(calls: &mut std::collections::VecDeque<Millis>, now: Millis) -> bool {
     calls.len() <= BROKER_LIMIT
 }
 
-/// A read: the same answer for everybody, sometimes an old one, sometimes none.
+/// A read of which a cut is made.
 fn read<T: Send + 'static>(
     world: &mut World,
-    daemon: usize,
-    call: u64,
+    (daemon, call): (usize, u64),
     answer: impl FnOnce(&mut World, u64) -> T + Send + 'static,
 ) {
+    if !is_answered(world, (daemon, call), answer) {
+        cut_failed(world, daemon);
+    }
+}
+
+/// A read: the same answer for everybody, sometimes an old one, sometimes none. Whether there will be one.
+fn is_answered<T: Send + 'static>(
+    world: &mut World,
+    (daemon, call): (usize, u64),
+    answer: impl FnOnce(&mut World, u64) -> T + Send + 'static,
+) -> bool {
     if left(&world.reads, world.now) == 0 {
         world.reply::<Result<T, ReadFailure>>(daemon, call, 1, Err(ReadFailure::Throttled));
-        return;
+        return false;
     }
     if !spend(&mut world.reads, world.now) {
         world.oracle.violations.push("I9 more reads in a minute than the broker allows".to_owned());
@@ -271,14 +282,14 @@ fn read<T: Send + 'static>(
     world.reply(daemon, call, CALL, unavailable("no answer in time"));
     if is_refused(world) {
         world.reply(daemon, call, 200, Err::<T, ReadFailure>(ReadFailure::Unauthorized));
-        return;
+        return false;
     }
     if world.now < world.outage_until || world.streams.strikes(Class::Gateway).is_some() {
         world.reply(daemon, call, 300, unavailable("502"));
-        return;
+        return false;
     }
     if world.streams.strikes(Class::RequestLost).is_some() || world.streams.strikes(Class::AnswerLost).is_some() {
-        return;
+        return false;
     }
     let stale = world.streams.strikes(Class::StaleRead).map_or(0, |size| [1, 2, 4, 8, 15][(size % 5) as usize]);
     let there = world.streams.between(Class::Delays, 20, 120) + slowness(world);
@@ -287,6 +298,7 @@ fn read<T: Send + 'static>(
         let back = world.streams.between(Class::Delays, 20, 120);
         world.reply(daemon, call, back, Ok::<T, ReadFailure>(value));
     });
+    true
 }
 
 /// A write: it may be lost on the way there, on the way back, or come late.
@@ -360,7 +372,7 @@ fn refusal(deny: &Deny) -> Refusal {
 impl BrokerPort for Port {
     fn orders(&self, page: u32) -> impl Future<Output = Result<OrderPage, ReadFailure>> + Send {
         self.call(move |world, daemon, call| {
-            read(world, daemon, call, move |world, age| {
+            read(world, (daemon, call), move |world, age| {
                 let listed = list(world, age);
                 let from = usize::try_from(page.saturating_sub(1)).unwrap_or(0) * PAGE;
                 let more = listed.len() > from + PAGE;
@@ -371,7 +383,7 @@ impl BrokerPort for Port {
 
     fn orders_on(&self, date: NaiveDate) -> impl Future<Output = Result<Vec<BrokerOrder>, ReadFailure>> + Send {
         self.call(move |world, daemon, call| {
-            read(world, daemon, call, move |world, _| {
+            let _answered = is_answered(world, (daemon, call), move |world, _| {
                 let base = world.base.date_naive();
                 let all: Vec<SimOrder> = if is_blank(world) { Vec::new() } else { world.broker.orders.clone() };
                 let of_day = all.iter().filter(|order| base + chrono::Days::new(order.day) == date);
@@ -382,7 +394,7 @@ impl BrokerPort for Port {
 
     fn order(&self, id: OrderId) -> impl Future<Output = Result<Lookup, ReadFailure>> + Send {
         self.call(move |world, daemon, call| {
-            read(world, daemon, call, move |world, _| match world.broker.order(id.0).cloned() {
+            read(world, (daemon, call), move |world, _| match world.broker.order(id.0).cloned() {
                 Some(order) if !is_blank(world) => Lookup::Found(shown(world, &order)),
                 Some(_) | None => Lookup::NotFound,
             });
@@ -391,12 +403,12 @@ impl BrokerPort for Port {
 
     fn positions(&self) -> impl Future<Output = Result<Vec<Position>, ReadFailure>> + Send {
         self.call(move |world, daemon, call| {
-            read(world, daemon, call, move |world, age| {
+            read(world, (daemon, call), move |world, age| {
                 let of = world.broker.second_seen(world.second(), age);
                 if let Some(process) = world.processes.get_mut(daemon) {
                     process.read_at = of;
                 }
-                let empty = shows_no_positions(world);
+                let empty = shows_no_positions(world, daemon);
                 let view = world.broker.view(world.second(), age);
                 let shown = if empty { BTreeMap::new() } else { view.1.clone() };
                 if let Some(process) = world.processes.get_mut(daemon) {
@@ -412,7 +424,7 @@ impl BrokerPort for Port {
 
     fn equity(&self) -> impl Future<Output = Result<Cash, ReadFailure>> + Send {
         self.call(move |world, daemon, call| {
-            read(world, daemon, call, |world, _| {
+            read(world, (daemon, call), |world, _| {
                 if is_blank(world) {
                     return Cash::ZERO;
                 }
@@ -425,7 +437,7 @@ impl BrokerPort for Port {
     fn quotes(&self, symbols: &[Symbol]) -> impl Future<Output = Result<BTreeMap<Symbol, Quote>, ReadFailure>> + Send {
         let symbols = symbols.to_vec();
         self.call(move |world, daemon, call| {
-            read(world, daemon, call, move |world, _| {
+            let _answered = is_answered(world, (daemon, call), move |world, _| {
                 let at = world.wall();
                 let quote = |symbol: &Symbol| {
                     let contract = world.broker.contracts.iter().find(|contract| contract.symbol == symbol.as_str())?;

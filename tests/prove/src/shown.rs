@@ -49,12 +49,12 @@ pub fn is_blank(world: &World) -> bool {
 }
 
 /// Whether this read shows an empty list of positions, whatever is held.
-pub fn shows_no_positions(world: &mut World) -> bool {
+pub fn shows_no_positions(world: &mut World, daemon: usize) -> bool {
     if is_blank(world) {
         return true;
     }
     let empty = world.streams.strikes(Class::EmptyList).is_some() || positions_gone(world);
-    empty_in_a_row(world, empty);
+    empty_in_a_row(world, daemon, empty);
     empty
 }
 
@@ -64,14 +64,29 @@ const EMPTY: u32 = 5;
 const EMPTY_FOR: Millis = 12_000;
 
 /// Lists that are empty by mistake, each by itself, are believed when there are too many of them.
-fn empty_in_a_row(world: &mut World, empty: bool) {
+fn empty_in_a_row(world: &mut World, daemon: usize, empty: bool) {
     let (reads, since) = world.empty_reads.unwrap_or((0, world.now));
+    if !empty {
+        world.empty_before = world.empty_reads.map(|row| (daemon, row));
+    }
     world.empty_reads = empty.then_some((reads + 1, since));
     let believed = reads + 1 >= EMPTY && world.now >= since + EMPTY_FOR;
     if empty && believed && !world.oracle.excuses.contains(&"empty in a row") {
         world.oracle.excuses.push("empty in a row");
         world.oracle.count("empty-in-a-row");
     }
+}
+
+/// Another read of the same cut has failed: what its list of positions showed was looked at by nobody.
+pub fn cut_failed(world: &mut World, daemon: usize) {
+    if let Some((_, row)) = world.empty_before.take_if(|(of, _)| *of == daemon) {
+        world.empty_reads = Some(row);
+    }
+}
+
+/// A new pass begins: the cut before it was whole, or has failed.
+pub fn pass_begins(world: &mut World, daemon: usize) {
+    let _row = world.empty_before.take_if(|(of, _)| *of == daemon);
 }
 
 /// The list of positions is empty for longer than a flap, and the orders are all there.

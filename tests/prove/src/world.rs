@@ -147,6 +147,8 @@ pub struct World {
     pub gone_until: Millis,
     /// How often in a row it was read and empty by mistake, and since when.
     pub empty_reads: Option<(u32, Millis)>,
+    /// The row that a list which was not empty has ended, until the cut of this daemon is whole.
+    pub empty_before: Option<(usize, (u32, Millis))>,
     /// No sale is taken until then.
     pub unwell_until: Millis,
     /// A process that died is back within so many milliseconds.
@@ -237,6 +239,7 @@ impl World {
             seconds: 0,
             gone_until: 0,
             empty_reads: None,
+            empty_before: None,
             unwell_until: 0,
             back_within: 40_000,
             size: 1000,

@@ -1,4 +1,6 @@
-//! The lists of earlier days on which something was sent whose fate, or price, is not known.
+//! The lists of earlier days on which something was sent whose fate, or price, is not known. The last day of a live trade is
+//! looked at once when it is over: what was executed before its orders were cancelled may have been reported when nobody
+//! looked any more, and no list of today shows it.
 //!
 //! The broker does not like to be asked for them often. One that was answered is kept until it is time to
 //! ask again: a day that is over gains no order, and each cut in between looks into it.
@@ -23,20 +25,30 @@ struct Day {
     listed: Option<Vec<BrokerOrder>>,
 }
 
-/// Earlier days as they were last answered.
+/// Earlier days as they were last answered, and those that were answered when they were over.
 #[derive(Debug, Default)]
-pub(super) struct Past(BTreeMap<NaiveDate, Day>);
+pub(super) struct Past {
+    days: BTreeMap<NaiveDate, Day>,
+    done: BTreeSet<NaiveDate>,
+}
 
 impl Past {
     /// Days that are asked for now. What nobody asks about any more is forgotten.
     fn due(&mut self, wanted: &BTreeSet<NaiveDate>, now: Duration, every: Duration) -> Vec<NaiveDate> {
-        self.0.retain(|day, _| wanted.contains(day));
-        let fresh = |day: &NaiveDate| self.0.get(day).is_some_and(|known| now.saturating_sub(known.asked) < every);
+        self.days.retain(|day, _| wanted.contains(day));
+        let fresh = |day: &NaiveDate| self.days.get(day).is_some_and(|known| now.saturating_sub(known.asked) < every);
         wanted.iter().copied().filter(|day| !fresh(day)).collect()
     }
 
+    fn answered(&mut self, date: NaiveDate, day: Day) {
+        if day.listed.is_some() {
+            self.done.insert(date);
+        }
+        self.days.insert(date, day);
+    }
+
     fn lists(&self) -> BTreeMap<NaiveDate, Vec<BrokerOrder>> {
-        self.0.iter().filter_map(|(day, known)| Some((*day, known.listed.clone()?))).collect()
+        self.days.iter().filter_map(|(day, known)| Some((*day, known.listed.clone()?))).collect()
     }
 }
 
@@ -48,8 +60,11 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
     }
 
     fn past_due(&mut self, book: &Book, today: NaiveDate) -> Vec<NaiveDate> {
-        let wanted =
-            if self.settings.rules.has(Rule::AbsenceNeedsItsDay) { wanted(book, today) } else { BTreeSet::new() };
+        let mut wanted = BTreeSet::new();
+        if self.settings.rules.has(Rule::AbsenceNeedsItsDay) {
+            wanted = doubtful(book, today);
+            wanted.extend(last_days(book, today).filter(|day| !self.past.done.contains(day)));
+        }
         self.past.due(&wanted, self.ports.clock.boot(), self.settings.timing.past_day)
     }
 
@@ -59,14 +74,14 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
             let asked = self.ports.clock.boot();
             // One that is not answered leaves its orders in doubt and their alarm open.
             let listed = self.ports.broker.orders_on(day).await.ok();
-            self.past.0.insert(day, Day { asked, listed });
+            self.past.answered(day, Day { asked, listed });
         }
         self.past.lists()
     }
 }
 
 /// Days before today on which something was sent that is in doubt, or has no price.
-fn wanted(book: &Book, today: NaiveDate) -> BTreeSet<NaiveDate> {
+fn doubtful(book: &Book, today: NaiveDate) -> BTreeSet<NaiveDate> {
     let doubtful = |intent: &&Intent| {
         let unpriced = intent.legs.iter().any(|leg| leg.executed > 0 && leg.average.is_none());
         let unknown = matches!(intent.state, IntentState::Unknown | IntentState::Sending);
@@ -76,8 +91,25 @@ fn wanted(book: &Book, today: NaiveDate) -> BTreeSet<NaiveDate> {
     intents.filter(doubtful).filter_map(|intent| intent.sent_on.filter(|day| *day < today)).collect()
 }
 
+/// The last day before today on which each live trade sent an order that has come to an end with less than it was for.
+fn last_days(book: &Book, today: NaiveDate) -> impl Iterator<Item = NaiveDate> {
+    let short = |intent: &&Intent| {
+        let ended = !intent.is_live() && intent.state != IntentState::Void;
+        ended && intent.order().is_some_and(|order| intent.executed < order.quantity.get())
+    };
+    book.live_trades().filter_map(move |trade| {
+        let days = trade.intents.iter().filter(short).filter_map(|intent| intent.sent_on);
+        days.filter(|day| *day < today).max()
+    })
+}
+
 #[cfg(test)]
 mod tests {
+    use blotter_shared::domain::{BrokerMode, Cash, IntentRole, TradeStatus};
+    use chrono::Days;
+
+    use super::super::super::facts::Shape;
+    use super::super::super::specimen::{at, bought, with_order};
     use super::*;
 
     const EVERY: Duration = Duration::from_secs(30);
@@ -87,7 +119,7 @@ mod tests {
     }
 
     fn answered(past: &mut Past, day: NaiveDate, second: u64, listed: Option<Vec<BrokerOrder>>) {
-        past.0.insert(day, Day { asked: Duration::from_secs(second), listed });
+        past.answered(day, Day { asked: Duration::from_secs(second), listed });
     }
 
     #[test]
@@ -117,5 +149,24 @@ mod tests {
         answered(&mut past, day("2026-11-23"), 100, Some(Vec::new()));
         assert_eq!(past.due(&BTreeSet::new(), Duration::from_secs(101), EVERY), []);
         assert_eq!(past.lists(), BTreeMap::new());
+    }
+
+    #[test]
+    fn the_last_day_of_a_live_trade_is_looked_at_once_it_is_over() {
+        let mut book = Book::new(BrokerMode::Sim, Cash::ZERO);
+        let mut held = bought(2, "5.00");
+        let id = held.id();
+        let today = at(0).date_naive() + Days::new(3);
+        let stop = Shape::Stop("4.00".parse().unwrap());
+        held = with_order(held, IntentRole::Bracket, IntentState::Working, stop);
+        book.trades.insert(id, held.clone());
+        assert_eq!(last_days(&book, today).next(), None, "one is whole, and one works");
+        held.intents[0].executed = 1;
+        book.trades.insert(id, held.clone());
+        assert_eq!(last_days(&book, today).collect::<Vec<_>>(), [at(0).date_naive()]);
+        assert_eq!(last_days(&book, at(0).date_naive()).next(), None, "today's list shows it");
+        held.marks.status = TradeStatus::Closed;
+        book.trades.insert(id, held);
+        assert_eq!(last_days(&book, today).next(), None);
     }
 }

@@ -233,7 +233,7 @@ fn flattened(trade: &Trade, cause: FlatCause) -> Wish {
 
 /// The last good bracket in the place of one that cannot be had.
 fn reverted(trade: &Trade) -> Wish {
-    let good = trade.marks.good.unwrap_or_default();
+    let good = trade.last_good().unwrap_or_default();
     Wish { stop: good.stop, target: good.target, limit: None, until: None, ..trade.wish.clone() }
 }
 

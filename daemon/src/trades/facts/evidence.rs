@@ -116,8 +116,8 @@ pub(super) fn position(trade: &mut Trade, snapshot: &Snapshot, shown: Shown, con
     if position == held || (trade.is_ended() && taken) {
         trade.marks.mismatch = trade.marks.mismatch.filter(|_| trade.is_ended() && !taken).and_then(|left| {
             let gone = left.gone.unwrap_or(context.now);
-            let believed = left.is_believed(context.now, &context.timing);
-            (believed && !is_gone(gone, context)).then_some(Mismatch { gone: Some(gone), ..left })
+            let told = trade.is_told(&left, context.now, &context.timing);
+            (told && !is_gone(gone, context)).then_some(Mismatch { gone: Some(gone), ..left })
         });
         heal(trade, snapshot, ground, context);
         return position;

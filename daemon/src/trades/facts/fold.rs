@@ -584,14 +584,5 @@ fn working_bracket(trade: &Trade, view: &View, context: &Context<'_>) -> Option<
         sound && twice || !context.rules.has(Rule::CoverIsSeen) && view.seen.contains_key(&intent.id)
     };
     let working = trade.live_exits().filter(|intent| intent.state == IntentState::Working).filter(proven);
-    let (shape, version) = working
-        .filter_map(|intent| Some((intent.order()?.shape, intent.version)))
-        .find(|(shape, _)| !matches!(shape, super::Shape::SellMarket))?;
-    let good = match shape {
-        super::Shape::Oco { stop, target } => Bracket { stop: Some(stop), target: Some(target) },
-        super::Shape::Stop(stop) => Bracket { stop: Some(stop), target: None },
-        super::Shape::Limit(target) => Bracket { stop: None, target: Some(target) },
-        super::Shape::SellMarket | super::Shape::BuyMarket | super::Shape::BuyLimit(_) => return None,
-    };
-    Some((good, version))
+    working.filter_map(|intent| Some((Bracket::of(intent.order()?.shape)?, intent.version))).next()
 }

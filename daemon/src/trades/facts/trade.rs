@@ -1,7 +1,7 @@
 //! A trade: what it is, what is wanted of it, what was seen of it.
 
 use blotter_shared::domain::{
-    CloseReason, IntentId, Multiplier, OptionContract, Price, Protection, Quantity, TradeId, TradeStatus,
+    CloseReason, IntentId, IntentState, Multiplier, OptionContract, Price, Protection, Quantity, TradeId, TradeStatus,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use rust_decimal::Decimal;
@@ -106,6 +106,22 @@ pub struct Bracket {
     pub stop: Option<Price>,
     pub target: Option<Price>,
 }
+
+impl Bracket {
+    /// What an order of this shape brackets; a plain sale or purchase brackets nothing.
+    #[must_use]
+    pub fn of(shape: Shape) -> Option<Self> {
+        match shape {
+            Shape::Oco { stop, target } => Some(Self { stop: Some(stop), target: Some(target) }),
+            Shape::Stop(stop) => Some(Self { stop: Some(stop), target: None }),
+            Shape::Limit(target) => Some(Self { stop: None, target: Some(target) }),
+            Shape::SellMarket | Shape::BuyMarket | Shape::BuyLimit(_) => None,
+        }
+    }
+}
+
+/// Reads in a row that show contracts which a person has given up.
+const DOUBTED_READS: u32 = 2;
 
 /// Reads in a row in which the position was not what the ledger says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -285,6 +301,21 @@ impl Trade {
     #[must_use]
     pub fn cancel_of(&self, target: IntentId) -> Option<&Intent> {
         self.intents.iter().rev().find(|intent| intent.op == super::Op::Cancel { target } && intent.is_live())
+    }
+
+    /// The bracket to go back to: the one that was last seen working; where none was, what the one that works was sent as.
+    #[must_use]
+    pub fn last_good(&self) -> Option<Bracket> {
+        let working = || self.live_exits().filter(|exit| exit.state == IntentState::Working).filter_map(Intent::order);
+        self.marks.good.or_else(|| working().find_map(|order| Bracket::of(order.shape)))
+    }
+
+    /// Contracts that are there although a person has taken an empty list for the truth: that it was a mistake is told as
+    /// soon as two reads show them, and everything else when it is believed.
+    #[must_use]
+    pub fn is_told(&self, left: &Mismatch, now: DateTime<Utc>, timing: &Timing) -> bool {
+        let doubted = self.marks.close_reason == Some(CloseReason::ExternalUnexplained) && left.reads >= DOUBTED_READS;
+        self.is_ended() && doubted || left.is_believed(now, timing)
     }
 
     /// Whether anything of ours was sent and has not come to an end.

@@ -12,6 +12,7 @@ use super::super::facts::absence::since;
 use super::super::facts::derive::is_as_wished;
 use super::super::facts::fold::View;
 use super::super::facts::{FlatCause, Intent, Shape, Standing, Trade};
+use super::super::orphan::differs;
 use super::super::ports::RefusalKind;
 use super::super::pricing::{Fit, coarse, fit};
 use super::super::rules::Rule;
@@ -116,7 +117,8 @@ fn is_hasty(trade: &Trade, exit: &Intent, scene: &Scene) -> bool {
 /// no time left.
 fn dropped(trade: &Trade, scene: &Scene) -> Option<Action> {
     let late = trade.wish.until.is_none_or(|until| scene.now > until);
-    (late && trade.marks.good.is_some()).then_some(Action::Revert)
+    let other = trade.last_good().is_some_and(|good| differs(&good, &trade.wish));
+    (late && other).then_some(Action::Revert)
 }
 
 /// More than one exit is alive: one arrived late. The one that is wanted stays, but nothing that works
@@ -168,9 +170,10 @@ fn sell(trade: &Trade, view: &View, scene: &Scene) -> Option<Action> {
 
 fn protect(trade: &Trade, view: &View, scene: &Scene) -> Option<Action> {
     let shape = trade.wish.shape()?;
-    let good = trade.marks.good.filter(|good| super::super::orphan::differs(good, &trade.wish));
+    let good = trade.marks.good.filter(|good| differs(good, &trade.wish));
     let no = refusals(trade, shape, scene);
-    if no.count >= scene.timing.refusals && good.is_some() {
+    // The position is bare for as long as something else is tried: what is known to be taken comes first.
+    if no.count > 0 && good.is_some() {
         return Some(Action::Revert);
     }
     if no.is_final(scene) {

@@ -79,6 +79,25 @@ fn an_adjust_whose_bracket_is_taken_and_then_refused_goes_back_to_the_last_good_
 }
 
 #[test]
+fn an_adjust_that_never_fits_goes_back_to_a_bracket_that_works_in_part() {
+    let mut stage = Stage::holding(2);
+    stage.passes(1, 2);
+    // Its target dies before anybody has seen the pair work: there is no good one.
+    stage.newest().legs[0].state = OrderState::Canceled;
+    stage.done.clear();
+    let in_time = stage.now + Duration::seconds(60);
+    let wish = &mut stage.trade_mut().wish;
+    (wish.version, wish.stop, wish.target, wish.until) = (2, Some(price("5.50")), None, Some(in_time));
+    stage.passes(29, 2);
+    assert_eq!((stage.trade().marks.good, stage.done.as_slice()), (None, [].as_slice()));
+    stage.passes(4, 2);
+    assert_eq!(stage.done.first(), Some(&Action::Revert), "a wish that waits for ever fires as a surprise");
+    assert_eq!(stage.trade().wish.stop, Some(price("4.00")));
+    stage.passes(10, 2);
+    assert_eq!(stage.trade().marks.good, bracket("4.00", "6.00"), "and it is whole again: {:?}", stage.done);
+}
+
+#[test]
 fn an_old_bracket_under_a_new_wish_is_not_shown_as_the_new_one() {
     let mut stage = Stage::protected(2);
     let in_time = stage.now + Duration::seconds(60);

@@ -47,6 +47,30 @@ fn an_empty_list_of_positions_takes_no_bracket_away() {
 }
 
 #[test]
+fn contracts_that_a_person_has_given_up_are_told_of_as_soon_as_two_reads_show_them() {
+    let mut stage = Stage::protected(2);
+    stage.holds(0);
+    stage.passes(15, 2);
+    let version = stage.trade().wish.version;
+    stage.command(&Command::Protect(stage.trade().id(), Versioned { version })).unwrap();
+    stage.passes(60, 2);
+    let ended = &stage.trade().marks;
+    assert_eq!((ended.status, ended.close_reason), (TradeStatus::Closed, Some(CloseReason::ExternalUnexplained)));
+    assert_eq!(stage.book.alarms, []);
+    // The list was empty by mistake, and their bracket is gone with the trade.
+    stage.holds(2);
+    stage.passes(1, 2);
+    assert_eq!(stage.book.alarms, [], "one read may be a copy that has stayed behind");
+    stage.passes(1, 2);
+    assert!(stage.alarm(AlarmKind::NeedsPerson).is_some(), "nothing covers them");
+    stage.holds(0);
+    stage.passes(30, 2);
+    assert!(stage.alarm(AlarmKind::NeedsPerson).is_some(), "an empty list for a minute takes no alarm away");
+    stage.passes(40, 2);
+    assert_eq!(stage.book.alarms, []);
+}
+
+#[test]
 fn a_quarantine_does_not_end_with_one_read_that_agrees() {
     let mut stage = Stage::protected(2);
     stage.holds(0);

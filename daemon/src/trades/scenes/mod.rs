@@ -250,7 +250,7 @@ impl Stage {
             }
             Action::Revert => {
                 let trade = self.book.trades.get_mut(&id).unwrap();
-                let good = trade.marks.good.unwrap();
+                let good = trade.last_good().unwrap();
                 (trade.wish.stop, trade.wish.target) = (good.stop, good.target);
             }
         }

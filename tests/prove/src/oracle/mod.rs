@@ -69,6 +69,9 @@ impl Oracle {
 const BARE: u64 = 60;
 /// The same where a backup was brought back: what was told then is in no database.
 const BARE_RESTORED: u64 = 240;
+/// And where clocks have jumped: what one that was ahead has verified is, to a process that begins anew, as old as it has
+/// known it, and that is for as long as it takes to tell what nobody verifies.
+const AHEAD: u64 = 40;
 /// The longest pass, and a little.
 const PASS: u64 = 25;
 /// After a sale by somebody else nobody can exclude a race for so long.
@@ -151,6 +154,7 @@ fn bare(world: &mut World, at: usize) {
     let believed = owner.is_some_and(|trade| trade.is_ended() && taken(trade));
     let watched = live::is_watched(world) && !(believed && world.now < world.gone_until);
     let limit = if crate::travel::has_travelled(world) { BARE_RESTORED } else { BARE };
+    let limit = limit + if world.oracle.jumped > 0 { AHEAD } else { 0 };
     let seconds = world.oracle.bare.entry(at).or_insert(0);
     *seconds = if exposed && !by_choice && !told { *seconds + u64::from(watched) } else { 0 };
     if *seconds > limit {
@@ -304,7 +308,8 @@ fn in_vain(world: &mut World, order: &SimOrder) {
     let best = world.broker.contracts.get(order.symbol).and_then(|contract| contract.bids.iter().max().copied());
     let trade = order.own.and_then(|tag| world.store.book.trades.get(&tag.trade));
     let Some((trade, best)) = trade.zip(best) else { return };
-    let kept = !trade.wish.is_flat() && trade.marks.held <= i64::from(trade.wish.keep);
+    // What is cancelled when nothing is held is in the way of nothing.
+    let kept = !trade.wish.is_flat() && (1..=i64::from(trade.wish.keep)).contains(&trade.marks.held);
     let stop = trade.wish.shape().and_then(blotter_daemon::trades::facts::Shape::stop);
     if let Some(stop) = stop.filter(|stop| kept && cents(*stop) >= best) {
         if !covers(order, Some(u64::MAX), |leg| !leg.state.is_final()) {
