@@ -128,8 +128,7 @@ pub fn fold(book: &mut Book, snapshot: &Snapshot, context: &Context<'_>) -> BTre
         views.insert(id, fold_trade(trade, snapshot, Looked { cut, seen, others }, context));
     }
     halt::settle(book, &views, snapshot, context);
-    let fresh = book.account.seen_at.filter(|at| (0.0..VERIFIED_STEP).contains(&absence::since(*at, context.now)));
-    book.account.seen_at = fresh.or(Some(context.now));
+    book.account.seen_at = noted(book.account.seen_at, snapshot.at, context);
     views
 }
 
@@ -261,7 +260,7 @@ fn fold_trade(trade: &mut Trade, snapshot: &Snapshot, looked: Looked<'_>, contex
     let available = own - i64::from(foreign);
     let derive::Cover { any: cover, wished } = cover;
     let view = View { ground, position, available, seen, strays, quote, cover, wished, session };
-    settle_marks(trade, &view, others, context);
+    settle_marks(trade, &view, (others, snapshot.at), context);
     view
 }
 
@@ -493,7 +492,7 @@ fn strays(trade: &Trade, snapshot: &Snapshot, context: &Context<'_>) -> BTreeSet
 }
 
 /// Works out what is derived and stores it.
-fn settle_marks(trade: &mut Trade, view: &View, others: Others, context: &Context<'_>) {
+fn settle_marks(trade: &mut Trade, view: &View, (others, read_at): (Others, DateTime<Utc>), context: &Context<'_>) {
     let held = derive::held(trade);
     trade.marks.held = held;
     trade.marks.protection = derive::protection(trade, held, derive::Cover { any: view.cover, wished: view.wished });
@@ -510,9 +509,7 @@ fn settle_marks(trade: &mut Trade, view: &View, others: Others, context: &Contex
     };
     let sure = view.ground.stable && view.ground.agrees && !trade.has_doubt() && !is_leaving(trade, context);
     if sure && !naked && !trade.is_ended() {
-        let fresh =
-            trade.marks.verified_at.filter(|at| (0.0..VERIFIED_STEP).contains(&absence::since(*at, context.now)));
-        trade.marks.verified_at = fresh.or(Some(context.now));
+        trade.marks.verified_at = noted(trade.marks.verified_at, read_at, context);
     }
     unsent_entry(trade, context);
     let ground = derive::Ground { stable: view.ground.stable, agrees: view.ground.agrees };
@@ -521,6 +518,13 @@ fn settle_marks(trade: &mut Trade, view: &View, others: Others, context: &Contex
     let waits = trade.is_ended() && others.live;
     let status = if waits { trade.marks.status } else { status };
     set_status(trade, status, context.now);
+}
+
+/// When something was last seen to be so: by the reading of the cut, which may be long before it is decided on. A note that is
+/// young enough is left as it is.
+fn noted(before: Option<DateTime<Utc>>, read_at: DateTime<Utc>, context: &Context<'_>) -> Option<DateTime<Utc>> {
+    let young = |at: &DateTime<Utc>| (0.0..VERIFIED_STEP).contains(&absence::since(*at, context.now));
+    before.filter(young).or(Some(read_at))
 }
 
 /// A naked time begins when it is seen. After a time in which nobody could have seen it, it has begun by all
