@@ -18,7 +18,7 @@ use server::Server;
 pub use server::{Binaries, ServerUser};
 
 /// Longest that a server may take to start or to stop.
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(60);
 /// The port in the socket's file name, unless TCP asks for another.
 const PORT: u16 = 5432;
 

@@ -26,8 +26,8 @@ pub use vt100::{MouseProtocolMode, Screen};
 
 use ear::Ear;
 
-/// How long a wait may take before it fails.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a wait may take before it fails: on a machine that is ten times as slow as one thinks.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Columns and rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -363,12 +363,19 @@ impl Terminal {
         }
     }
 
-    /// Waits until the screen shows a text.
+    /// Waits until the screen shows a text, or has shown it since the last look: a message that stays for seconds
+    /// is seen by whoever was busy elsewhere meanwhile.
     ///
     /// # Errors
     /// When it does not within `PATIENCE`.
     pub fn wait_for(&mut self, text: &str) -> Result<()> {
-        self.wait_until(&format!("`{text}`"), |screen| screen.contents().contains(text))
+        let deadline = Instant::now() + PATIENCE;
+        while !self.parser.screen().contents().contains(text) {
+            if self.parse_one().is_none() && !self.wait_for_bytes(deadline) {
+                bail!("waited for `{text}`; the last screen was:\n{}", frame(&self.parser.screen().contents()));
+            }
+        }
+        Ok(())
     }
 
     /// Types keys and gives the time to the first read that changed the screen.
@@ -549,6 +556,23 @@ mod tests {
         let mut terminal = shell("printf 'only this'");
         let error = terminal.wait_for("something else").unwrap_err().to_string();
         assert!(error.contains("something else") && error.contains("only this"), "{error}");
+    }
+
+    #[test]
+    fn what_was_shown_while_nobody_looked_is_seen() {
+        let screens = "printf '\\033[2J\\033[Hfor a moment'; read line; printf '\\033[2J\\033[Hlater'; read line";
+        let mut terminal = shell(&format!("printf ready; read line; {screens}"));
+        terminal.wait_for("ready").unwrap();
+        for words in ["moment", "later"] {
+            terminal.type_keys("\r").unwrap();
+            let deadline = Instant::now() + PATIENCE;
+            while !String::from_utf8_lossy(&terminal.output()).contains(words) && Instant::now() < deadline {
+                terminal.pause(Duration::from_millis(2));
+            }
+        }
+        terminal.wait_for("for a moment").unwrap();
+        terminal.wait_for("later").unwrap();
+        assert!(!terminal.text().contains("moment"), "{}", terminal.text());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use blotter_testkit::terminal::Size;
 use serde_json::{Value, json};
 
 use crate::screens::{another, dollars};
-use crate::seat::{bought, does, faults, hides, opens_newest, presses, row_of, sees, sent, shows, told};
+use crate::seat::{Came, bought, came, does, faults, hides, opens_newest, presses, quiet, row_of, sees, shows, told};
 use crate::stage::Stage;
 use crate::trader::{is_protected, on_grid, until};
 
@@ -18,6 +18,7 @@ fn figure(text: &str) -> f64 {
 fn of_two_that_move_one_stop_the_second_is_told_before_it_sends() {
     let stage = Stage::new();
     let demo = stage.headless();
+    quiet(&demo.socket);
     let trade = bought(&demo.socket);
     let (mut desk, mut laptop) = (another(&demo.socket, Size::WIDE), another(&demo.socket, Size::WIDE));
     let title = format!("Bracket of #{}", trade.number);
@@ -54,7 +55,8 @@ fn of_two_that_move_one_stop_the_second_is_told_before_it_sends() {
             (row.contains(&format!("{second} ├")) && row.contains(&format!("┤ {}", trade.target))).then_some(())
         });
     }
-    assert_eq!(sent(&demo.socket, &trade.number, "the bracket"), 3, "one at the entry, one for each that got through");
+    let told = "one at the entry, one for each that got through";
+    assert_eq!(came(&demo.socket, &trade.symbol), Came { brackets: 3, sales: 0 }, "{told}");
     drop((desk, laptop));
     demo.stops();
 }
@@ -63,6 +65,7 @@ fn of_two_that_move_one_stop_the_second_is_told_before_it_sends() {
 fn of_two_that_close_one_trade_one_sells_and_both_see_the_end() {
     let stage = Stage::new();
     let demo = stage.headless();
+    quiet(&demo.socket);
     let trade = bought(&demo.socket);
     let mut both = [another(&demo.socket, Size::WIDE), another(&demo.socket, Size::WIDE)];
     let title = format!("Close #{}", trade.number);
@@ -79,7 +82,7 @@ fn of_two_that_close_one_trade_one_sells_and_both_see_the_end() {
     faults(&demo.socket, &[]);
     let ended = until(&demo.socket, "the end", &trade.number, |trade| trade["status"] == "CLOSED");
     assert_eq!(ended["close"]["reason"], "MANUAL_CLOSE", "{ended:#}");
-    assert_eq!(sent(&demo.socket, &trade.number, "the sale"), 1);
+    assert_eq!(came(&demo.socket, &trade.symbol), Came { brackets: 1, sales: 1 });
 
     assert_eq!(told.iter().filter(|told| told.contains("It is on its way out.")).count(), 1, "{}", told.join("\n"));
     assert_eq!(told.iter().filter(|told| told.contains(ALERT)).count(), 1, "{}", told.join("\n"));

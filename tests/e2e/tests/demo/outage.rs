@@ -5,8 +5,10 @@ use blotter_testkit::terminal::{Size, Terminal};
 use serde_json::json;
 
 use crate::screens::another;
-use crate::seat::{bought, does, faults, hides, opens_newest, ordered, presses, row_of, sees, sent, shows};
-use crate::stage::{Stage, wait_for};
+use crate::seat::{
+    Came, bought, bought_of, came, does, faults, hides, opens_newest, presses, quiet, row_of, sees, shows,
+};
+use crate::stage::Stage;
 use crate::trader::{is_protected, on_grid, says, until};
 
 /// Whether a row's mark has the `?` of one that nobody stands behind any more.
@@ -23,6 +25,9 @@ fn has_fresh_mark(row: &str) -> bool {
 fn a_broker_that_is_away_is_told_and_its_return_needs_no_restart() {
     let stage = Stage::new();
     let demo = stage.headless();
+    quiet(&demo.socket);
+    // One that is held to the end; the demo's own may end meanwhile.
+    bought_of(&demo.socket, "MSFT", "a bracket", is_protected);
     let trade = bought(&demo.socket);
     let mut terminal = another(&demo.socket, Size::WIDE);
     sees(&mut terminal, "a fresh mark", |screen| row_of(screen, "AAPL").filter(|row| has_fresh_mark(row)));
@@ -51,9 +56,9 @@ fn a_broker_that_is_away_is_told_and_its_return_needs_no_restart() {
     hides(&mut terminal, "unavailable since");
     let ended = until(&demo.socket, "the end of the close", &trade.number, |trade| trade["status"] == "CLOSED");
     assert_eq!(ended["close"]["reason"], "MANUAL_CLOSE", "{ended:#}");
-    assert_eq!(sent(&demo.socket, &trade.number, "the sale"), 1);
+    assert_eq!(came(&demo.socket, &trade.symbol), Came { brackets: 1, sales: 1 });
     sees(&mut terminal, "no row", |screen| row_of(screen, "AAPL").is_none().then_some(()));
-    sees(&mut terminal, "fresh marks", |screen| row_of(screen, "SPY").filter(|row| has_fresh_mark(row)));
+    sees(&mut terminal, "fresh marks", |screen| row_of(screen, "MSFT").filter(|row| has_fresh_mark(row)));
     drop(terminal);
     demo.stops();
 }
@@ -74,13 +79,11 @@ fn a_position_whose_bracket_was_never_seen_working_does_not_look_protected() {
     let demo = stage.headless();
     let mut screens = [Size::WIDE, Size::STANDARD, Size::NARROW].map(|size| another(&demo.socket, size));
     // The demo loses a bracket once; nothing of its own is to be sent any more.
-    wait_for("the bracket that is placed again", || (sent(&demo.socket, "121", "the bracket") >= 2).then_some(()));
-    until(&demo.socket, "the first position", "121", is_protected);
-    until(&demo.socket, "a target that is hit", "122", |trade| trade["status"] == "CLOSED");
+    quiet(&demo.socket);
     // The entry passes; no bracket after it does.
     faults(&demo.socket, &[json!({ "kind": "error_before", "endpoint": "place", "skip": 1 })]);
-    let trade = ordered(&demo.socket);
-    let held = until(&demo.socket, "the fill", &trade.number, |trade| trade["held_qty"] == 2);
+    let trade = bought_of(&demo.socket, "AAPL", "the fill", |trade| trade["held_qty"] == 2);
+    let held = says(&demo.socket, &["show", &trade.number]).unwrap();
     assert_ne!(held["protection"], "CONFIRMED", "{held:#}");
     for terminal in &mut screens {
         sees(terminal, "a position", |screen| row_of(screen, "AAPL").filter(|row| row.contains("FILLED")));

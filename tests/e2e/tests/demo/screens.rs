@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use blotter_testkit::programs;
 use blotter_testkit::terminal::{Setup, Size, Terminal};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::seat::{bought, happens, row_of, sees, told};
+use crate::seat::{bought, pins, quiet, row_of, sees, told};
 use crate::stage::{Stage, wait_for};
-use crate::trader::{is_protected, leave, says, socket, until};
+use crate::trader::{leave, says, socket, until};
 
+const PATIENCE: Duration = Duration::from_secs(100);
 const SIZES: [Size; 3] = [Size::WIDE, Size::STANDARD, Size::NARROW];
 
 /// A second client of a demo.
@@ -60,7 +61,7 @@ pub(crate) fn dollars(value: &Value) -> String {
 /// Prices and results move while they are compared: until screen and answer agree.
 #[track_caller]
 pub(crate) fn agrees(terminal: &mut Terminal, what: &str, expected: impl Fn() -> Vec<String>) {
-    let deadline = Instant::now() + Duration::from_secs(40);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let (wanted, text) = (expected(), terminal.text());
         let missing: Vec<&String> = wanted.iter().filter(|words| !text.contains(words.as_str())).collect();
@@ -84,15 +85,20 @@ pub(crate) fn visits(terminal: &mut Terminal, keys: &str, sign: &str, signs: &[&
     terminal.wait_until(&format!("{sign} gone"), |screen| !screen.contents().contains(sign)).unwrap();
 }
 
-/// Presses keys until they show what they are for.
+/// Presses keys until they show what they are for. Pressed again without a reason, a key would close what it is about to
+/// open.
 #[track_caller]
 pub(crate) fn opens(terminal: &mut Terminal, keys: &str, sign: &str) {
-    let deadline = Instant::now() + Duration::from_secs(40);
+    const AGAIN: Duration = Duration::from_secs(8);
+    const CONNECTING: &str = "still connecting";
+    let deadline = Instant::now() + PATIENCE;
     while !terminal.text().contains(sign) {
         assert!(Instant::now() < deadline, "{keys:?} shows no {sign}:\n{}", terminal.text());
+        terminal.wait_until("an end of the refusal", |screen| !screen.contents().contains(CONNECTING)).unwrap();
         terminal.type_keys(keys).unwrap();
-        let look = Instant::now() + Duration::from_secs(2);
-        while Instant::now() < look && !terminal.text().contains(sign) {
+        let look = Instant::now() + AGAIN;
+        let is_told = |text: &str| [sign, CONNECTING].iter().any(|words| text.contains(words));
+        while Instant::now() < look && !is_told(&terminal.text()) {
             std::thread::park_timeout(Duration::from_millis(20));
         }
     }
@@ -104,8 +110,7 @@ fn every_pane_says_what_the_daemon_answers() {
     let mut first = stage.screen();
     let socket = socket(&stage);
     first.wait_for("2 History 1").unwrap();
-    // The scenario has hit a target by then, and placed a lost bracket again.
-    until(&socket, "a target that is hit", "122", |trade| trade["status"] == "CLOSED");
+    quiet(&socket);
     hears_a_hit(&mut first, &socket);
     for size in SIZES {
         let mut terminal = another(&socket, size);
@@ -151,12 +156,11 @@ fn hears_a_hit(terminal: &mut Terminal, socket: &Path) {
     let is_its = |row: &String| row.contains(&format!("┤ {}", trade.target));
     sees(terminal, "the position", |screen| row_of(screen, "AAPL").filter(is_its));
     let before = terminal.heard().bells;
-    let symbol = says(socket, &["show", &trade.number]).unwrap()["option_symbol"].clone();
     let beyond = trade.target.parse::<f64>().unwrap() * 1.1;
-    happens(socket, &json!({ "do": "price", "symbol": symbol, "price": beyond }));
-    let ended = until(socket, "a second target", &trade.number, |trade| trade["status"] == "CLOSED");
+    pins(socket, &trade.symbol, (beyond, beyond + 0.1));
+    let ended = until(socket, "a target that is hit", &trade.number, |trade| trade["status"] == "CLOSED");
     assert_eq!(ended["close"]["reason"], "TP_HIT", "{ended:#}");
-    // The demo's own positions are of one contract.
+    // The demo's own positions are of one contract, and reach a target as well.
     told(terminal, &["×2 target hit"]);
     wait_for("the sound of it", || (terminal.heard().bells > before).then_some(()));
 }
@@ -197,11 +201,13 @@ fn every_dialog_opens_over_real_trades_at_every_width_and_lets_go() {
     let stage = Stage::new();
     let first = stage.screen();
     let socket = socket(&stage);
-    until(&socket, "a protected position", "121", is_protected);
+    quiet(&socket);
+    let number = bought(&socket).number;
+    let of_it = |title: &str| format!("{title} #{number}");
     for size in SIZES {
         let mut terminal = another(&socket, size);
-        let told = Told::of(&says(&socket, &["show", "121"]).unwrap());
-        terminal.type_keys("g\r").unwrap();
+        let told = Told::of(&says(&socket, &["show", &number]).unwrap());
+        terminal.type_keys("G\r").unwrap();
         for words in [format!("Entry {}", told.entry), format!("Stop {}", told.stop), format!("Target {}", told.target)]
         {
             terminal.wait_for(&words).unwrap();
@@ -209,16 +215,16 @@ fn every_dialog_opens_over_real_trades_at_every_width_and_lets_go() {
         terminal.type_keys("\r").unwrap();
         terminal.wait_until("a closed row", |screen| !screen.contents().contains("Entry ")).unwrap();
         let (sell, bracket) =
-            (format!("Sell {} SPY", told.held), format!("stop {}, target {}", told.stop, told.target));
-        visits(&mut terminal, "c", "Close #121", &[&sell, "[ Keep position ]", &bracket, &told.at_entry()]);
+            (format!("Sell {} AAPL", told.held), format!("stop {}, target {}", told.stop, told.target));
+        visits(&mut terminal, "c", &of_it("Close"), &[&sell, "[ Keep position ]", &bracket, &told.at_entry()]);
         let lines = [format!("Stop        {}", told.stop), format!("Target      {}", told.target)];
         let (loses, pays) = (format!("Stop loses ▼ {}", told.at_stop), format!("Target pays ▲ {}", told.at_target));
         let [stop, target] = &lines;
         visits(&mut terminal, "s", "Replace bracket", &[stop, target, &told.at_entry(), &loses, &pays]);
-        let sale = format!(": sell {}", told.held);
-        visits(&mut terminal, "F", "Flatten everything", &[" sold in SIM:", "#121 SPY ", ": cancel bracket", &sale]);
+        let (line, sale) = (format!("#{number} AAPL "), format!(": sell {}", told.held));
+        visits(&mut terminal, "F", "Flatten everything", &[" sold in SIM:", &line, ": cancel bracket", &sale]);
         visits(&mut terminal, "K", "Stop every entry", &["[ Let them in ]"]);
-        visits(&mut terminal, "w", "The story of #121", &[&format!("{} bought at {}", told.held, told.entry)]);
+        visits(&mut terminal, "w", &of_it("The story of"), &[&format!("{} bought at {}", told.held, told.entry)]);
         visits(&mut terminal, "x", "Export", &[]);
         visits(&mut terminal, ",", "Open positions, at most", &[]);
         visits(&mut terminal, "!", "Messages", &[]);
@@ -242,7 +248,7 @@ fn an_export_has_every_row_that_the_filter_finds() {
     terminal.type_keys("f").unwrap();
     terminal.wait_for("[Wins]").unwrap();
     terminal.wait_for("60 wins").unwrap();
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + PATIENCE;
     let file = loop {
         assert!(Instant::now() < deadline, "nothing is exported:\n{}", terminal.text());
         opens(&mut terminal, "x", "closed trades: Wins");

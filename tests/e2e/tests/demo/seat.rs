@@ -1,6 +1,7 @@
 //! What a trader at a terminal does, and what somebody with a hand on the simulated broker does to them.
 //! Nothing here types blindly: each key has its reason on the screen.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -10,43 +11,87 @@ use std::time::{Duration, Instant};
 use blotter_testkit::terminal::Terminal;
 use serde_json::{Value, json};
 
-use crate::stage::wait_for;
-use crate::trader::{LIVES, contract, is_protected, on_grid, says, until};
+use crate::stage::{wait_for, wait_within};
+use crate::trader::{LIVES, contract_of, is_protected, on_grid, says, until};
 
 /// What a person takes from one key to the next; more than the time in which a question takes none.
 const BETWEEN_KEYS: Duration = Duration::from_millis(400);
+/// On a machine so busy that an entry runs out of its time, it is tried again.
+const TRIES: usize = 5;
 
-/// A position that no event of the demo's scenario is about.
+/// A position of the test's own, whose market stands still: nothing ends it but the test.
 pub(crate) struct Bought {
     pub(crate) number: String,
+    pub(crate) symbol: String,
     pub(crate) stop: String,
     pub(crate) target: String,
 }
 
 /// Buys two contracts of AAPL from the command line and waits for their bracket.
 pub(crate) fn bought(socket: &Path) -> Bought {
-    let bought = ordered(socket);
-    until(socket, "the bracket", &bought.number, is_protected);
-    bought
+    bought_of(socket, "AAPL", "the bracket", is_protected)
 }
 
-/// The same without waiting for anything.
-pub(crate) fn ordered(socket: &Path) -> Bought {
-    // The brackets that things happen to are the demo's own, which are the first to work.
-    until(socket, "the first position", "121", is_protected);
-    until(socket, "the second position", "122", |trade| is_protected(trade) || trade["status"] == "CLOSED");
-    let (symbol, bid, ask) = contract(socket);
+/// The same of any ticker, and for anything else.
+pub(crate) fn bought_of(socket: &Path, ticker: &str, what: &str, done: impl Fn(&Value) -> bool) -> Bought {
+    for _ in 0..TRIES {
+        let bought = ordered(socket, ticker);
+        let trade = until(socket, what, &bought.number, |trade| done(trade) || trade["status"] == "VOID");
+        if trade["status"] != "VOID" {
+            return bought;
+        }
+    }
+    panic!("no entry is sent in its time");
+}
+
+fn ordered(socket: &Path, ticker: &str) -> Bought {
+    let (symbol, bid, ask) = contract_of(socket, ticker);
+    pins(socket, &symbol, (bid, ask));
     let (stop, target) = (on_grid(bid * 0.6), on_grid(ask * 1.9));
     let order = ["place", &symbol, "--qty", "2", "--stop", &stop, "--target", &target];
     let placed = wait_for("an order that is taken", || says(socket, &order));
-    Bought { number: placed["number"].to_string(), stop, target }
+    Bought { number: placed["number"].to_string(), symbol, stop, target }
 }
 
-/// Things of one kind that were sent for a trade.
-pub(crate) fn sent(socket: &Path, number: &str, what: &str) -> usize {
-    let story = wait_for("the story", || says(socket, &["why", number]));
-    let is_it = |moment: &&Value| moment["kind"] == "sent" && moment["what"].as_str().unwrap().starts_with(what);
-    story["moments"].as_array().unwrap().iter().filter(is_it).count()
+/// Takes the demo's script away, and waits until what it had begun is over: each position has its bracket at the
+/// broker. Which of the demo's two positions loses its bracket, and which one reaches its target, is a matter of
+/// whose bracket works first.
+pub(crate) fn quiet(socket: &Path) {
+    control(socket, ("POST", "scenario"), &json!({ "name": "calm-day" }));
+    wait_within(LIVES, "each position with its bracket at the broker", || {
+        let open = says(socket, &["trades"])?["items"].as_array().unwrap().clone();
+        (open.iter().all(is_protected) && open.len() == brackets_at_the_broker(socket)).then_some(())
+    });
+}
+
+/// How many brackets work at the simulated broker.
+fn brackets_at_the_broker(socket: &Path) -> usize {
+    let books = control(socket, ("GET", "orders"), &json!({}));
+    let works = |order: &&Value| {
+        let is_bracket = order["legs"].as_array().is_some_and(|legs| legs.len() == 2);
+        is_bracket && order["status"] == "open"
+    };
+    books["orders"].as_array().unwrap().iter().filter(works).count()
+}
+
+/// Orders that came to the simulated broker, to sell this contract, each bracket as one.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Came {
+    pub(crate) brackets: usize,
+    pub(crate) sales: usize,
+}
+
+/// What the broker's own books say of a contract. Of an order that was written down and never left, the trade's story
+/// tells as well.
+pub(crate) fn came(socket: &Path, symbol: &str) -> Came {
+    let ledger = control(socket, ("GET", "ledger?since=0"), &json!({}));
+    let placed = ledger["entries"].as_array().unwrap().iter().filter(|entry| entry["fact"] == "placed");
+    let ours: Vec<&Value> =
+        placed.filter(|entry| entry["symbol"] == symbol && entry["side"] == "sell_to_close").collect();
+    let sales = ours.iter().filter(|entry| entry["parent"].is_null()).count();
+    let parents: BTreeSet<String> =
+        ours.iter().filter(|entry| !entry["parent"].is_null()).map(|entry| entry["parent"].to_string()).collect();
+    Came { brackets: parents.len(), sales }
 }
 
 /// Puts these faults, and no others, between the daemon and the simulated broker.
@@ -57,12 +102,13 @@ pub(crate) fn faults(socket: &Path, faults: &[Value]) {
     }
 }
 
-/// Lets something happen in the simulated market.
-pub(crate) fn happens(socket: &Path, act: &Value) {
-    control(socket, ("POST", "do"), act);
+/// The market of a contract stands still here, until it is pinned anew.
+pub(crate) fn pins(socket: &Path, symbol: &str, (bid, ask): (f64, f64)) {
+    let [bid, ask] = [bid, ask].map(|price| format!("{price:.2}"));
+    control(socket, ("POST", "do"), &json!({ "do": "pin", "symbol": symbol, "bid": bid, "ask": ask }));
 }
 
-fn control(socket: &Path, (method, what): (&str, &str), body: &Value) {
+fn control(socket: &Path, (method, what): (&str, &str), body: &Value) -> Value {
     let config = fs::read_to_string(socket.with_file_name("config.toml")).unwrap();
     let (_, rest) = config.split_once("sim_url = \"http://").unwrap();
     let (address, _) = rest.split_once('/').unwrap();
@@ -73,6 +119,7 @@ fn control(socket: &Path, (method, what): (&str, &str), body: &Value) {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{method} {what} {body}: {answer}");
+    serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
 }
 
 /// Waits until the screen is as wanted; that may take as long as the slowest step of a trade.

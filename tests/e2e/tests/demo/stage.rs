@@ -16,8 +16,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
-/// From a cold start, with a cluster to be made, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// From a cold start, with a cluster to be made, on a busy machine: for longer than the demo itself waits.
+const PATIENCE: Duration = Duration::from_secs(150);
 /// How often a condition that makes no sound is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 

@@ -2,8 +2,6 @@
 //! close by hand, and pull the daemon's plug in the middle of that.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -11,13 +9,12 @@ use blotter_testkit::programs;
 use blotter_testkit::terminal::Terminal;
 use serde_json::Value;
 
+use crate::seat::{came, does, opens_newest, pins, presses, sees};
 use crate::stage::{Stage, wait_for, wait_within};
 
 /// What the slowest step of a trade takes: the lease of a daemon that died, and then the proof that
 /// nothing of what it sent arrives any more.
-pub(crate) const LIVES: std::time::Duration = std::time::Duration::from_secs(150);
-/// What a person takes from one key to the next.
-const BETWEEN_KEYS: std::time::Duration = std::time::Duration::from_millis(150);
+pub(crate) const LIVES: std::time::Duration = std::time::Duration::from_secs(200);
 
 /// The socket of the one demo in this stage.
 pub(crate) fn socket(stage: &Stage) -> PathBuf {
@@ -48,9 +45,13 @@ pub(crate) fn is_protected(trade: &Value) -> bool {
     trade["protection"] == "CONFIRMED" && trade.get("step").is_none()
 }
 
-/// A call at the money, with its bid and ask.
+/// A call of AAPL at the money, with its bid and ask.
 pub(crate) fn contract(socket: &Path) -> (String, f64, f64) {
-    let listed = wait_for("a chain", || says(socket, &["chain", "AAPL"]));
+    contract_of(socket, "AAPL")
+}
+
+pub(crate) fn contract_of(socket: &Path, ticker: &str) -> (String, f64, f64) {
+    let listed = wait_for("a chain", || says(socket, &["chain", ticker]));
     let chain = &listed["chain"];
     let figure = |value: &Value| value.as_str().unwrap().parse::<f64>().unwrap();
     let price = figure(&chain["underlying"]);
@@ -64,37 +65,21 @@ pub(crate) fn on_grid(price: f64) -> String {
     format!("{price:.1}0")
 }
 
-/// Fills the form of a new trade and buys.
-fn buy(terminal: &mut Terminal, symbol: &str, (stop, target): (f64, f64)) {
-    wait_for("the form of a new trade", || {
-        let open = terminal.text().contains("Buy to open");
-        if !open {
-            terminal.type_keys("n").unwrap();
-            std::thread::park_timeout(BETWEEN_KEYS);
-        }
-        open.then_some(())
-    });
-    let (stop, target) = (on_grid(stop), on_grid(target));
-    terminal.type_keys(&format!("{symbol}\t2\t\t{stop}\t{target}\tfirst")).unwrap();
+/// Fills the form of a new trade and buys; gives the number. What is bought does not end by itself.
+fn buy(terminal: &mut Terminal, socket: &Path, [stop, target]: [f64; 2]) -> (String, String, f64) {
+    let (symbol, bid, ask) = contract(socket);
+    pins(socket, &symbol, (bid, ask));
+    let form = |screen: &str| if screen.contains('┌') { "" } else { "n" };
+    does(terminal, "the form of a new trade", form, |screen| screen.contains("Buy to open").then_some(()));
+    let (stop, target) = (on_grid(bid * stop), on_grid(ask * target));
+    terminal.type_keys(&format!("\u{15}{symbol}\t2\t\t{stop}\t{target}\tfirst")).unwrap();
     terminal.wait_for(&target).unwrap();
-    press(terminal, "Buy to open", "Then a bracket");
-    press(terminal, "Buy", "The order is taken");
-}
-
-/// Moves on until this button has the focus, presses it, and waits for what follows. Keys before
-/// a question can be read are dropped, so each may take more than once.
-#[track_caller]
-fn press(terminal: &mut Terminal, button: &str, follows: &str) {
-    let focused = format!("[ {button} ]");
-    wait_for(&format!("{focused} to bring: {follows}"), || {
-        let screen = terminal.text();
-        if screen.contains(follows) {
-            return Some(());
-        }
-        terminal.type_keys(if screen.contains(&focused) { "\r" } else { "\t" }).unwrap();
-        std::thread::park_timeout(BETWEEN_KEYS);
-        None
-    });
+    presses(terminal, "Buy to open", |screen| screen.contains("Then a bracket"));
+    presses(terminal, "Buy", |screen| !screen.contains("Then a bracket"));
+    sees(terminal, "a form that is done", |screen| (!screen.contains("Buy to open")).then_some(()));
+    let number = newest(socket);
+    until(socket, "the bracket", &number, is_protected);
+    (number, symbol, bid)
 }
 
 /// The number of the newest open trade.
@@ -113,15 +98,17 @@ fn a_demo_that_nobody_touches_shows_what_it_is_about() {
     terminal.wait_for("2 History 1").unwrap();
     let history = wait_for("the history", || says(&socket, &["trades", "--status", "closed"]));
     assert!(history["items"].as_array().unwrap().len() >= 100, "{}", history["items"]);
-    let ended = until(&socket, "a target that is hit", "122", |trade| trade["status"] == "CLOSED");
-    assert_eq!(ended["close"]["reason"], "TP_HIT", "{ended:#}");
-    until(&socket, "a bracket that is placed again", "121", |trade| {
-        let story = says(&socket, &["why", "121"]).unwrap();
-        let brackets =
-            story["moments"].as_array().unwrap().iter().filter(|moment| {
-                moment["kind"] == "sent" && moment["what"].as_str().unwrap().starts_with("the bracket")
-            });
-        brackets.count() >= 2 && is_protected(trade)
+    // Which of the two loses its bracket, and which one reaches its target, is a matter of whose works first.
+    let any = |what: &str, is_it: &dyn Fn(&Value) -> bool| {
+        wait_within(LIVES, what, || {
+            let both = ["121", "122"].into_iter().filter_map(|number| says(&socket, &["show", number]));
+            both.into_iter().find(|trade| is_it(trade))
+        })
+    };
+    any("a target that is hit", &|trade| trade["close"]["reason"] == "TP_HIT");
+    any("a bracket that is placed again", &|trade| {
+        let symbol = trade["option_symbol"].as_str().unwrap();
+        came(&socket, symbol).brackets >= 2 && (is_protected(trade) || trade["status"] == "CLOSED")
     });
     terminal.type_keys("2").unwrap();
     terminal.wait_for("TP_HIT").unwrap();
@@ -134,15 +121,11 @@ fn a_new_user_buys_and_moves_the_stop() {
     let mut terminal = stage.screen();
     let socket = socket(&stage);
     terminal.wait_for("2 History 1").unwrap();
-    let (symbol, bid, ask) = contract(&socket);
-    buy(&mut terminal, &symbol, (bid * 0.6, ask * 1.9));
-    let number = newest(&socket);
-    until(&socket, "the bracket", &number, is_protected);
-    let stop = on_grid(bid * 0.5);
-    terminal.type_keys("Gs").unwrap();
-    terminal.wait_for("Replace bracket").unwrap();
-    terminal.type_keys(&stop).unwrap();
-    press(&mut terminal, "Replace bracket", "The bracket is being replaced");
+    let (number, _, bid) = buy(&mut terminal, &socket, [0.6, 1.9]);
+    let (stop, title) = (on_grid(bid * 0.5), format!("Bracket of #{number}"));
+    opens_newest(&mut terminal, "Gs", &title);
+    terminal.type_keys(&format!("\u{15}{stop}")).unwrap();
+    presses(&mut terminal, "Replace bracket", |screen| !screen.contains(&title));
     let moved = |trade: &Value| trade["version"] == 2 && is_protected(trade);
     let trade = until(&socket, "the other bracket", &number, moved);
     let works = trade["sl_price"].as_str().unwrap();
@@ -162,35 +145,14 @@ fn a_daemon_that_is_killed_in_the_middle_of_a_close_ends_it_right() {
     let mut terminal = stage.screen();
     let socket = socket(&stage);
     terminal.wait_for("2 History 1").unwrap();
-    let (symbol, bid, ask) = contract(&socket);
-    buy(&mut terminal, &symbol, (bid * 0.5, ask * 2.0));
-    let number = newest(&socket);
-    until(&socket, "the bracket", &number, is_protected);
-    terminal.type_keys("Gc").unwrap();
-    press(&mut terminal, "Close position", "It is on its way out");
+    let (number, symbol, _) = buy(&mut terminal, &socket, [0.5, 2.0]);
+    let title = format!("Close #{number}");
+    opens_newest(&mut terminal, "Gc", &title);
+    presses(&mut terminal, "Close position", |screen| !screen.contains(&title));
     stage.kill("blotterd");
     let ended = until(&socket, "the end of the close", &number, |trade| trade["status"] == "CLOSED");
     assert_eq!(ended["close"]["reason"], "MANUAL_CLOSE", "{ended:#}");
     // Of a sale that was written down and never left, the story tells as well: the broker's own books say what came.
-    assert_eq!(sales_at_the_broker(&socket, &symbol), 1, "{:#}", says(&socket, &["why", &number]).unwrap());
+    assert_eq!(came(&socket, &symbol).sales, 1, "{:#}", says(&socket, &["why", &number]).unwrap());
     leave(&stage, terminal);
-}
-
-/// How many orders of their own to sell this contract the simulated broker took in; a bracket's two are its children.
-fn sales_at_the_broker(socket: &Path, symbol: &str) -> usize {
-    let said = fs::read_to_string(socket.with_file_name("simulator.out")).unwrap();
-    let address =
-        said.lines().next().and_then(|line| line.strip_prefix("listening on ")).expect("the broker's address");
-    let mut line = TcpStream::connect(address).unwrap();
-    write!(line, "GET /__sim/ledger?since=0 HTTP/1.1\r\nhost: sim\r\nconnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    line.read_to_string(&mut answer).unwrap();
-    let ledger: Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).expect("a body")).unwrap();
-    let is_a_sale = |entry: &&Value| {
-        entry["fact"] == "placed"
-            && entry["symbol"] == symbol
-            && entry["side"] == "sell_to_close"
-            && entry["parent"].is_null()
-    };
-    ledger["entries"].as_array().unwrap().iter().filter(is_a_sale).count()
 }

@@ -36,7 +36,7 @@ const STRIKES: u16 = 4;
 /// Of bid and ask.
 const STOP: Decimal = Decimal::from_parts(6, 0, 0, false, 1);
 const TARGET: Decimal = Decimal::from_parts(15, 0, 0, false, 1);
-const PAST_WITHIN: Duration = Duration::from_secs(15);
+const PAST_WITHIN: Duration = Duration::from_secs(60);
 const KEY_WITHIN: Duration = Duration::from_secs(5);
 /// The database is the demo's own: each of the two deeds is done once in it.
 const TOKEN_KEY: Uuid = Uuid::from_u128(1);
