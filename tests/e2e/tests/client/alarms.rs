@@ -20,14 +20,15 @@ fn ends_with(said: &Said, code: i32, words: &str) {
     assert_eq!(silent, "", "{said:?}");
 }
 
-/// Two alarms that nobody has seen, the newer first, as the daemon answers them.
+/// Two alarms that nobody has seen, the newer first, as the daemon answers them; so old that a test's minutes do not
+/// show.
 fn raised(stage: &Stage) -> [Value; 2] {
     stage.sql(
         "INSERT INTO alarms (username, alarm_id, kind, subject, message, raised_at)
          SELECT current_setting('app.username'), gen_random_uuid(), kind, 'a test', message, now() - age
            FROM (VALUES ('NEEDS_PERSON', 'the account holds 3 of SPY261218C00600000 and no trade looks after them',
-                         interval '3 minutes'),
-                        ('LATE_ARRIVAL', 'an order came late', interval '2 hours')) AS raised (kind, message, age)",
+                         interval '2 hours'),
+                        ('LATE_ARRIVAL', 'an order came late', interval '5 hours')) AS raised (kind, message, age)",
     );
     let list = open(stage);
     assert_eq!(list.len(), 2, "{list:#?}");
@@ -60,7 +61,7 @@ fn in_the_inbox(stage: &Stage, size: Size, alarms: &[Value; 2]) {
     terminal.type_keys("!").unwrap();
     // Where lines are short the kind stands alone.
     let word = if size == Size::NARROW { "" } else { "ALARM " };
-    let entries = [("3m page", &alarms[0]), ("2h notice", &alarms[1])].map(|(age, alarm)| {
+    let entries = [("2h page", &alarms[0]), ("5h notice", &alarms[1])].map(|(age, alarm)| {
         let (kind, message) = (alarm["kind"].as_str().unwrap(), alarm["message"].as_str().unwrap());
         format!("● new {age} {word}{kind} {message}")
     });
@@ -93,8 +94,8 @@ fn open_alarms_are_listed_and_seen_off_from_the_command_line() {
     let row = |called: &str, rest: &str| format!("{called}  {rest}\n");
     let expected = [
         row("ALARM   ", "AGE  WEIGHT  SEEN  KIND          TRADE  WHAT"),
-        row(&one, &format!("3m   page    new   NEEDS_PERSON  -      {}", alarms[0]["message"].as_str().unwrap())),
-        row(&other, &format!("2h   notice  new   LATE_ARRIVAL  -      {}", alarms[1]["message"].as_str().unwrap())),
+        row(&one, &format!("2h   page    new   NEEDS_PERSON  -      {}", alarms[0]["message"].as_str().unwrap())),
+        row(&other, &format!("5h   notice  new   LATE_ARRIVAL  -      {}", alarms[1]["message"].as_str().unwrap())),
     ];
     assert_eq!((listed.code, listed.out), (Some(DONE), expected.concat()));
 
@@ -107,7 +108,7 @@ fn open_alarms_are_listed_and_seen_off_from_the_command_line() {
     // A screen that is open hears of it.
     wait_without(&mut terminal, "no trade looks after them");
     ends_with(&desk.run(&["ack", &one]), DONE, "Noted that you have seen it.");
-    ends_with(&desk.run(&["alarms"]), DONE, &format!("{one}  3m   page    seen"));
+    ends_with(&desk.run(&["alarms"]), DONE, &format!("{one}  2h   page    seen"));
     assert_eq!(unseen(&stage), 1);
     let seen = desk.run(&["ack", "--all", "--json"]).json();
     let ids: Vec<&Value> = seen["items"].as_array().unwrap().iter().map(|alarm| &alarm["id"]).collect();

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::market::{Market, is_closed};
 
 pub(crate) const SIZES: [Size; 3] = [Size::WIDE, Size::STANDARD, Size::NARROW];
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where to look, and what must be there.
 pub(crate) type Pairs = Vec<(String, String)>;

@@ -7,13 +7,13 @@ use blotter_testkit::terminal::{Size, Terminal};
 use serde_json::Value;
 
 use crate::accounts::{ORATS, Simulator, TOKEN, stage};
-use crate::stage::{Stage, wait_without};
+use crate::stage::{CONNECTING, Stage, wait_without};
 
 const SIZES: [Size; 3] = [Size::WIDE, Size::STANDARD, Size::NARROW];
 const ESC: &str = "\u{1b}";
 const CTRL_U: &str = "\u{15}";
 const RIGHT: &str = "\u{1b}[C";
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Looks at both until they agree; whatever is compared may be renewed meanwhile.
 #[track_caller]
@@ -44,15 +44,19 @@ pub(crate) fn acting(stage: &Stage, size: Size) -> Terminal {
     terminal
 }
 
-/// Presses keys until they show what they are for: a client that has just begun refuses what acts.
+/// Presses keys until they show what they are for: a client that has just begun refuses what acts, and a question takes
+/// none before it could be read. Pressed again without a reason, a key would close what it is about to open.
 #[track_caller]
 pub(crate) fn until_it_opens(terminal: &mut Terminal, keys: &str, sign: &str) {
+    const AGAIN: Duration = Duration::from_secs(5);
     let deadline = Instant::now() + PATIENCE;
     while !terminal.text().contains(sign) {
         assert!(Instant::now() < deadline, "{keys:?} shows no {sign}:\n{}", terminal.text());
+        wait_without(terminal, CONNECTING);
         terminal.type_keys(keys).unwrap();
-        let look = Instant::now() + Duration::from_secs(1);
-        while Instant::now() < look && !terminal.text().contains(sign) {
+        let look = Instant::now() + AGAIN;
+        let is_told = |text: &str| [sign, CONNECTING].iter().any(|words| text.contains(words));
+        while Instant::now() < look && !is_told(&terminal.text()) {
             std::thread::park_timeout(Duration::from_millis(20));
         }
     }

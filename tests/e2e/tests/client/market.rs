@@ -14,7 +14,7 @@ use crate::stage::{Said, Stage};
 const TOKEN: &str = "live-token";
 pub(crate) const ACCOUNT: &str = "6YA00001";
 /// For the slowest step of a trade on a busy machine.
-const LIVES: Duration = Duration::from_secs(90);
+const LIVES: Duration = Duration::from_secs(150);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// On a machine so busy that an entry runs out of its time, it is tried again.
 const TRIES: usize = 5;
@@ -110,6 +110,21 @@ impl Market {
             }
         }
         panic!("no entry is sent in its time:\n{}", self.stage.daemon.log());
+    }
+
+    /// An entry below the market, which works; gives number and symbol.
+    #[track_caller]
+    pub(crate) fn rests(&self) -> (String, String) {
+        for _ in 0..TRIES {
+            let symbol = self.contract();
+            let order = ["place", &symbol, "--limit", "4.50", "--stop", "4.00", "--target", "7.00"];
+            let number = self.says(&order)["number"].to_string();
+            let trade = self.until("an entry that works", &number, |trade| trade["status"] != "PENDING");
+            if trade["status"] == "OPEN" {
+                return (number, symbol);
+            }
+        }
+        panic!("no entry works:\n{}", self.stage.daemon.log());
     }
 
     /// The orders that the broker has of ours, groups and single ones, the newest last.

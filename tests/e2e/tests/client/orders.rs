@@ -175,14 +175,7 @@ fn a_lost_bracket_is_placed_again_on_request_and_an_entry_is_cancelled() {
     assert_eq!(working(&market), [("4".to_owned(), "7".to_owned(), 2)], "one bracket, and no second one");
     ends_with(&desk.run(&["cancel", &number]), REFUSED, "");
 
-    let symbol = market.contract();
-    let order = ["--json", "place", &symbol, "--limit", "4.50", "--stop", "4.00", "--target", "7.00"];
-    let entry = (0..5).find_map(|_| {
-        let entry = desk.run(&order).json()["number"].to_string();
-        let trade = market.until("an entry that works", &entry, |trade| trade["status"] != "PENDING");
-        (trade["status"] == "OPEN").then_some(entry)
-    });
-    let entry = entry.unwrap_or_else(|| panic!("no entry works:\n{}", market.stage.daemon.log()));
+    let (entry, symbol) = market.rests();
     ends_with(&desk.run(&["cancel", &entry, "--version", "4"]), CONFLICT, "");
     ends_with(&desk.run(&["cancel", &entry]), DONE, "The entry is being cancelled.");
     market.until("a cancelled entry", &entry, |trade| trade["status"] == "CANCELED");
@@ -199,10 +192,7 @@ fn a_flatten_is_drilled_first_and_then_sends_just_that() {
     let held = [first, market.hold()];
     market.begins_anew();
     let desk = &market.stage.desk;
-    let resting = market.contract();
-    let order = ["--json", "place", &resting, "--limit", "4.50", "--stop", "4.00", "--target", "7.00"];
-    let entry = desk.run(&order).json()["number"].to_string();
-    market.until("an entry that works", &entry, |trade| trade["status"] == "OPEN");
+    let (entry, _) = market.rests();
 
     let before = (market.orders(), market.says(&["trades"])["items"].clone());
     let drill = market.says(&["flatten", "--drill"]);

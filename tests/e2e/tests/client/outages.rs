@@ -3,7 +3,7 @@
 
 use blotter_testkit::terminal::{Size, Terminal};
 
-use crate::stage::{EMPTY, Stage, settles, wait_without};
+use crate::stage::{EMPTY, Stage, acts, settles, wait_without};
 
 #[test]
 fn a_killed_daemon_is_told_its_data_ages_and_its_return_is_noticed() {
@@ -35,9 +35,12 @@ fn a_killed_daemon_is_told_its_data_ages_and_its_return_is_noticed() {
     terminal.wait_for("Pos 2/9").unwrap();
 }
 
-/// The age in `STALE 12s ago`.
+/// The seconds in `STALE 12s ago`, and in `STALE 2m ago`.
 fn age(screen: &str) -> Option<u32> {
-    screen.split_once("STALE ")?.1.split_once("s ago")?.0.parse().ok()
+    let (age, _) = screen.split_once("STALE ")?.1.split_once(" ago")?;
+    let (unit, number) =
+        [("s", 1), ("m", 60)].into_iter().find_map(|(sign, unit)| Some((unit, age.strip_suffix(sign)?)))?;
+    Some(number.parse::<u32>().ok()? * unit)
 }
 
 fn nothing_is_done_meanwhile(terminal: &mut Terminal) {
@@ -134,8 +137,7 @@ fn a_daemon_that_comes_back_finds_everybody_where_they_were() {
     open.wait_for("find: sym").unwrap();
     open.type_keys("jj\r").unwrap();
     open.wait_for("Strategy momentum").unwrap();
-    open.type_keys("s").unwrap();
-    open.wait_for("Bracket of #3").unwrap();
+    acts(&mut open, "s", "Bracket of #3");
     open.type_keys("\u{15}3.33").unwrap();
     open.wait_for("3.33").unwrap();
 

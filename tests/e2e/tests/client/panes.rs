@@ -2,7 +2,7 @@
 
 use blotter_testkit::terminal::{Screen, Size, Terminal};
 
-use crate::stage::{EMPTY, Stage, wait_without};
+use crate::stage::{EMPTY, Stage, acts, wait_without};
 
 #[test]
 fn every_pane_says_honestly_that_it_is_empty_at_every_width() {
@@ -53,12 +53,12 @@ fn each_hint_holds(terminal: &mut Terminal, expected: &[(&str, &str, &str, &str)
         let hint = format!(" {key} {words}");
         let is_offered = |screen: &Screen| last_line(screen).contains(&hint);
         terminal.wait_until(&format!("the hint `{hint}`"), is_offered).unwrap();
-        terminal.type_keys(if *key == "↵" { "\r" } else { key }).unwrap();
         if *key == "q" {
+            terminal.type_keys(key).unwrap();
             assert!(terminal.wait_exit().unwrap().success());
             return;
         }
-        terminal.wait_for(sign).unwrap();
+        acts(terminal, if *key == "↵" { "\r" } else { key }, sign);
         terminal.type_keys(undo).unwrap();
         if !undo.is_empty() {
             wait_without(terminal, sign);

@@ -15,10 +15,12 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
+/// What a client that has just begun says to a key that acts.
+pub(crate) const CONNECTING: &str = "still connecting";
 /// What an empty book says once the daemon has told that it is empty.
 pub(crate) const EMPTY: &str = "No open positions";
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a condition that makes no sound is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
@@ -232,6 +234,22 @@ pub(crate) fn is_live(screen: &Screen) -> bool {
     let text = screen.contents();
     let is_loaded = text.contains("1 Open ") && text.contains("synced") && text.contains("q quit");
     is_loaded && !text.contains("Waiting for") && !text.contains('⟳')
+}
+
+/// Presses a key that acts, and waits for what it is for. A client that has just begun refuses what acts, says so, and
+/// is asked again.
+#[track_caller]
+pub(crate) fn acts(terminal: &mut Terminal, key: &str, sign: &str) {
+    loop {
+        // What was said to another key is not about this one.
+        wait_without(terminal, CONNECTING);
+        terminal.type_keys(key).unwrap();
+        let either = |screen: &Screen| [sign, CONNECTING].iter().any(|words| screen.contents().contains(words));
+        terminal.wait_until(&format!("`{sign}` after {key:?}"), either).unwrap();
+        if terminal.text().contains(sign) {
+            return;
+        }
+    }
 }
 
 /// Waits until a screen no longer shows a text.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use blotter_testkit::terminal::{Answers, Screen, Setup, Size, Terminal};
 
-use crate::stage::{Desk, EMPTY, Stage, settles, wait_without};
+use crate::stage::{Desk, EMPTY, Stage, acts, settles, wait_without};
 
 const WITHOUT_DAEMON: &str = "No connection to the daemon";
 
@@ -153,8 +153,7 @@ fn a_storm_of_resizes_ends_in_the_right_picture() {
     storm(&stage, expands, |screen| is_expanded(screen) && screen.contents().contains("q quit"));
     let asks = |terminal: &mut Terminal| {
         expands(terminal);
-        terminal.type_keys("s").unwrap();
-        terminal.wait_for("Bracket of #2").unwrap();
+        acts(terminal, "s", "Bracket of #2");
         terminal.type_keys("\u{15}3.25").unwrap();
         terminal.wait_for("3.25 ├").unwrap();
     };

@@ -12,14 +12,16 @@ use blotter_testkit::terminal::{Screen, Setup, Size, Terminal, drawn};
 use tempfile::TempDir;
 
 use crate::market::{Market, is_closed};
-use crate::stage::{Stage, settles};
+use crate::stage::{CONNECTING, Stage, settles};
 
 const ESC: &str = "\u{1b}";
 const CTRL_C: &str = "\u{3}";
 /// A question takes no key before it could be read.
 const READING: Duration = Duration::from_millis(500);
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// When a key that brought nothing is pressed again.
+const AGAIN: Duration = Duration::from_secs(8);
 
 /// A server of tmux that nobody else has, with one session: the client.
 struct Tmux {
@@ -95,13 +97,13 @@ impl Tmux {
     /// again.
     #[track_caller]
     fn press(&mut self, key: &str, what: &str, done: impl Fn(&Pane) -> bool) {
-        const CONNECTING: &str = "still connecting";
-        self.types(key);
-        let seen = self.until(what, |pane| done(pane) || pane.text.contains(CONNECTING));
-        if !done(&seen) {
+        loop {
+            // What was said to another key is not about this one.
             self.hides(CONNECTING);
             self.types(key);
-            self.until(what, done);
+            if done(&self.until(what, |pane| done(pane) || pane.text.contains(CONNECTING))) {
+                return;
+            }
         }
     }
 
@@ -120,10 +122,12 @@ impl Tmux {
         let deadline = Instant::now() + PATIENCE;
         while !self.pane().text.contains(sign) {
             assert!(Instant::now() < deadline, "{keys:?} shows no {sign}:\n{}", self.pane().text);
+            self.hides(CONNECTING);
             self.types(keys);
-            // A client that has just begun refuses what acts.
-            let look = Instant::now() + Duration::from_secs(2);
-            while Instant::now() < look && !self.pane().text.contains(sign) {
+            // Pressed again without a reason, it would close what it is about to open.
+            let look = Instant::now() + AGAIN;
+            let is_told = |text: &str| [sign, CONNECTING].iter().any(|words| text.contains(words));
+            while Instant::now() < look && !is_told(&self.pane().text) {
                 std::thread::park_timeout(LOOK_EVERY);
             }
         }

@@ -2,7 +2,7 @@
 
 use blotter_testkit::terminal::{Screen, Size, Terminal};
 
-use crate::stage::{Stage, settles, wait_without};
+use crate::stage::{Stage, acts, settles, wait_without};
 
 /// Opens the settings and types a new limit of open positions into the form, without saving it.
 fn draft_positions(terminal: &mut Terminal, value: &str) {
@@ -19,8 +19,7 @@ fn what_one_saves_the_others_show_at_once() {
     let stage = Stage::live();
     let (mut desk, mut laptop) = (stage.screen(Size::WIDE), stage.screen(Size::WIDE));
     draft_positions(&mut desk, "7");
-    desk.type_keys("s").unwrap();
-    desk.wait_for("Settings saved (version").unwrap();
+    acts(&mut desk, "s", "Settings saved (version");
     laptop.wait_for("Pos 0/7").unwrap();
     stage.set("max_positions=9");
     desk.wait_for("Pos 0/9").unwrap();
