@@ -60,10 +60,11 @@ fn word(outcome: &WriteOutcome) -> &'static str {
     }
 }
 
-/// Long enough for an answer on a busy machine, shorter than the silence of a fault.
-fn short() -> Patience {
-    let briefly = Duration::from_millis(1_500);
-    Patience { read: briefly, write: briefly, repeats: 1, pause: Duration::from_millis(1), ..patience() }
+/// Where the fault is a silence, shorter than that; else long enough for an answer of many worlds on a busy machine.
+fn patient(fault: &str) -> Patience {
+    let is_silent = fault.starts_with("timeout") || fault.starts_with("lost");
+    let wait = if is_silent { Duration::from_millis(1_500) } else { Duration::from_secs(30) };
+    Patience { read: wait, write: wait, repeats: 1, pause: Duration::from_millis(1), ..patience() }
 }
 
 async fn simulator(task: &mut JoinSet<()>) -> SocketAddr {
@@ -95,7 +96,7 @@ async fn check((fault, end, orders, shown, _): Row) {
     let mut task = JoinSet::new();
     let address = simulator(&mut task).await;
     let url = format!("http://{address}/v1");
-    let broker = tradier_at(&url, Clock::system(), short()).await;
+    let broker = tradier_at(&url, Clock::system(), patient(fault)).await;
     let spell =
         json!({ "kind": fault, "endpoint": "place", "count": 1, "ms": if fault == "latency" { 5 } else { 4_000 } });
     hand(address, "POST", "faults", &spell.to_string()).await;
@@ -115,7 +116,7 @@ async fn check_read((fault, _, _, shown, answers): Row) {
     let mut task = JoinSet::new();
     let address = simulator(&mut task).await;
     let url = format!("http://{address}/v1");
-    let broker = tradier_at(&url, Clock::system(), short()).await;
+    let broker = tradier_at(&url, Clock::system(), patient(fault)).await;
     let spell = json!({ "kind": fault, "endpoint": "orders", "ms": if fault == "latency" { 5 } else { 4_000 } });
     hand(address, "POST", "faults", &spell.to_string()).await;
     let list = broker.orders(OrderScope::Session, Priority::Read).await;
@@ -131,9 +132,8 @@ async fn check_read((fault, _, _, shown, answers): Row) {
 async fn check_all_reads((fault, _, _, _, answers): Row) {
     let mut task = JoinSet::new();
     let address = simulator(&mut task).await;
-    let patience = if fault.starts_with("timeout") { short() } else { patience() };
-    let broker =
-        tradier_at(&format!("http://{address}/v1"), Clock::system(), Patience { repeats: 0, ..patience }).await;
+    let patience = Patience { repeats: 0, ..patient(fault) };
+    let broker = tradier_at(&format!("http://{address}/v1"), Clock::system(), patience).await;
     let spell = json!({ "kind": fault, "endpoint": "*", "ms": if fault == "latency" { 5 } else { 4_000 } });
     hand(address, "POST", "faults", &spell.to_string()).await;
     let (spy, expiry) = ("SPY".parse().unwrap(), "2026-09-18".parse().unwrap());

@@ -2,12 +2,13 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+
+use crate::support::DEADLINE;
 
 /// One request, as it arrived.
 #[derive(Clone, Debug)]
@@ -127,7 +128,7 @@ impl Server {
     pub(crate) async fn wait_for(&self, count: usize) {
         let mut arrived = self.arrived.clone();
         let enough = arrived.wait_for(|arrived| *arrived >= count);
-        let result = tokio::time::timeout(Duration::from_secs(10), enough).await.map(drop);
+        let result = tokio::time::timeout(DEADLINE, enough).await.map(drop);
         assert!(result.is_ok(), "waited for {count} requests, got {:#?}", self.requests());
     }
 }

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::loopback::{Reply, Server};
 use super::support::{id, tradier};
+use crate::support::DEADLINE;
 
 /// What the other end does with its n-th connection after the subscription.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +40,7 @@ struct Rig {
 fn patience() -> StreamPatience {
     StreamPatience {
         connect: Duration::from_secs(5),
-        silence: Duration::from_millis(400),
+        silence: Duration::from_millis(1_200),
         ping: Duration::from_millis(100),
         shortest_pause: Duration::from_millis(5),
         longest_pause: Duration::from_millis(20),
@@ -94,11 +95,11 @@ async fn serve(listener: TcpListener, acts: Vec<Act>, subscribed: watch::Sender<
 
 impl Rig {
     async fn hint(&mut self) -> Hint {
-        tokio::time::timeout(Duration::from_secs(10), self.hints.recv()).await.expect("a hint in time").unwrap()
+        tokio::time::timeout(DEADLINE, self.hints.recv()).await.expect("a hint in time").unwrap()
     }
 
     async fn reach(&mut self, what: &str, is: impl FnMut(&StreamState) -> bool) -> StreamState {
-        let reached = tokio::time::timeout(Duration::from_secs(10), self.state.wait_for(is)).await;
+        let reached = tokio::time::timeout(DEADLINE, self.state.wait_for(is)).await;
         reached.unwrap_or_else(|_| panic!("waited for {what}")).unwrap().clone()
     }
 }
@@ -148,7 +149,7 @@ async fn a_frozen_stream_is_left() {
     assert!(matches!(state, StreamState::Waiting { why, .. } if why == "silence for too long"));
     rig.reach("the next connection", |state| matches!(state, StreamState::Live { .. })).await;
     let second = rig.subscriptions.wait_for(|texts| texts.len() >= 2);
-    tokio::time::timeout(Duration::from_secs(10), second).await.expect("a second subscription").unwrap();
+    tokio::time::timeout(DEADLINE, second).await.expect("a second subscription").unwrap();
 }
 
 #[tokio::test]
@@ -156,10 +157,10 @@ async fn pongs_keep_a_quiet_stream_alive() {
     let mut rig = rig(vec![Act::Say("{\"event\":\"heartbeat\"}")]).await;
     rig.reach("a live stream", |state| matches!(state, StreamState::Live { .. })).await;
     let quiet = tokio::time::timeout(
-        patience().silence * 4,
+        patience().silence * 3,
         rig.state.wait_for(|state| !matches!(state, StreamState::Live { .. })),
     );
-    assert!(quiet.await.is_err(), "nothing was said for four times the bound, but every ping was answered");
+    assert!(quiet.await.is_err(), "nothing was said for three times the bound, but every ping was answered");
 }
 
 #[tokio::test]
@@ -196,7 +197,7 @@ async fn shutdown_ends_the_task() {
     let mut rig = rig(vec![Act::Say("{\"event\":\"heartbeat\"}")]).await;
     rig.reach("a live stream", |state| matches!(state, StreamState::Live { .. })).await;
     rig.shutdown.cancel();
-    let ended = tokio::time::timeout(Duration::from_secs(10), rig.tasks.join_next()).await.expect("the task ends");
+    let ended = tokio::time::timeout(DEADLINE, rig.tasks.join_next()).await.expect("the task ends");
     assert!(ended.unwrap().is_ok());
     assert_eq!(*rig.state.borrow(), StreamState::Off);
 }

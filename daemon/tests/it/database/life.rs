@@ -116,7 +116,7 @@ async fn a_full_pool_is_busy_and_not_for_ever() {
     let cluster = Cluster::start().unwrap();
     let mut small = config(&cluster.url());
     small.limits.connections = 2;
-    small.limits.wait = Duration::from_millis(100);
+    small.limits.wait = Duration::from_secs(1);
     let db = Db::connect(small, &Clock::system());
     reach(&db, DbState::Ready).await;
     let alice = user("alice");
@@ -135,7 +135,7 @@ async fn one_user_takes_neither_the_others_connections_nor_the_engines() {
     let cluster = Cluster::start().unwrap();
     let mut small = config(&cluster.url());
     small.limits.connections = 4;
-    small.limits.wait = Duration::from_millis(100);
+    small.limits.wait = Duration::from_secs(1);
     let db = Db::connect(small, &Clock::system());
     reach(&db, DbState::Ready).await;
     let (alice, bob) = (user("alice"), user("bob"));

@@ -175,11 +175,18 @@ impl Floor {
         trade["id"].as_str().unwrap().to_owned()
     }
 
-    /// A trade that is held and has its bracket.
+    /// A trade that is held and has its bracket. On a machine so busy that an entry runs out of its time, it is tried
+    /// again.
     pub(super) async fn hold(&mut self) -> String {
-        let id = self.place().await;
-        self.until("the bracket is confirmed", &id, is_protected).await;
-        id
+        const TRIES: usize = 5;
+        for _ in 0..TRIES {
+            let id = self.place().await;
+            let is_decided = |trade: &Trade| is_protected(trade) || trade.status == TradeStatus::Void;
+            if self.until("the bracket is confirmed", &id, is_decided).await.status != TradeStatus::Void {
+                return id;
+            }
+        }
+        panic!("no entry is sent in its time");
     }
 
     /// Waits until the trade is as wanted.

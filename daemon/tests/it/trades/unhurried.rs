@@ -8,7 +8,7 @@ use super::floor::Floor;
 use crate::support::looks;
 
 /// Longer than every piece of a context may take.
-const CONTEXT: Duration = Duration::from_secs(150);
+const CONTEXT: Duration = Duration::from_secs(240);
 
 /// One column of the only trade.
 async fn column(floor: &Floor, name: &str) -> Option<Value> {
@@ -23,8 +23,7 @@ async fn a_broker_whose_bars_hang_delays_no_entry_and_its_context_says_what_is_m
         floor.fault(json!({ "kind": "timeout_before", "endpoint": endpoint, "ms": 600_000 })).await;
     }
     floor.hold().await;
-    // A question for bars hangs longer than a position is waited for here: had the entry waited for them, the
-    // context would be stored by now.
+    // Had the entry waited for the bars, the context would be stored by now.
     assert_eq!(column(&floor, "signals_snapshot").await, None, "the context was awaited");
 
     let mut looks = looks();
