@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use blotter_testkit::terminal::{Size, Terminal};
 use nix::sys::signal::Signal;
@@ -208,6 +208,27 @@ fn a_file_is_what_goes_to_standard_output_and_only_its_owners() {
     assert_eq!((said.code, said.out.as_str()), (Some(REFUSED), ""), "{said:?}");
 }
 
+/// Exports by these keys until there is a file: one user has few connections, and a screen that loads a history may have
+/// all of them. Then the export is refused, and says so.
+#[track_caller]
+fn exported(terminal: &mut Terminal, home: &Path, (keys, format): (&str, &str)) -> String {
+    const AGAIN: Duration = Duration::from_secs(10);
+    let written = || names(home).into_iter().find(|name| name.ends_with(format));
+    let deadline = Instant::now() + PATIENCE * 2;
+    loop {
+        crate::forms::until_it_opens(terminal, "x", "closed trades: Wins, find: sym1");
+        terminal.type_keys(keys).unwrap();
+        let look = Instant::now() + AGAIN;
+        while Instant::now() < look {
+            if let Some(file) = written() {
+                return file;
+            }
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+        assert!(Instant::now() < deadline, "nothing is exported:\n{}", terminal.text());
+    }
+}
+
 /// What the History pane shows is what it exports, and what the command line exports with the same filters.
 #[test]
 fn the_pane_and_the_command_line_write_the_same_file() {
@@ -224,12 +245,7 @@ fn the_pane_and_the_command_line_write_the_same_file() {
     terminal.type_keys("/sym1\r").unwrap();
     terminal.wait_for("find: sym1").unwrap();
     for (keys, format) in [("\r", "csv"), ("\t\r", "json")] {
-        crate::forms::until_it_opens(&mut terminal, "x", "closed trades: Wins, find: sym1");
-        terminal.type_keys(keys).unwrap();
-        let file = settles("a file", || {
-            let written = names(home.path());
-            written.iter().find(|name| name.ends_with(format)).cloned().ok_or_else(|| terminal.text())
-        });
+        let file = exported(&mut terminal, home.path(), (keys, format));
         let path = home.path().join(file);
         let filters = ["--outcome", "win", "--find", "sym1", "--format", format, "--mode", "SIM"];
         let said = stage.desk.run(&[&["export"], &filters[..]].concat());
