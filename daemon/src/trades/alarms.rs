@@ -158,8 +158,9 @@ fn last_verified(trade: &Trade, since_when: Since) -> Option<DateTime<Utc>> {
 /// thing takes.
 fn last_awaited(trade: &Trade, since_when: Since, timing: &Timing) -> Option<DateTime<Utc>> {
     let (ended, seen) = trade.marks.closed_at.zip(since_when.seen)?;
+    let late = trade.entries().any(Intent::is_live);
     let awaited = may_be_held(trade) && since(ended, seen) < timing.aftermath.as_secs_f64();
-    awaited.then_some(seen)
+    (late || awaited).then_some(seen)
 }
 
 /// An order of it may arrive, or be reported, after its end; or its end rests on a list that may have been empty by mistake.
@@ -167,12 +168,13 @@ fn may_be_held(trade: &Trade) -> bool {
     may_still_buy(trade) || trade.marks.close_reason == Some(CloseReason::ExternalUnexplained)
 }
 
-/// Its entry came to an end with less than it was for: that it has bought nothing more is not proven for ever.
+/// Its entry came to an end with less than it was for: that it has bought nothing more is not proven for ever. One that arrived
+/// late buys until its cancel is seen.
 fn may_still_buy(trade: &Trade) -> bool {
     let ended =
         |state| matches!(state, IntentState::Absent | IntentState::Canceled | IntentState::Expired | IntentState::Lost);
     let short = |entry: &Intent| entry.order().is_some_and(|order| entry.executed < order.quantity.get());
-    trade.entries().any(|entry| ended(entry.state) && short(entry))
+    trade.entries().any(|entry| (ended(entry.state) || entry.is_live()) && short(entry))
 }
 
 fn naked(trade: &Trade, since_when: Since, look: Look<'_>) -> Verdict {

@@ -147,9 +147,11 @@ fn came_to_nothing(trade: &Trade) -> bool {
     trade.marks.held == 0 && !trade.entries().any(super::facts::Intent::is_live) && trade.exits().next().is_none()
 }
 
-/// Nothing is held: what still works of ours protects nothing.
+/// Nothing is held: what still works of ours protects nothing. While the market is closed it stays all the same: it can sell
+/// nothing, and what a list of the night does not show may be there at the open.
 fn orphan(trade: &Trade, view: &View, scene: &Scene) -> Option<Action> {
-    if !scene.rules.has(Rule::OrphanGuard) {
+    let open = view.session.open || !scene.rules.has(Rule::ClosedMarketKeepsBracket);
+    if !open || !scene.rules.has(Rule::OrphanGuard) {
         return None;
     }
     let exit = trade.live_exits().find(|exit| view.seen.contains_key(&exit.id))?;
