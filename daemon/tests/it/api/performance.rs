@@ -9,24 +9,36 @@ use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::daemon::Daemon;
-use crate::support::{TestDb, insert_trade};
+use super::routes::me;
+use crate::support::{Raw, TestDb, insert_trade};
+
+/// A trade of whoever runs the tests that reaches its target, now unless `end` says when.
+async fn closed(raw: &Raw, n: u128, columns: &[(&str, &str)], end: &str) {
+    let id = Uuid::from_u128(n).to_string();
+    let at = if end.contains("close_date") { "" } else { "close_date = now()," };
+    let sql = format!(
+        "{};
+         UPDATE paper_trades SET status = 'FILLED', held_qty = 5, protection = 'NAKED' WHERE id = '{id}';
+         UPDATE paper_trades SET status = 'CLOSED', held_qty = 0, protection = 'N/A', {at} close_reason = 'TP_HIT', {end}
+          WHERE id = '{id}'",
+        insert_trade(&me(), &id, columns)
+    );
+    raw.batch_execute(&sql).await.unwrap();
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn performance_is_of_one_mode_and_follows_each_close() {
     let db = TestDb::start().await;
     let raw = db.admin().await;
-    let me = nix::unistd::User::from_uid(nix::unistd::getuid()).unwrap().unwrap().name;
     let close = async |n: u128, mode: &str, pnl: i64| {
-        let id = Uuid::from_u128(n).to_string();
         let mode = format!("'{mode}'");
-        let insert = insert_trade(&me, &id, &[("broker_mode", mode.as_str()), ("strategy", "'momentum'")]);
-        let sql = format!(
-            "{insert};
-             UPDATE paper_trades SET status = 'FILLED', held_qty = 5, protection = 'NAKED' WHERE id = '{id}';
-             UPDATE paper_trades SET status = 'CLOSED', held_qty = 0, protection = 'N/A', close_date = now(),
-                 close_reason = 'TP_HIT', realized_pnl = {pnl} WHERE id = '{id}'"
-        );
-        raw.batch_execute(&sql).await.unwrap();
+        closed(
+            &raw,
+            n,
+            &[("broker_mode", mode.as_str()), ("strategy", "'momentum'")],
+            &format!("realized_pnl = {pnl}"),
+        )
+        .await;
     };
     let daemon = Daemon::start(&db.cluster.url(), |_| {}).await;
     let mut client = daemon.client().await;
@@ -83,17 +95,8 @@ async fn performance_is_of_one_mode_and_follows_each_close() {
 async fn a_trade_that_ended_days_ago_is_told_of_only_now() {
     let db = TestDb::start().await;
     let raw = db.admin().await;
-    let me = nix::unistd::User::from_uid(nix::unistd::getuid()).unwrap().unwrap().name;
     let close = async |n: u128, pnl: i64| {
-        let id = Uuid::from_u128(n).to_string();
-        let insert = insert_trade(&me, &id, &[("broker_mode", "'SIM'")]);
-        let sql = format!(
-            "{insert};
-             UPDATE paper_trades SET status = 'FILLED', held_qty = 5, protection = 'NAKED' WHERE id = '{id}';
-             UPDATE paper_trades SET status = 'CLOSED', held_qty = 0, protection = 'N/A', close_date = now(),
-                 close_reason = 'TP_HIT', realized_pnl = {pnl} WHERE id = '{id}'"
-        );
-        raw.batch_execute(&sql).await.unwrap();
+        closed(&raw, n, &[("broker_mode", "'SIM'")], &format!("realized_pnl = {pnl}")).await;
     };
     let daemon = Daemon::start(&db.cluster.url(), |_| {}).await;
     let mut client = daemon.client().await;
@@ -121,19 +124,10 @@ async fn a_trade_that_ended_days_ago_is_told_of_only_now() {
 async fn how_results_lie_is_kept_until_the_next_close_and_a_trade_has_its_context() {
     let db = TestDb::start().await;
     let raw = db.admin().await;
-    let me = nix::unistd::User::from_uid(nix::unistd::getuid()).unwrap().unwrap().name;
     let close = async |n: u128, pnl: i64| {
-        let id = Uuid::from_u128(n).to_string();
         let signals = "'{\"1m\": {\"rsi\": 61.5}}'";
         let columns = [("broker_mode", "'SIM'"), ("signals_snapshot", signals), ("ai_verdict", "'BUY'")];
-        let insert = insert_trade(&me, &id, &columns);
-        let sql = format!(
-            "{insert};
-             UPDATE paper_trades SET status = 'FILLED', held_qty = 5, protection = 'NAKED' WHERE id = '{id}';
-             UPDATE paper_trades SET status = 'CLOSED', held_qty = 0, protection = 'N/A', close_date = now(), max_gain = 12.5,
-                 close_reason = 'TP_HIT', realized_pnl = {pnl}, hold_duration_h = {n} WHERE id = '{id}'"
-        );
-        raw.batch_execute(&sql).await.unwrap();
+        closed(&raw, n, &columns, &format!("max_gain = 12.5, realized_pnl = {pnl}, hold_duration_h = {n}")).await;
     };
     let daemon = Daemon::start(&db.cluster.url(), |_| {}).await;
     let mut client = daemon.client().await;
@@ -193,18 +187,11 @@ fn findings(trade: u128, (ahead, behind): (i64, i64), efficiency: i64) -> Findin
 async fn what_there_was_to_be_had_is_told_once_the_forensics_are_stored() {
     let db = TestDb::start().await;
     let raw = db.admin().await;
-    let me = nix::unistd::User::from_uid(nix::unistd::getuid()).unwrap().unwrap().name;
-    for (n, pnl) in [(1_u128, 1000), (2, -500)] {
-        let id = Uuid::from_u128(n).to_string();
-        let columns = [("broker_mode", "'SIM'"), ("mid_at_submit", "9.90"), ("initial_risk", "1000")];
-        let insert = insert_trade(&me, &id, &columns);
-        let sql = format!(
-            "{insert};
-             UPDATE paper_trades SET status = 'FILLED', held_qty = 5, protection = 'NAKED', entry_price = 10 WHERE id = '{id}';
-             UPDATE paper_trades SET status = 'CLOSED', held_qty = 0, protection = 'N/A', close_date = '2026-11-20 19:30+00',
-                 close_reason = 'TP_HIT', realized_pnl = {pnl}, fees = 0 WHERE id = '{id}'"
-        );
-        raw.batch_execute(&sql).await.unwrap();
+    for (n, pnl) in [(1, 1000), (2, -500)] {
+        let columns =
+            [("broker_mode", "'SIM'"), ("mid_at_submit", "9.90"), ("initial_risk", "1000"), ("entry_price", "10")];
+        let end = format!("close_date = '2026-11-20 19:30+00', realized_pnl = {pnl}, fees = 0");
+        closed(&raw, n, &columns, &end).await;
     }
     let daemon = Daemon::start(&db.cluster.url(), |_| {}).await;
     let mut client = daemon.client().await;
@@ -212,7 +199,7 @@ async fn what_there_was_to_be_had_is_told_once_the_forensics_are_stored() {
     assert_eq!((blind.trades, blind.paths.trades, blind.paths.kept), (2, 0, None));
     assert_eq!((blind.paths.entries, blind.paths.slippage), (2, Some(Cash(50.into()))), "ten cents on 500");
 
-    let tx = db.db.user_tx(&crate::support::user(&me)).await.unwrap();
+    let tx = db.db.user_tx(&crate::support::user(&me())).await.unwrap();
     let found = [findings(1, (40, 6), 50), findings(2, (12, 15), -83)];
     assert_eq!(findings_put(&tx, &found).await.unwrap(), 2);
     tx.commit().await.unwrap();
@@ -242,7 +229,7 @@ async fn what_there_was_to_be_had_is_told_once_the_forensics_are_stored() {
 async fn an_export_is_the_whole_list_in_pieces() {
     let db = TestDb::start().await;
     let raw = db.admin().await;
-    let me = nix::unistd::User::from_uid(nix::unistd::getuid()).unwrap().unwrap().name;
+    let me = me();
     // More than two pages of an export. The guards' triggers are left out: they are not what is tested.
     raw.batch_execute(&format!(
         "BEGIN; SET LOCAL session_replication_role = replica;

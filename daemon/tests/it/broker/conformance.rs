@@ -25,6 +25,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::support::{bracket, hand, instrument, leg};
+use crate::support::DEADLINE;
 
 const SANDBOX: &str = "sandbox-token";
 const CONTRACT: &str = "SPY260918C00600000";
@@ -337,7 +338,7 @@ async fn named(hints: &mut mpsc::Receiver<Hint>) -> Hint {
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), next).await.expect("a hint in time")
+    tokio::time::timeout(DEADLINE, next).await.expect("a hint in time")
 }
 
 #[tokio::test]
@@ -349,7 +350,7 @@ async fn the_account_stream_names_orders_and_the_groups_of_their_legs() {
     let (shutdown, mut task) = (CancellationToken::new(), JoinSet::new());
     task.spawn(stream.run(shutdown.clone()));
     let live = state.wait_for(|state| matches!(state, StreamState::Live { .. }));
-    tokio::time::timeout(Duration::from_secs(20), live).await.expect("a live stream").unwrap();
+    tokio::time::timeout(DEADLINE, live).await.expect("a live stream").unwrap();
     sim.pin("0.98", "1.00").await;
     // The subscription takes hold some time after it was sent: orders before that make no event.
     let first = loop {

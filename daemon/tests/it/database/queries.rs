@@ -1,5 +1,6 @@
 //! What the queries answer.
 
+use blotter_daemon::auth::Username;
 use blotter_daemon::clock::Clock;
 use blotter_daemon::db::alarms::{Subject, alarm_ack, alarm_clear, alarm_list, alarm_raise};
 use blotter_daemon::db::changes::{
@@ -17,6 +18,7 @@ use blotter_shared::protocol::settings::SettingsUpdate;
 use blotter_shared::protocol::sync::HeldVersion;
 use blotter_shared::protocol::trades::{Book, TradeQuery};
 use rust_decimal::Decimal;
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::support::{Raw, TestDb, config, insert_trade, reach, user};
@@ -210,7 +212,7 @@ async fn the_feed_has_no_gaps_and_tells_what_was_missed() {
 async fn numbers_are_in_the_order_of_commits() {
     let test = TestDb::start().await;
     let alice = user("alice");
-    let mut writers = tokio::task::JoinSet::new();
+    let mut writers = JoinSet::new();
     for _ in 0..6 {
         let (db, alice) = (test.db.clone(), alice.clone());
         writers.spawn(async move {
@@ -235,16 +237,13 @@ async fn numbers_are_in_the_order_of_commits() {
     }
 }
 
-#[tokio::test]
-async fn a_key_is_claimed_by_one_of_many_and_forgotten_after_a_week() {
-    let test = TestDb::start().await;
-    let alice = user("alice");
-    let command = Command { key: "k", kind: "POST /v1/trades", body_hash: [1; 32], device: "laptop" };
-    let mut racers = tokio::task::JoinSet::new();
-    for n in 0..8_u16 {
-        let (db, alice) = (test.db.clone(), alice.clone());
+/// Eight at once have one key: one of them does the work, and all are told of it. Gives the answer, from 201 on.
+pub(super) async fn claimed_by_one_of_many(db: &Db, user: &Username, command: Command<'static>) -> u16 {
+    let mut racers = JoinSet::new();
+    for n in 1..9_u16 {
+        let (db, user) = (db.clone(), user.clone());
         racers.spawn(async move {
-            let tx = db.user_tx(&alice).await.unwrap();
+            let tx = db.command_tx(&user).await.unwrap();
             match command_begin(&tx, command).await.unwrap() {
                 Begin::New(id) => {
                     command_finish(&tx, id, &Answer { status: 200 + n, body: "{}".to_owned() }).await.unwrap();
@@ -256,12 +255,18 @@ async fn a_key_is_claimed_by_one_of_many_and_forgotten_after_a_week() {
             }
         });
     }
-    let mut outcomes = Vec::new();
-    while let Some(outcome) = racers.join_next().await {
-        outcomes.push(outcome.unwrap());
-    }
+    let outcomes = racers.join_all().await;
     assert_eq!(outcomes.iter().filter(|(new, _)| *new).count(), 1, "{outcomes:?}");
     assert!(outcomes.iter().all(|(_, status)| *status == outcomes[0].1), "one answer for all: {outcomes:?}");
+    outcomes[0].1
+}
+
+#[tokio::test]
+async fn a_key_is_claimed_by_one_of_many_and_forgotten_after_a_week() {
+    let test = TestDb::start().await;
+    let alice = user("alice");
+    let command = Command { key: "k", kind: "POST /v1/trades", body_hash: [1; 32], device: "laptop" };
+    claimed_by_one_of_many(&test.db, &alice, command).await;
 
     let later = Clock::from_fn(|| Clock::system().now() + chrono::TimeDelta::days(8));
     let db = Db::connect(config(&test.cluster.url()), &later);

@@ -9,11 +9,8 @@ use blotter_testkit::programs;
 use blotter_testkit::terminal::{Size, Terminal};
 use serde_json::Value;
 
-use crate::stage::{Said, Stage};
+use crate::stage::{DONE, REFUSED, Said, Stage, USAGE};
 
-const DONE: i32 = 0;
-const USAGE: i32 = 2;
-const REFUSED: i32 = 3;
 /// What the simulator takes for its sandbox, and for real money and ORATS.
 pub(crate) const TOKEN: &str = "sandbox-token";
 pub(crate) const ORATS: &str = "live-token";

@@ -5,20 +5,7 @@ use serde_json::Value;
 
 use crate::dialogs::{inside, missing};
 use crate::figures::{SIZES, agrees};
-use crate::stage::{Desk, Said, Stage, wait_without};
-
-const DONE: i32 = 0;
-const USAGE: i32 = 2;
-const REFUSED: i32 = 3;
-const UNREACHABLE: i32 = 5;
-
-#[track_caller]
-fn ends_with(said: &Said, code: i32, words: &str) {
-    assert_eq!(said.code, Some(code), "{said:?}");
-    let (told, silent) = if code == DONE { (&said.out, &said.err) } else { (&said.err, &said.out) };
-    assert!(told.contains(words), "no `{words}` in {said:?}");
-    assert_eq!(silent, "", "{said:?}");
-}
+use crate::stage::{DONE, Desk, REFUSED, Stage, UNREACHABLE, USAGE, ends_with, wait_without};
 
 /// Two alarms that nobody has seen, the newer first, as the daemon answers them; so old that a test's minutes do not
 /// show.

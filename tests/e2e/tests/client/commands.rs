@@ -3,13 +3,7 @@
 use blotter_testkit::terminal::{Size, Terminal};
 use serde_json::Value;
 
-use crate::stage::{Desk, Said, Stage, settles};
-
-const DONE: i32 = 0;
-const USAGE: i32 = 2;
-const REFUSED: i32 = 3;
-const CONFLICT: i32 = 4;
-const UNREACHABLE: i32 = 5;
+use crate::stage::{CONFLICT, DONE, Desk, REFUSED, Said, Stage, UNREACHABLE, USAGE, settles};
 
 /// The line of `doctor` about one thing: its verdict, and the rest.
 fn verdict<'a>(said: &'a Said, what: &str) -> (&'a str, &'a str) {

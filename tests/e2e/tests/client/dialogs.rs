@@ -8,11 +8,10 @@ use serde_json::Value;
 use crate::figures::{SIZES, agrees, cents, figure, items, percent, rounded, trend};
 use crate::forms::{acting, in_list, until_it_opens};
 use crate::market::{Market, is_closed, is_protected};
-use crate::stage::wait_without;
+use crate::stage::{REFUSED, wait_without};
 
 const ESC: &str = "\u{1b}";
 const CTRL_U: &str = "\u{15}";
-const REFUSED: i32 = 3;
 /// What the account is said to have.
 const BALANCE: f64 = 25_000.0;
 

@@ -16,12 +16,8 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::stage::{Said, Stage, settles, signal};
+use crate::stage::{DONE, REFUSED, Said, Stage, UNREACHABLE, USAGE, settles, signal};
 
-const DONE: i32 = 0;
-const USAGE: i32 = 2;
-const REFUSED: i32 = 3;
-const UNREACHABLE: i32 = 5;
 const INTERRUPTED: i32 = 130;
 /// Closed trades of each of two accounts; a page of the daemon's export has fewer.
 const ROWS: i32 = 5_000;

@@ -2,9 +2,7 @@
 
 use blotter_testkit::terminal::{Size, Terminal};
 
-use crate::stage::{EMPTY, Stage, settles, wait_without};
-
-const USAGE: i32 = 2;
+use crate::stage::{EMPTY, Stage, USAGE, settles, wait_without};
 
 /// The last line of the screen.
 fn last_line(terminal: &mut Terminal) -> String {

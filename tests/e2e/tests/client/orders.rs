@@ -4,20 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::market::{ACCOUNT, Market, is_closed, is_protected};
-use crate::stage::Said;
-
-const DONE: i32 = 0;
-const USAGE: i32 = 2;
-const REFUSED: i32 = 3;
-const CONFLICT: i32 = 4;
-
-#[track_caller]
-fn ends_with(said: &Said, code: i32, words: &str) {
-    assert_eq!(said.code, Some(code), "{said:?}");
-    let (told, silent) = if code == DONE { (&said.out, &said.err) } else { (&said.err, &said.out) };
-    assert!(told.contains(words), "no `{words}` in {said:?}");
-    assert_eq!(silent, "", "{said:?}");
-}
+use crate::stage::{CONFLICT, DONE, REFUSED, USAGE, ends_with};
 
 /// What a scanner sends.
 fn signal(symbol: &str) -> Value {

@@ -20,6 +20,13 @@ pub(crate) const CONNECTING: &str = "still connecting";
 /// What an empty book says once the daemon has told that it is empty.
 pub(crate) const EMPTY: &str = "No open positions";
 
+/// Exit codes that the command line promises.
+pub(crate) const DONE: i32 = 0;
+pub(crate) const USAGE: i32 = 2;
+pub(crate) const REFUSED: i32 = 3;
+pub(crate) const CONFLICT: i32 = 4;
+pub(crate) const UNREACHABLE: i32 = 5;
+
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a condition that makes no sound is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -122,6 +129,15 @@ impl Said {
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
+}
+
+/// It ended with this code and said this, and nothing where the other half would be said.
+#[track_caller]
+pub(crate) fn ends_with(said: &Said, code: i32, words: &str) {
+    assert_eq!(said.code, Some(code), "{said:?}");
+    let (told, silent) = if code == DONE { (&said.out, &said.err) } else { (&said.err, &said.out) };
+    assert!(told.contains(words), "no `{words}` in {said:?}");
+    assert_eq!(silent, "", "{said:?}");
 }
 
 /// A desk with a daemon behind the socket, and a database behind the daemon.

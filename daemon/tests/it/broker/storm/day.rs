@@ -28,7 +28,7 @@ use super::weather::{Call, Cloud, Form, Manner, Plan, word};
 /// Nobody's order.
 const NOBODYS: i64 = 999_999_999;
 /// A request whose caller is gone may still be on its way.
-const SETTLES_WITHIN: Duration = Duration::from_secs(5);
+const SETTLES_WITHIN: Duration = Duration::from_secs(20);
 
 /// Shorter than the silence of a fault, longer than any answer.
 fn short() -> Patience {

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// In calm weather the stream is back within this.
-const BACK_WITHIN: Duration = Duration::from_secs(20);
+const BACK_WITHIN: Duration = Duration::from_secs(60);
 /// And tells of an order within this, once it is subscribed.
 const SOON: Duration = Duration::from_millis(200);
 
