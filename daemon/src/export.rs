@@ -163,8 +163,7 @@ pub fn json(trades: &[Trade], place: Place) -> Vec<u8> {
             bytes.push(b',');
         }
         bytes.push(b'\n');
-        // A trade is plain data: there is nothing that could not be written.
-        let _ = serde_json::to_writer(&mut bytes, trade);
+        trade.push_json(&mut bytes);
     }
     if place.is_last {
         bytes.extend_from_slice(b"\n]\n");

@@ -27,46 +27,52 @@ struct Time<'a>(&'a DateTime<Utc>);
 
 impl Serialize for Time<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let time = self.0.time();
-        let Some([y1, y2, y3, y4, _, m1, m2, _, d1, d2]) = date_text(self.0.date_naive()) else {
-            return self.0.serialize(serializer);
-        };
-        let [h1, h2] = two(time.hour());
-        let [n1, n2] = two(time.minute());
-        let [s1, s2] = two(time.second());
-        let nanos = time.nanosecond();
-        let [a, b, c] = three(nanos / 1_000_000);
-        let [d, e, f] = three(nanos / 1_000 % 1_000);
-        // As many digits as it takes, in threes; finer than the database stores is left to chrono.
-        match (nanos, nanos % 1_000_000, nanos % 1_000) {
-            (0, ..) => written(
-                &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', n1, n2, b':', s1, s2, b'Z'],
-                self.0,
-                serializer,
-            ),
-            (..1_000_000_000, 0, _) => written(
-                &[
-                    y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', n1, n2, b':', s1, s2, b'.', a, b,
-                    c, b'Z',
-                ],
-                self.0,
-                serializer,
-            ),
-            (..1_000_000_000, _, 0) => written(
-                &[
-                    y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', n1, n2, b':', s1, s2, b'.', a, b,
-                    c, d, e, f, b'Z',
-                ],
-                self.0,
-                serializer,
-            ),
-            _ => self.0.serialize(serializer),
+        match time_text(*self.0) {
+            Some(text) => written(text.bytes(), self.0, serializer),
+            None => self.0.serialize(serializer),
         }
     }
 }
 
+/// The digits of a time.
+pub(crate) struct Text {
+    bytes: [u8; LONGEST],
+    length: usize,
+}
+
+/// With microseconds.
+const LONGEST: usize = 27;
+
+impl Text {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+}
+
+/// As many digits as it takes, in threes; years that have not four digits, leap seconds and what is finer than the
+/// database stores are left to chrono.
+pub(crate) fn time_text(at: DateTime<Utc>) -> Option<Text> {
+    let time = at.time();
+    let [y1, y2, y3, y4, _, m1, m2, _, d1, d2] = date_text(at.date_naive())?;
+    let ([h1, h2], [n1, n2], [s1, s2]) = (two(time.hour()), two(time.minute()), two(time.second()));
+    let nanos = time.nanosecond();
+    let ([a, b, c], [d, e, f]) = (three(nanos / 1_000_000), three(nanos / 1_000 % 1_000));
+    let last = match (nanos, nanos % 1_000_000, nanos % 1_000) {
+        (0, ..) => 19,
+        (..1_000_000_000, 0, _) => 23,
+        (..1_000_000_000, _, 0) => 26,
+        _ => return None,
+    };
+    let mut bytes = [
+        y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', n1, n2, b':', s1, s2, b'.', a, b, c, d, e, f,
+        b'Z',
+    ];
+    *bytes.get_mut(last)? = b'Z';
+    Some(Text { bytes, length: last + 1 })
+}
+
 /// Of the years that have four digits.
-fn date_text(date: NaiveDate) -> Option<[u8; 10]> {
+pub(crate) fn date_text(date: NaiveDate) -> Option<[u8; 10]> {
     let year = u32::try_from(date.year()).ok().filter(|year| *year <= 9_999)?;
     let ([y1, y2], [y3, y4]) = (two(year / 100), two(year % 100));
     let ([m1, m2], [d1, d2]) = (two(date.month()), two(date.day()));

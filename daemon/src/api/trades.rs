@@ -62,7 +62,7 @@ impl ListText {
         self.rows += 1;
         self.row.clear();
         self.row.extend_from_slice(before);
-        serde_json::to_writer(&mut self.row, trade).map_err(unwritten)?;
+        trade.push_json(&mut self.row);
         self.pieces.write_all(&self.row).map_err(unwritten)
     }
 

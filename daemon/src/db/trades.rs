@@ -1,12 +1,21 @@
 //! Trades as lists show them.
 
-/// What [`trade_of`] reads, in its order.
-macro_rules! columns {
+/// What [`open_of`] reads, in its order.
+macro_rules! open_columns {
     () => {
         "id, number, version, account_id, broker_mode, ticker, option_symbol, multiplier, qty, held_qty, status, desired, \
          protection, quarantine_reason, entry_price, entry_date, sl_price, tp_price, strategy, current_price, last_updated, \
-         unrealized_pnl, close_date, close_reason, close_price, fees, realized_pnl, realized_pnl_pct, r_multiple, last_verified_at, \
-         CASE WHEN is_locked THEN NULL ELSE step END AS step"
+         unrealized_pnl, last_verified_at, CASE WHEN is_locked THEN NULL ELSE step END AS step"
+    };
+}
+
+/// What [`trade_of`] reads, in its order.
+macro_rules! columns {
+    () => {
+        concat!(
+            open_columns!(),
+            ", close_date, close_reason, close_price, fees, realized_pnl, realized_pnl_pct, r_multiple"
+        )
     };
 }
 
@@ -36,9 +45,10 @@ pub use wish::{Overrides, WishSaid, wish_say};
 const LIMIT_DEFAULT: u32 = 100;
 const LIMIT_MAX: u32 = 500;
 
+// By the table's own rule none of these has an end.
 const OPEN: &str = concat!(
     "SELECT ",
-    columns!(),
+    open_columns!(),
     " FROM paper_trades
       WHERE username = $1 AND status IN ('PENDING', 'OPEN', 'PARTIAL', 'FILLED', 'CLOSING')
         AND ($2::text IS NULL OR strpos(upper(ticker), upper($2)) > 0 OR strpos(upper(strategy), upper($2)) > 0
@@ -195,7 +205,7 @@ async fn open_each(
         if more {
             return Ok(());
         }
-        let trade = trade_of(row)?;
+        let trade = open_of(&mut Cells::of(row))?;
         (left, last) = (left - 1, Some(OpenCursor::after(&trade)));
         take(trade)
     });
@@ -218,6 +228,12 @@ fn limit_of(query: &TradeQuery) -> Result<Option<u32>, DbError> {
 
 fn trade_of(row: &Row) -> Result<Trade, DbError> {
     let mut cells = Cells::of(row);
+    let trade = open_of(&mut cells)?;
+    Ok(Trade { close: close_of(&mut cells)?, ..trade })
+}
+
+/// A trade, but for its end.
+fn open_of(cells: &mut Cells<'_>) -> Result<Trade, DbError> {
     let id = TradeId(cells.next("id")?);
     let number = TradeNumber(cells.held::<i32, u32>("number", "a trade number")?);
     let version = cells.next("version")?;
@@ -251,7 +267,7 @@ fn trade_of(row: &Row) -> Result<Trade, DbError> {
         current_price: cells.amount_opt("current_price", "a price")?,
         last_updated: cells.next("last_updated")?,
         unrealized_pnl: cells.amount_opt("unrealized_pnl", "a sum")?.map(Cash),
-        close: close_of(&mut cells)?,
+        close: None,
         last_verified_at: cells.next("last_verified_at")?,
         step: cells.parsed_opt("step", "a step")?,
     })

@@ -1,5 +1,7 @@
 //! `GET /v1/trades` and `GET /v1/trades/{id}`.
 
+mod json;
+
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use schemars::JsonSchema;
