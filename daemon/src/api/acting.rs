@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use super::extract::{Device, RawBody, Who, parse_json};
 use super::problem::ApiError;
 use super::{Api, ApiState};
-use crate::db::commands::{Answer, Begin, Command, command_begin, command_finish, command_look};
+use crate::db::commands::{Answer, Begin, Command, command_begin, command_commit, command_look};
 use crate::db::{DbError, UserTx};
 
 /// A request that acts: who, from where, under which key, and with which body.
@@ -85,6 +85,7 @@ impl Call {
         let tx = api.db.user_tx(&self.who.0.username).await?;
         match self.claim(&tx).await? {
             Claim::Answered(answer) => Ok(answer),
+            Claim::Reused => Err(reused()),
             Claim::New(id) => {
                 let value = deed(&tx, self.device.0.clone()).await?;
                 self.finish(api, tx, id, &value).await
@@ -93,12 +94,12 @@ impl Call {
     }
 
     /// Takes the key for this transaction.
-    pub(super) async fn claim(&self, tx: &UserTx) -> Result<Claim, ApiError> {
-        match command_begin(tx, self.command()).await? {
-            Begin::New(id) => Ok(Claim::New(id)),
-            Begin::Replay(answer) => Ok(Claim::Answered(replayed(answer))),
-            Begin::Reused => Err(reused()),
-        }
+    pub(super) async fn claim(&self, tx: &UserTx) -> Result<Claim, DbError> {
+        Ok(match command_begin(tx, self.command()).await? {
+            Begin::New(id) => Claim::New(id),
+            Begin::Replay(answer) => Claim::Answered(replayed(answer)),
+            Begin::Reused => Claim::Reused,
+        })
     }
 
     /// Stores the answer with what was done, and makes both last.
@@ -111,8 +112,7 @@ impl Call {
     ) -> Result<Response, ApiError> {
         let body = serde_json::to_string(value).map_err(|error| ApiError::internal(&error))?;
         let answer = Answer { status: StatusCode::OK.as_u16(), body };
-        command_finish(&tx, id, &answer).await?;
-        tx.commit().await?;
+        command_commit(tx, id, &answer).await?;
         api.hub.poke(&self.who.0.username);
         Ok(shape(answer))
     }
@@ -124,6 +124,8 @@ pub(super) enum Claim {
     New(CommandId),
     /// It was done before, and this is what was answered.
     Answered(Response),
+    /// It came with another request before.
+    Reused,
 }
 
 fn key_of(headers: &HeaderMap) -> Result<String, ApiError> {
@@ -136,7 +138,7 @@ fn key_of(headers: &HeaderMap) -> Result<String, ApiError> {
     })
 }
 
-fn reused() -> ApiError {
+pub(super) fn reused() -> ApiError {
     ApiError::new(ProblemCode::KeyReused, "this key came with another request; a new deed needs a new key")
 }
 

@@ -113,6 +113,24 @@ pub async fn command_finish(tx: &UserTx, id: CommandId, answer: &Answer) -> Resu
     if stored == 1 { Ok(()) } else { Err(DbError::NotFound) }
 }
 
+/// As [`command_finish`], and the commit with it: the answer is the last that is written of a command.
+///
+/// # Errors
+/// As [`UserTx::commit`].
+pub async fn command_commit(tx: UserTx, id: CommandId, answer: &Answer) -> Result<(), DbError> {
+    let (user, status) = (tx.username().clone(), i32::from(answer.status));
+    // A command that it does not find is without an answer, and then the database refuses the commit.
+    tx.commit_with(FINISH, &[&user.as_str(), &id.0, &status, &answer.body]).await.map(|_| ())
+}
+
+/// Prepares the claim of a key, so that it goes out first of what is joined to it.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn command_ready(tx: &UserTx) -> Result<(), DbError> {
+    tx.session().ready(&[CLAIM]).await
+}
+
 /// Removes answers that are no longer kept, some thousands at most; tells how many.
 ///
 /// # Errors

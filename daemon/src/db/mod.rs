@@ -64,6 +64,8 @@ pub use work::{WorkHint, work_tell};
 
 use std::sync::Arc;
 
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, try_join};
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::DropGuard;
 
@@ -78,6 +80,13 @@ pub struct Db {
     shared: Arc<Shared>,
     /// The last handle takes the tasks with it.
     _end: Arc<DropGuard>,
+}
+
+/// What goes out with the beginning of a transaction.
+#[derive(Clone, Copy, Debug)]
+pub struct First<'a, E, T> {
+    pub about: &'a E,
+    pub ask: for<'t> fn(&'t UserTx, &'t E) -> BoxFuture<'t, T>,
 }
 
 /// The connections of the pool, for the metrics.
@@ -136,6 +145,53 @@ impl Db {
     /// As [`Db::user_tx`].
     pub async fn command_tx(&self, username: &Username) -> Result<UserTx, DbError> {
         self.seated_tx(username, Plans::Kept).await
+    }
+
+    /// As [`Db::user_tx`], with the statements that come first: they go out with the beginning and are answered on the
+    /// same trip. On a connection that turns out to be broken nothing has happened: they are sent again on another.
+    /// They must not write anything that could stand alone: should the beginning fail, nothing takes it back.
+    ///
+    /// # Errors
+    /// As [`Db::user_tx`].
+    pub async fn user_tx_with<E, T>(
+        &self,
+        username: &Username,
+        first: First<'_, E, T>,
+    ) -> Result<(UserTx, T), DbError> {
+        self.seated_tx_with(username, Plans::Fitting, first).await
+    }
+
+    /// As [`Db::command_tx`], with the statements that come first, as in [`Db::user_tx_with`].
+    ///
+    /// # Errors
+    /// As [`Db::user_tx`].
+    pub async fn command_tx_with<E, T>(
+        &self,
+        username: &Username,
+        first: First<'_, E, T>,
+    ) -> Result<(UserTx, T), DbError> {
+        self.seated_tx_with(username, Plans::Kept, first).await
+    }
+
+    async fn seated_tx_with<E, T>(
+        &self,
+        username: &Username,
+        plans: Plans,
+        first: First<'_, E, T>,
+    ) -> Result<(UserTx, T), DbError> {
+        self.ready()?;
+        let seat = self.shared.seats.take(username).await?;
+        let patience = self.shared.patience();
+        loop {
+            let tx = UserTx::new(self.shared.open(Lane::Requests).await?, username, self.shared.clock.now());
+            let begin = tx.session().begin(("blotter_app", username.as_str()), plans);
+            // Where the beginning fails, nothing that waits for an answer goes on.
+            let told = try_join(begin, (first.ask)(&tx, first.about).map(Ok)).await;
+            match told {
+                Ok(((), told)) => return Ok((tx.seated(seat), told)),
+                Err(error) => patience.bear(error)?,
+            }
+        }
     }
 
     async fn seated_tx(&self, username: &Username, plans: Plans) -> Result<UserTx, DbError> {

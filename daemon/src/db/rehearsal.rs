@@ -98,7 +98,8 @@ impl Stage {
 async fn rehearse(connection: Object, guards: Guards, lane: Lane, now: DateTime<Utc>) -> Result<(), DbError> {
     // Nobody has such a name, and no two rehearsals have the same.
     let user = format!("rehearsal:{}", new_id(now).simple());
-    let session = Session::begin(connection, guards, ("blotter_app", &user), Plans::Kept).await?;
+    let session = Session::open(connection, guards);
+    session.begin(("blotter_app", &user), Plans::Kept).await?;
     let user = user.parse().map_err(|_| DbError::unavailable("nobody rehearses"))?;
     let tx = UserTx::new(session, &user, now);
     let part =

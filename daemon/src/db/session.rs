@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::Object;
-use futures_util::future::{try_join, try_join_all};
+use futures_util::future::{join, try_join, try_join_all};
 use futures_util::{FutureExt, TryStreamExt};
 use tokio::sync::Notify;
 use tokio_postgres::types::{ToSql, Type};
@@ -61,14 +61,14 @@ const ROWS_AT_ONCE: u32 = 256;
 pub(super) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 impl Session {
-    pub(super) async fn begin(
-        connection: Object,
-        guards: Guards,
-        (role, user): (&str, &str),
-        plans: Plans,
-    ) -> Result<Self, DbError> {
-        let session = Self { connection: Some(connection), guards, health: AtomicU8::new(SOUND) };
-        let client = session.client()?;
+    /// A connection of which nothing has been asked: [`Session::begin`] comes first.
+    pub(super) fn open(connection: Object, guards: Guards) -> Self {
+        Self { connection: Some(connection), guards, health: AtomicU8::new(SOUND) }
+    }
+
+    /// Begins the transaction. It is on its way as soon as this is first polled: what is joined to it comes after it.
+    pub(super) async fn begin(&self, (role, user): (&str, &str), plans: Plans) -> Result<(), DbError> {
+        let client = self.client()?;
         let plans = match plans {
             Plans::Fitting => "",
             Plans::Kept => "; SET LOCAL plan_cache_mode = force_generic_plan",
@@ -78,8 +78,8 @@ impl Session {
         let identify = "SELECT set_config('app.username', $1, true)";
         let name: (&(dyn ToSql + Sync), Type) = (&user, Type::TEXT);
         let both = try_join(client.batch_execute(&begin), client.query_typed(identify, std::slice::from_ref(&name)));
-        session.answered(both).await?;
-        Ok(session)
+        self.answered(both).await?;
+        Ok(())
     }
 
     pub(super) async fn query(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, DbError> {
@@ -160,17 +160,40 @@ impl Session {
     }
 
     pub(super) async fn commit(mut self) -> Result<(), DbError> {
-        match self.health.load(Ordering::Acquire) {
-            SOUND => {}
-            LOST => return Err(DbError::unavailable("the connection to the database broke")),
-            _ => return Err(DbError::Internal { message: "a commit after a failed statement".into(), source: None }),
-        }
+        self.may_commit()?;
         let outcome = self.answered(self.client()?.batch_execute("COMMIT")).await;
+        self.committed(outcome)
+    }
+
+    /// A last statement and the commit, on one trip. Where the statement fails the server takes everything back, and
+    /// answers the commit as if nothing were the matter: its error counts. How many rows it changed is told when they
+    /// are stored.
+    pub(super) async fn commit_with(mut self, sql: &str, params: Params<'_>) -> Result<u64, DbError> {
+        self.may_commit()?;
+        let statement = self.prepared(sql).await?;
+        let client = self.client()?;
+        let last = self.answered(client.execute(&statement, params));
+        let outcome = match join(last, self.answered(client.batch_execute("COMMIT"))).await {
+            (Ok(rows), outcome) => outcome.map(|()| rows),
+            (Err(error), _) => Err(error),
+        };
+        self.committed(outcome)
+    }
+
+    fn may_commit(&self) -> Result<(), DbError> {
+        match self.health.load(Ordering::Acquire) {
+            SOUND => Ok(()),
+            LOST => Err(DbError::unavailable("the connection to the database broke")),
+            _ => Err(DbError::Internal { message: "a commit after a failed statement".into(), source: None }),
+        }
+    }
+
+    fn committed<T>(&mut self, outcome: Result<T, DbError>) -> Result<T, DbError> {
         match outcome {
-            Ok(()) => {
+            Ok(told) => {
                 // Back to the pool as it is: the transaction is over.
                 self.give_back();
-                Ok(())
+                Ok(told)
             }
             // The server said no: nothing was stored.
             Err(error @ (DbError::Refused { .. } | DbError::Busy { .. } | DbError::Internal { .. }))

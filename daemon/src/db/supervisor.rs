@@ -39,6 +39,22 @@ pub(super) enum Lane {
     Own,
 }
 
+/// Tries again on another connection, for as long as one is waited for. One that broke while nobody looked (a computer
+/// that was suspended, a firewall) says so only when a transaction begins; nothing has happened yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patient {
+    give_up: Instant,
+}
+
+impl Patient {
+    /// # Errors
+    /// The error, when it does not speak of the connection, or has been heard for too long.
+    pub(super) fn bear(self, error: DbError) -> Result<(), DbError> {
+        let again = matches!(error, DbError::Unavailable { .. }) && Instant::now() < self.give_up;
+        if again { Ok(()) } else { Err(error) }
+    }
+}
+
 /// What the handle, the supervisor and the listeners share.
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -101,16 +117,25 @@ impl Shared {
         Ok(SystemTx::new(session, self.clock.now()))
     }
 
-    /// Begins on a connection of the pool. One that broke while nobody looked (a computer that was
-    /// suspended, a firewall) says so only now; nothing has happened yet, so the next one is taken.
+    /// Begins on a connection of the pool.
     pub(super) async fn session(&self, lane: Lane, who: (&str, &str), plans: Plans) -> Result<Session, DbError> {
-        let give_up = Instant::now() + self.config.limits.wait;
+        let patience = self.patience();
         loop {
-            match Session::begin(self.connection(lane).await?, self.guards(lane), who, plans).await {
-                Err(DbError::Unavailable { .. }) if Instant::now() < give_up => {}
-                outcome => return outcome,
+            let session = self.open(lane).await?;
+            match session.begin(who, plans).await {
+                Ok(()) => return Ok(session),
+                Err(error) => patience.bear(error)?,
             }
         }
+    }
+
+    /// A connection of the pool on which nothing has begun.
+    pub(super) async fn open(&self, lane: Lane) -> Result<Session, DbError> {
+        Ok(Session::open(self.connection(lane).await?, self.guards(lane)))
+    }
+
+    pub(super) fn patience(&self) -> Patient {
+        Patient { give_up: Instant::now() + self.config.limits.wait }
     }
 
     async fn connection(&self, lane: Lane) -> Result<Object, DbError> {

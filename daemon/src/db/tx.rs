@@ -6,7 +6,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use super::DbError;
-use super::session::Session;
+use super::session::{Params, Session};
 use crate::auth::Username;
 
 /// A transaction that sees and writes the rows of one user, and no others.
@@ -59,6 +59,11 @@ impl UserTx {
     /// [`DbError::CommitUnknown`] when the answer was lost; any other when nothing was stored.
     pub async fn commit(self) -> Result<(), DbError> {
         self.session.commit().await
+    }
+
+    /// As [`UserTx::commit`], with a last statement on the same trip; tells how many rows it changed.
+    pub(super) async fn commit_with(self, sql: &str, params: Params<'_>) -> Result<u64, DbError> {
+        self.session.commit_with(sql, params).await
     }
 
     pub(super) fn session(&self) -> &Session {

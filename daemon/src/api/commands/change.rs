@@ -12,10 +12,11 @@ use super::super::acting::Call;
 use super::super::problem::ApiError;
 use super::deed::{Deed, Stopped, under_key};
 use crate::db::UserTx;
+use crate::db::engine::AccountKey;
 use crate::db::trades::Overrides;
 use crate::trades::commands::adjust::{Side, break_even};
 use crate::trades::commands::{Adjust, Close, Command, Versioned};
-use crate::trades::facts;
+use crate::trades::facts::{self, Book};
 use crate::trades::runtime::desk::Seen;
 use crate::trades::runtime::store::Signature;
 
@@ -100,11 +101,15 @@ struct Running<'a> {
 }
 
 impl Deed for Running<'_> {
+    type Found = (AccountKey, Book);
     type Answer = Trade;
 
-    async fn done_in(&self, tx: &UserTx) -> Result<Trade, Stopped> {
+    async fn find(&self, tx: &UserTx) -> Result<Self::Found, Stopped> {
+        Ok(self.api.counter.take(tx, self.change.trade).await?)
+    }
+
+    async fn done_in(&self, tx: &UserTx, (key, book): Self::Found) -> Result<Trade, Stopped> {
         let Change { trade: id, wanted, seen, detail } = self.change;
-        let (key, book) = self.api.counter.take(tx, *id).await?;
         let _again = self.mode.set(key.mode);
         let trade = book.trades.get(id).ok_or(crate::db::DbError::NotFound)?;
         let command = wanted.command(trade)?;

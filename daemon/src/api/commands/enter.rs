@@ -38,9 +38,14 @@ pub(super) struct Enter<'a> {
 }
 
 impl Deed for Enter<'_> {
+    type Found = ();
     type Answer = Trade;
 
-    async fn done_in(&self, tx: &UserTx) -> Result<Trade, Stopped> {
+    async fn find(&self, _: &UserTx) -> Result<(), Stopped> {
+        Ok(())
+    }
+
+    async fn done_in(&self, tx: &UserTx, (): ()) -> Result<Trade, Stopped> {
         let counter = &self.api.counter;
         let settings = settings_get(tx).await?;
         let book = counter.book(tx, self.key).await?;

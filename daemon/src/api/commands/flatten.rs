@@ -21,9 +21,14 @@ pub(super) struct Everything<'a> {
 }
 
 impl Deed for Everything<'_> {
+    type Found = ();
     type Answer = Flattened;
 
-    async fn done_in(&self, tx: &UserTx) -> Result<Flattened, Stopped> {
+    async fn find(&self, _: &UserTx) -> Result<(), Stopped> {
+        Ok(())
+    }
+
+    async fn done_in(&self, tx: &UserTx, (): ()) -> Result<Flattened, Stopped> {
         let counter = &self.api.counter;
         let mut done = Flattened { drill: self.wanted.drill, sends: Vec::new(), trades: Vec::new() };
         for key in counter.live_accounts(tx).await? {

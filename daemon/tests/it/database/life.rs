@@ -3,9 +3,13 @@
 use std::time::{Duration, Instant};
 
 use blotter_daemon::clock::Clock;
+use blotter_daemon::db::commands::{Answer, Begin, Command, command_begin, command_commit};
 use blotter_daemon::db::settings::settings_get;
-use blotter_daemon::db::{ChangeHint, ChangeListener, Db, DbError, DbState};
+use blotter_daemon::db::{ChangeHint, ChangeListener, Db, DbError, DbState, First, UserTx};
+use blotter_shared::protocol::settings::Settings;
 use blotter_testkit::Cluster;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -60,9 +64,20 @@ async fn connections_that_broke_in_the_pool_are_passed_over() {
         drop(held);
         let sql = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'blotterd'";
         assert!(admin.count(sql).await >= 8);
-        let tx = test.db.user_tx(&user("alice")).await.unwrap_or_else(|error| panic!("round {round}: {error}"));
-        settings_get(&tx).await.unwrap_or_else(|error| panic!("round {round}: {error}"));
+        if round % 2 == 0 {
+            let tx = test.db.user_tx(&user("alice")).await.unwrap_or_else(|error| panic!("round {round}: {error}"));
+            settings_get(&tx).await.unwrap_or_else(|error| panic!("round {round}: {error}"));
+        } else {
+            let first = First { about: &(), ask: settings };
+            let told = test.db.command_tx_with(&user("alice"), first).await;
+            let (_, told) = told.unwrap_or_else(|error| panic!("round {round}: {error}"));
+            told.unwrap_or_else(|error| panic!("round {round}: {error}"));
+        }
     }
+}
+
+fn settings<'t>(tx: &'t UserTx, (): &'t ()) -> BoxFuture<'t, Result<Settings, DbError>> {
+    settings_get(tx).boxed()
 }
 
 #[tokio::test]
@@ -73,6 +88,30 @@ async fn the_fate_of_a_commit_whose_answer_is_lost_is_unknown() {
     test.cluster.stop_server().unwrap();
     let outcome = tx.commit().await.unwrap_err();
     assert!(matches!(outcome, DbError::CommitUnknown), "{outcome}");
+}
+
+/// The last statement went out with the commit: that it was not answered says nothing.
+#[tokio::test]
+async fn the_fate_of_a_command_whose_answer_is_lost_is_unknown() {
+    let mut cluster = Cluster::start().unwrap();
+    let mut small = config(&cluster.url());
+    // Both commands are said on the same connection: it knows the statement by then.
+    small.limits.connections = 1;
+    let db = Db::connect(small, &Clock::system());
+    reach(&db, DbState::Ready).await;
+    for key in ["first", "second"] {
+        let tx = db.command_tx(&user("alice")).await.unwrap();
+        let command = Command { key, kind: "POST /v1/trades", body_hash: [1; 32], device: "laptop" };
+        let Begin::New(id) = command_begin(&tx, command).await.unwrap() else { panic!("nobody had it before") };
+        let answer = Answer { status: 200, body: "{}".to_owned() };
+        if key == "first" {
+            command_commit(tx, id, &answer).await.unwrap();
+            continue;
+        }
+        cluster.stop_server().unwrap();
+        let outcome = command_commit(tx, id, &answer).await.unwrap_err();
+        assert!(matches!(outcome, DbError::CommitUnknown), "{outcome}");
+    }
 }
 
 #[tokio::test]

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use blotter_daemon::clock::Clock;
 use blotter_daemon::db::audit::AuditEntry;
-use blotter_daemon::db::commands::{Answer, Begin, Command, command_begin, command_finish};
+use blotter_daemon::db::commands::{Answer, Begin, Command, command_begin, command_commit, command_finish};
 use blotter_daemon::db::engine::WishRow;
 use blotter_daemon::db::trades::{Overrides, WishSaid, trade_get, wish_say};
-use blotter_daemon::db::{Db, DbError, DbState};
-use blotter_shared::domain::{BrokerMode, Desired, TradeId};
+use blotter_daemon::db::{Db, DbError, DbState, UserTx};
+use blotter_shared::domain::{BrokerMode, CommandId, Desired, TradeId};
 use rust_decimal::Decimal;
 use serde_json::json;
 use tokio::time::Instant;
@@ -78,20 +78,49 @@ async fn a_wish_is_said_with_all_that_goes_with_it_and_only_in_the_place_of_the_
     assert_eq!(raw.count("SELECT count(*) FROM audit_log").await, 1);
 }
 
+const COMMAND: Command<'static> = Command { key: "k", kind: "POST /v1/trades", body_hash: [1; 32], device: "laptop" };
+
+async fn begun(db: &Db) -> (UserTx, CommandId) {
+    let tx = db.command_tx(&user("alice")).await.unwrap();
+    let Begin::New(id) = command_begin(&tx, COMMAND).await.unwrap() else { panic!("nothing of it was kept before") };
+    (tx, id)
+}
+
+/// The server answers the commit of a transaction in which something failed as if nothing were the matter.
+#[tokio::test]
+async fn an_answer_that_is_refused_takes_its_command_with_it() {
+    let test = TestDb::start().await;
+    let raw = test.admin().await;
+    let answer = |status| Answer { status, body: "{}".to_owned() };
+    // On connections that have never heard any of it, and again on those that have.
+    for round in 0..4 {
+        let (tx, id) = begun(&test.db).await;
+        let error = command_commit(tx, id, &answer(999)).await.unwrap_err();
+        let DbError::Refused { rule, .. } = &error else { panic!("round {round}: {error}") };
+        assert_eq!(rule, "commands_answer_status", "round {round}: {error}");
+        let (tx, _) = begun(&test.db).await;
+        let error = command_commit(tx, CommandId(Uuid::nil()), &answer(200)).await.unwrap_err();
+        let DbError::Refused { rule, .. } = &error else { panic!("round {round}: {error}") };
+        assert_eq!(rule, "commands_answered", "round {round}: {error}");
+        assert_eq!(raw.count("SELECT count(*) FROM commands").await, 0, "round {round}");
+    }
+    let (tx, id) = begun(&test.db).await;
+    command_commit(tx, id, &answer(200)).await.unwrap();
+    assert_eq!(raw.count("SELECT count(*) FROM commands WHERE answer_status = 200").await, 1);
+}
+
 #[tokio::test]
 async fn a_key_of_long_ago_is_claimed_by_one_of_many() {
     let test = TestDb::start().await;
     let alice = user("alice");
-    let command = Command { key: "k", kind: "POST /v1/trades", body_hash: [1; 32], device: "laptop" };
-    let tx = test.db.command_tx(&alice).await.unwrap();
-    let Begin::New(id) = command_begin(&tx, command).await.unwrap() else { panic!("nobody had it before") };
+    let (tx, id) = begun(&test.db).await;
     command_finish(&tx, id, &Answer { status: 200, body: "{}".to_owned() }).await.unwrap();
     tx.commit().await.unwrap();
 
     let later = Clock::from_fn(|| Clock::system().now() + chrono::TimeDelta::days(8));
     let db = Db::connect(config(&test.cluster.url()), &later);
     reach(&db, DbState::Ready).await;
-    let answer = claimed_by_one_of_many(&db, &alice, command).await;
+    let answer = claimed_by_one_of_many(&db, &alice, COMMAND).await;
     assert_ne!(answer, 200, "not that of long ago");
 }
 

@@ -287,6 +287,24 @@ async fn a_key_that_is_used_again_does_nothing_again() {
     floor.daemon.stop().await.unwrap();
 }
 
+/// The trade is asked for beside the key, so that its lock is waited for; the first answer needs none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_used_again_is_answered_whoever_has_the_trade() {
+    let mut floor = Floor::open().await;
+    let id = floor.hold().await;
+    let (path, body) = (format!("/v1/trades/{id}/close"), r#"{"version":1}"#);
+    let mut client = floor.client().await;
+    let first = client.act("POST", &path, "once", body).await;
+    floor.until("it is closed", &id, is_closed).await;
+    let somebody = floor.db.admin().await;
+    somebody.batch_execute(&format!("BEGIN; SELECT FROM paper_trades WHERE id = '{id}' FOR UPDATE")).await.unwrap();
+    let again = client.act("POST", &path, "once", body).await;
+    assert_eq!((again.status, &again.body), (StatusCode::OK, &first.body), "{again:?}");
+    assert_eq!(again.headers["idempotency-replayed"], "true");
+    somebody.rollback().await;
+    floor.daemon.stop().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_trade_tells_how_far_it_is_and_then_its_story() {
     let mut floor = Floor::open().await;
