@@ -152,6 +152,9 @@ pub async fn alarm_ack(tx: &UserTx, id: AlarmId, device: &str) -> Result<Alarm, 
 }
 
 pub(super) async fn alarms_by_id(tx: &UserTx, ids: &[Uuid]) -> Result<Vec<Alarm>, DbError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
     let rows = tx.session().query(SOME, &[&tx.user(), &ids]).await?;
     rows.iter().map(alarm_of).collect()
 }

@@ -15,7 +15,7 @@ use super::alarms::alarms_by_id;
 use super::cells::{Cells, unreadable};
 use super::settings::settings_get;
 use super::trades::trades_by_id;
-use super::{DbError, SystemTx, UserTx};
+use super::{DbError, SystemTx, UserTx, both};
 
 /// How long a reader may be away and still be told what it missed.
 const KEPT_DAYS: i64 = 7;
@@ -122,26 +122,60 @@ pub async fn change_oldest(tx: &UserTx) -> Result<Option<i64>, DbError> {
     Ok(tx.session().query_one(sql, &[&tx.user()]).await?.try_get("seq")?)
 }
 
+/// Rows of the feed as they were read, and where it stood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Feed {
+    after: i64,
+    head: i64,
+    rows: Vec<(i64, Changed)>,
+}
+
+impl Feed {
+    /// Where it was read from.
+    #[must_use]
+    pub fn after(&self) -> i64 {
+        self.after
+    }
+}
+
+/// Up to `limit` rows of the feed after `after`.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn feed_since(tx: &UserTx, after: i64, limit: u32) -> Result<Feed, DbError> {
+    // The head first: what is behind it is seen.
+    tx.session().ready(&[HEAD, SINCE]).await?;
+    let rows = async { tx.session().query(SINCE, &[&tx.user(), &after, &i64::from(limit)]).await };
+    let (head, rows) = both(change_head(tx), rows).await?;
+    Ok(Feed { after, head, rows: rows.iter().map(change_of).collect::<Result<_, _>>()? })
+}
+
 /// Everything after `after`, as events, from up to `limit` rows of the feed. While `upto` is below
 /// the head, ask again from there.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn changes_since(tx: &UserTx, after: i64, limit: u32) -> Result<Changes, DbError> {
-    let head = change_head(tx).await?;
+    changes_in(tx, feed_since(tx, after, limit).await?).await
+}
+
+/// What was read of the feed, as events.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn changes_in(tx: &UserTx, feed: Feed) -> Result<Changes, DbError> {
+    let Feed { after, head, rows } = feed;
     if after > head {
         return Ok(Changes::TimeTravel);
     }
-    let rows = tx.session().query(SINCE, &[&tx.user(), &after, &i64::from(limit)]).await?;
-    let feed = rows.iter().map(change_of).collect::<Result<Vec<_>, _>>()?;
-    match feed.first() {
+    match rows.first() {
         None if after == head => return Ok(Changes::Events { events: Vec::new(), upto: after }),
         // Without gaps: the first one missed is the next number, or it is gone.
         Some((first, _)) if *first == after + 1 => {}
         None | Some(_) => return Ok(Changes::Gap),
     }
-    let upto = feed.last().map_or(after, |(seq, _)| *seq);
-    let latest: HashMap<Changed, i64> = feed.into_iter().map(|(seq, changed)| (changed, seq)).collect();
+    let upto = rows.last().map_or(after, |(seq, _)| *seq);
+    let latest: HashMap<Changed, i64> = rows.into_iter().map(|(seq, changed)| (changed, seq)).collect();
     Ok(Changes::Events { events: events_of(tx, &latest).await?, upto })
 }
 
@@ -170,25 +204,35 @@ fn change_of(row: &Row) -> Result<(i64, Changed), DbError> {
 
 /// Reads each thing as it is now, and puts the events in the order of their last change.
 async fn events_of(tx: &UserTx, latest: &HashMap<Changed, i64>) -> Result<Vec<(i64, Event)>, DbError> {
-    let mut trades = Vec::new();
-    let mut alarms = Vec::new();
-    let mut events = Vec::new();
-    for (changed, seq) in latest {
-        match changed {
-            Changed::Trade(id) => trades.push(id.0),
-            Changed::Alarm(id) => alarms.push(id.0),
-            Changed::Settings => events.push((*seq, Event::Settings(Box::new(settings_get(tx).await?)))),
-        }
-    }
     let seq_of = |changed: Changed| latest.get(&changed).copied().unwrap_or_default();
-    if !trades.is_empty() {
-        let rows = trades_by_id(tx, &trades).await?;
-        events.extend(rows.into_iter().map(|t| (seq_of(Changed::Trade(t.id)), Event::Trade(Box::new(t)))));
-    }
-    if !alarms.is_empty() {
-        let rows = alarms_by_id(tx, &alarms).await?;
-        events.extend(rows.into_iter().map(|a| (seq_of(Changed::Alarm(a.id)), Event::Alarm(Box::new(a)))));
-    }
+    let (trades, alarms) = (ids(latest, trade_id), ids(latest, alarm_id));
+    let settings = async {
+        let Some(seq) = latest.get(&Changed::Settings) else { return Ok(None) };
+        Ok(Some((*seq, Event::Settings(Box::new(settings_get(tx).await?)))))
+    };
+    let (settings, (trades, alarms)) =
+        both(settings, both(trades_by_id(tx, &trades), alarms_by_id(tx, &alarms))).await?;
+    let mut events: Vec<(i64, Event)> = settings.into_iter().collect();
+    events.extend(trades.into_iter().map(|t| (seq_of(Changed::Trade(t.id)), Event::Trade(Box::new(t)))));
+    events.extend(alarms.into_iter().map(|a| (seq_of(Changed::Alarm(a.id)), Event::Alarm(Box::new(a)))));
     events.sort_by_key(|(seq, _)| *seq);
     Ok(events)
+}
+
+fn ids(latest: &HashMap<Changed, i64>, id: fn(&Changed) -> Option<Uuid>) -> Vec<Uuid> {
+    latest.keys().filter_map(id).collect()
+}
+
+fn trade_id(changed: &Changed) -> Option<Uuid> {
+    match changed {
+        Changed::Trade(id) => Some(id.0),
+        Changed::Settings | Changed::Alarm(_) => None,
+    }
+}
+
+fn alarm_id(changed: &Changed) -> Option<Uuid> {
+    match changed {
+        Changed::Alarm(id) => Some(id.0),
+        Changed::Settings | Changed::Trade(_) => None,
+    }
 }

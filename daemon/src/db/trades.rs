@@ -162,6 +162,9 @@ pub async fn trade_get(tx: &UserTx, id: TradeId) -> Result<Trade, DbError> {
 
 /// Those of `ids` that there are.
 pub(super) async fn trades_by_id(tx: &UserTx, ids: &[Uuid]) -> Result<Vec<Trade>, DbError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
     let rows = tx.session().query(SOME, &[&tx.user(), &ids]).await?;
     rows.iter().map(trade_of).collect()
 }

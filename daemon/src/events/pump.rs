@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use blotter_shared::protocol::events::{Event, ReloadReason};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::frame::{Frame, Mark};
 use super::hub::{Feed, FeedState, Hub, Reader};
-use crate::db::changes::{Changes, change_head, changes_since};
-use crate::db::{DbError, UserTx};
+use crate::db::changes::{Changes, Feed as FeedPart, change_head, changes_in, changes_since, feed_since};
+use crate::db::{DbError, First, UserTx};
 
 /// Whether somebody is reading the feed right now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,16 +71,9 @@ async fn run(hub: Hub, feed: Arc<Feed>) {
 /// Tells every stream of the user what is new.
 async fn look(hub: &Hub, feed: &Feed) -> Result<(), DbError> {
     loop {
-        let tx = hub.parts.db.user_tx(&feed.username).await?;
-        let known = feed.lock().head;
-        let after = match known {
-            Some(head) => head,
-            None => {
-                let head = change_head(&tx).await?;
-                *feed.lock().head.get_or_insert(head)
-            }
-        };
-        let (frames, upto) = match changes_since(&tx, after, BATCH).await? {
+        let (tx, part) = read(hub, feed).await?;
+        let after = part.after();
+        let (frames, upto) = match changes_in(&tx, part).await? {
             Changes::Events { events, upto } => (encode(&events), upto.max(after)),
             Changes::Gap => (vec![Frame::reload(ReloadReason::Gap)], change_head(&tx).await?),
             Changes::TimeTravel => (vec![Frame::reload(ReloadReason::TimeTravel)], change_head(&tx).await?),
@@ -96,6 +91,27 @@ async fn look(hub: &Hub, feed: &Feed) -> Result<(), DbError> {
             return Ok(());
         }
     }
+}
+
+/// What is new in the feed since it was last told, on the trip that begins the transaction.
+async fn read(hub: &Hub, feed: &Feed) -> Result<(UserTx, FeedPart), DbError> {
+    let known = feed.lock().head;
+    let (tx, part) = hub.parts.db.user_tx_with(&feed.username, First { about: &known, ask: part }).await?;
+    let part = part?;
+    feed.lock().head.get_or_insert(part.after());
+    Ok((tx, part))
+}
+
+/// From the newest on, where nobody knows how far it was told.
+fn part<'t>(tx: &'t UserTx, known: &'t Option<i64>) -> BoxFuture<'t, Result<FeedPart, DbError>> {
+    async move {
+        let after = match known {
+            Some(head) => *head,
+            None => change_head(tx).await?,
+        };
+        feed_since(tx, after, BATCH).await
+    }
+    .boxed()
 }
 
 /// Streams that began without the database load everything, now that it is here.
