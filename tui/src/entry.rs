@@ -6,7 +6,7 @@ use blotter_shared::protocol::settings::Settings;
 use blotter_shared::protocol::trades::Trade;
 use rust_decimal::Decimal;
 
-use crate::figures::{Counts, heat_pct};
+use crate::figures::{Counts, heat_pct, share_of};
 use crate::format;
 use crate::theme::Role;
 use crate::widgets::facts::Fact;
@@ -30,6 +30,8 @@ pub struct Draft {
 pub struct Book<'a> {
     pub open: &'a [Trade],
     pub settings: &'a Settings,
+    /// What the limits are in percent of.
+    pub capital: Cash,
     pub day: Option<Cash>,
 }
 
@@ -59,11 +61,10 @@ impl Draft {
 
 /// Cost, risk and reward, in the order in which they are shown.
 #[must_use]
-pub fn worth(draft: &Draft, settings: Option<&Settings>) -> Vec<Fact> {
+pub fn worth(draft: &Draft, capital: Option<Cash>) -> Vec<Fact> {
     let unknown = || format::UNKNOWN.to_owned();
     let risk = draft.risk();
-    let balance = settings.map(|settings| settings.account_balance.0).filter(|balance| *balance > Decimal::ZERO);
-    let share = risk.zip(balance).and_then(|(risk, balance)| percent_of(risk, balance));
+    let share = risk.zip(capital).and_then(|(risk, capital)| share_of(risk, capital));
     let risk_words = match (risk, share) {
         (Some(risk), Some(share)) => format!("{} ({:.1} %)", format::money(risk), share.round_dp(1)),
         (Some(risk), None) => format::money(risk),
@@ -86,7 +87,7 @@ pub fn limits(draft: &Draft, book: &Book<'_>) -> Vec<Fact> {
         facts.push(judged("entries", "stopped", Some("kill switch")));
     }
     facts.push(positions(book));
-    facts.extend(trade_risk(draft, settings));
+    facts.extend(trade_risk(draft, book));
     facts.extend(heat(draft, book));
     if let Some(day) = book.day {
         let limit = settings.daily_loss_limit.0;
@@ -104,9 +105,9 @@ fn positions(book: &Book<'_>) -> Fact {
     judged("positions", &format!("{} of {most}", alive + 1), (alive >= most).then_some("max_positions"))
 }
 
-fn trade_risk(draft: &Draft, settings: &Settings) -> Option<Fact> {
-    let share = percent_of(draft.risk()?, settings.account_balance.0)?;
-    let limit = settings.trade_risk_pct;
+fn trade_risk(draft: &Draft, book: &Book<'_>) -> Option<Fact> {
+    let share = share_of(draft.risk()?, book.capital)?;
+    let limit = book.settings.trade_risk_pct;
     let words = format!("{:.1} of {} %", share.round_dp(1), format::plain(limit, 2));
     Some(judged("this trade", &words, (share > limit).then_some("trade_risk_pct")))
 }
@@ -114,15 +115,11 @@ fn trade_risk(draft: &Draft, settings: &Settings) -> Option<Fact> {
 fn heat(draft: &Draft, book: &Book<'_>) -> Option<Fact> {
     let mode = book.settings.broker_mode;
     let open: Vec<Trade> = book.open.iter().filter(|trade| trade.broker_mode == mode).cloned().collect();
-    let now = heat_pct(&Counts::of(&open), book.settings)?;
-    let after = now.checked_add(percent_of(draft.risk()?, book.settings.account_balance.0)?)?;
+    let now = heat_pct(&Counts::of(&open), book.capital)?;
+    let after = now.checked_add(share_of(draft.risk()?, book.capital)?)?;
     let limit = book.settings.heat_limit_pct;
     let words = format!("{:.1} of {} %", after.round_dp(1), format::plain(limit, 2));
     Some(judged("heat", &words, (after > limit).then_some("heat_limit_pct")))
-}
-
-fn percent_of(part: Decimal, whole: Decimal) -> Option<Decimal> {
-    part.checked_mul(Decimal::ONE_HUNDRED)?.checked_div(whole)
 }
 
 /// A broken limit is told by its sign and its setting, not by colour alone.

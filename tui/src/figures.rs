@@ -2,6 +2,7 @@
 //! that is `None` and shown as such, never guessed.
 
 use blotter_shared::domain::{Cash, Desired, Protection, Step, TradeStatus};
+use blotter_shared::protocol::accounts::AccountReport;
 use blotter_shared::protocol::settings::Settings;
 use blotter_shared::protocol::trades::Trade;
 use chrono::{DateTime, Utc};
@@ -97,14 +98,26 @@ fn risk(trade: &Trade) -> Option<Decimal> {
     (price - floor).checked_mul(Decimal::from(trade.held_qty) * Decimal::from(trade.multiplier.get()))
 }
 
-/// Risk of all open positions in percent of the balance.
+/// What risk is told in percent of, as the daemon judges entries: what the broker says that the account of the
+/// mode is worth, the balance of the settings where it has not said so.
 #[must_use]
-pub fn heat_pct(open: &Counts, settings: &Settings) -> Option<Decimal> {
-    let (risk, balance) = (open.risk?, settings.account_balance.0);
-    if risk.is_zero() {
-        return Some(Decimal::ZERO);
-    }
-    if balance <= Decimal::ZERO { None } else { risk.checked_mul(Decimal::ONE_HUNDRED)?.checked_div(balance) }
+pub fn capital(settings: &Settings, accounts: &[AccountReport]) -> Cash {
+    let account = accounts.iter().find(|account| account.mode == settings.broker_mode);
+    account.and_then(|account| account.equity).unwrap_or(settings.account_balance)
+}
+
+/// Risk of all open positions in percent of this much.
+#[must_use]
+pub fn heat_pct(open: &Counts, capital: Cash) -> Option<Decimal> {
+    let risk = open.risk?;
+    if risk.is_zero() { Some(Decimal::ZERO) } else { share_of(risk, capital) }
+}
+
+/// In percent of this much; of nothing, or of debts, there is no share.
+#[must_use]
+pub fn share_of(part: Decimal, capital: Cash) -> Option<Decimal> {
+    let whole = Some(capital.0).filter(|whole| *whole > Decimal::ZERO)?;
+    part.checked_mul(Decimal::ONE_HUNDRED)?.checked_div(whole)
 }
 
 /// Profit and loss of this trading session. It is only known here while every trade that counts was

@@ -78,6 +78,8 @@ pub struct Data {
     pub alarms: Vec<Alarm>,
     /// The accounts that a token is stored for.
     pub accounts: Vec<AccountReport>,
+    /// When they were told.
+    pub accounts_at: Option<Duration>,
     pub sync: Option<SyncStatus>,
     /// The change-feed sequence that all of this is at least as new as.
     pub seq: Option<i64>,

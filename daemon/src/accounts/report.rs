@@ -1,6 +1,6 @@
 //! What a user is told about the own accounts.
 
-use blotter_shared::domain::BrokerMode;
+use blotter_shared::domain::{BrokerMode, Cash};
 use blotter_shared::protocol::accounts::{AccountReport, AccountState};
 use blotter_shared::protocol::health::{BucketRate, CallPriority, RateBucket, Room};
 
@@ -29,7 +29,10 @@ impl Accounts {
             let report = match self.opened(who, mode, token).await {
                 Ok(account) => {
                     let status = account.broker.status().borrow().clone().at(self.inner.clock.now());
-                    of_status(mode, number, &status)
+                    AccountReport {
+                        equity: account.tradier.last_equity().map(Cash),
+                        ..of_status(mode, number, &status)
+                    }
                 }
                 Err(error) => not_opened(mode, number, &error),
             };
@@ -98,7 +101,7 @@ fn of_status(mode: BrokerMode, account_id: Option<String>, status: &AccountStatu
     };
     let state = state_of(status);
     let (may_send, detail) = (status.may_send(), status.banner());
-    AccountReport { mode, account_id, state, may_send, detail, reason, since, until }
+    AccountReport { mode, account_id, state, may_send, equity: None, detail, reason, since, until }
 }
 
 fn not_opened(mode: BrokerMode, account_id: Option<String>, error: &AccountError) -> AccountReport {
@@ -107,6 +110,7 @@ fn not_opened(mode: BrokerMode, account_id: Option<String>, error: &AccountError
         account_id,
         state: AccountState::NotOpened,
         may_send: false,
+        equity: None,
         detail: Some(error.to_string()),
         reason: Some(error.to_string()),
         since: None,

@@ -1,5 +1,5 @@
 //! The pass over all accounts: each is asked for its profile once a minute, so that a token that
-//! was revoked shows before an order needs it. What other calls find out meanwhile is told within
+//! was revoked shows before an order needs it, and for what it is worth, which risk is told in percent of. What other calls find out meanwhile is told within
 //! seconds: nobody waits a minute for the word that the broker is away, or back.
 
 use std::pin::pin;
@@ -105,7 +105,9 @@ impl Accounts {
             let TokenColumn::Broker(mode) = token.column else { continue };
             if let Ok(account) = self.opened(who, mode, token).await {
                 // Whatever it says is in the account's status.
-                let _ = account.broker.profile(Priority::Read).await;
+                if account.broker.profile(Priority::Read).await.is_ok() {
+                    account.tradier.weigh(Priority::Read).await;
+                }
             }
         }
         let reports = self.reports_of(who, tokens).await;

@@ -62,8 +62,9 @@ impl std::fmt::Display for Breach {
 #[must_use]
 pub fn breaches(limits: &Limits, standing: &Standing, asked: &Asked) -> Vec<Breach> {
     let equity = standing.equity.0;
-    let percent =
-        |cash: Decimal| if equity.is_zero() { Decimal::ONE_HUNDRED } else { cash * Decimal::ONE_HUNDRED / equity };
+    let percent = |cash: Decimal| {
+        if equity <= Decimal::ZERO { Decimal::ONE_HUNDRED } else { cash * Decimal::ONE_HUNDRED / equity }
+    };
     let heat = percent(standing.heat.0 + asked.risk.0);
     let risk = percent(asked.risk.0);
     let positions = standing.open_positions.saturating_add(1);
@@ -175,6 +176,15 @@ mod tests {
         for (standing, asked, sentence) in beyond {
             let broken = breaches(&limits(), &standing, &asked);
             assert_eq!(broken.iter().map(ToString::to_string).collect::<Vec<_>>(), [sentence]);
+        }
+    }
+
+    #[test]
+    fn an_account_that_owes_more_than_it_has_risks_all_of_it() {
+        for equity in [Decimal::ZERO, Decimal::from(-10_000)] {
+            let broken = breaches(&limits(), &Standing { equity: Cash(equity), ..standing() }, &asked());
+            let names: Vec<_> = broken.iter().map(|breach| breach.limit).collect();
+            assert_eq!(names, ["heat_limit_pct", "trade_risk_pct"], "{equity}");
         }
     }
 

@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::BrokerMode;
 use crate::domain::values::words;
+use crate::domain::{BrokerMode, Cash};
 
 words! {
     /// How an account at the broker is.
@@ -36,6 +36,10 @@ pub struct AccountReport {
     pub state: AccountState,
     /// Whether orders may be sent.
     pub may_send: bool,
+    /// What it is worth, as the broker last said: risk limits are in percent of it. Null until it was said; then they
+    /// are of `account_balance`.
+    #[serde(default)]
+    pub equity: Option<Cash>,
     /// The sentence for the screen; none when all is well.
     pub detail: Option<String>,
     /// What was seen, in few words, without the times that `since` and `until` tell.

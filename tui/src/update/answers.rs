@@ -26,6 +26,9 @@ use crate::overlays::notices::Level;
 /// How long after a conflict everything is loaded again.
 pub(super) const RELOAD_AFTER: Duration = Duration::from_secs(1);
 
+/// How long an account's worth is taken for what it is: the daemon asks for it as often.
+const EQUITY_KEEPS: Duration = Duration::from_secs(60);
+
 /// An answer came, or did not.
 pub(super) fn answered(model: &mut Model, call: &Call, result: Result<Answer, CallError>) -> Vec<Effect> {
     if call.is_action() {
@@ -83,7 +86,10 @@ fn take(model: &mut Model, call: &Call, answer: Answer) -> Vec<Effect> {
             model.notices.say(model.now, Level::Info, synced_sentence(&status));
             return sync_status_came(model, status);
         }
-        Answer::Accounts(list) => model.data.accounts = list.accounts,
+        Answer::Accounts(list) => {
+            model.data.accounts = list.accounts;
+            model.data.accounts_at = Some(model.now.since_start);
+        }
         // No pane shows them: the command line asks.
         Answer::Tasks(_) => {}
         Answer::SettingsSaved(settings) => {
@@ -250,10 +256,16 @@ fn sync_status_came(model: &mut Model, status: SyncStatus) -> Vec<Effect> {
     let missed = status.needs_sync && model.data.open.is_some() && !model.is_loading;
     model.data.sync = Some(status);
     if !missed {
-        return vec![];
+        return if is_equity_old(model) { vec![Effect::Call(Call::Accounts)] } else { vec![] };
     }
     let orders = model.session.step(model.now, Input::MustReload);
     carry_out(model, orders)
+}
+
+/// What an account is worth moves with what it holds, and no event tells of it.
+fn is_equity_old(model: &Model) -> bool {
+    let is_moving = model.open_trades().iter().any(|trade| trade.held_qty > 0);
+    is_moving && model.data.accounts_at.is_none_or(|at| model.now.since(at) >= EQUITY_KEEPS)
 }
 
 /// The stream said something.

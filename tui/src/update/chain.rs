@@ -12,7 +12,7 @@ use crate::client::looks::{LookAnswer, LookCall};
 use crate::client::session::Link;
 use crate::effect::Effect;
 use crate::entry::{Book, Draft, limits, worth};
-use crate::figures::day_pnl;
+use crate::figures::{capital, day_pnl};
 use crate::format;
 use crate::input::line::LineInput;
 use crate::model::Model;
@@ -172,7 +172,9 @@ pub(super) fn follow(model: &mut Model) -> Vec<Effect> {
     }
     form.asked_quote = Some(wanted.occ());
     form.quote_at = Some(now + FORM_REFRESH);
-    vec![chain_call(wanted.underlying().to_owned(), wanted.expiry, STRIKES_OF_A_QUOTE)]
+    let quote = chain_call(wanted.underlying().to_owned(), wanted.expiry, STRIKES_OF_A_QUOTE);
+    // The limits below the lines are in percent of what the account is worth.
+    vec![quote, Effect::Call(Call::Accounts)]
 }
 
 /// The contract whose quote is worth asking for: it is typed, and its line is left.
@@ -265,10 +267,11 @@ pub(super) fn checks(model: &Model, form: &Form) -> Vec<Fact> {
     let words =
         |quote: &Quoted| format!("{} / {} as of {}", side(quote.bid), side(quote.ask), format::clock_s(quote.at));
     let mut facts: Vec<Fact> = quote.map(|quote| Fact::new("Bid/Ask", words(quote))).into_iter().collect();
-    facts.extend(worth(&draft, model.data.settings.as_ref()));
-    if let Some(settings) = &model.data.settings {
+    let capital = model.data.settings.as_ref().map(|settings| capital(settings, &model.data.accounts));
+    facts.extend(worth(&draft, capital));
+    if let Some((settings, capital)) = model.data.settings.as_ref().zip(capital) {
         let day = day_pnl(&model.counts(), model.data.recent.as_ref(), model.trading_now());
-        facts.extend(limits(&draft, &Book { open: model.open_trades(), settings, day }));
+        facts.extend(limits(&draft, &Book { open: model.open_trades(), settings, capital, day }));
     }
     facts
 }

@@ -130,7 +130,7 @@ fn risk(model: &Model) -> Vec<Piece> {
         }
         None => Piece::right(Role::Muted, vec![(30, format!("Day {}", format::UNKNOWN))]),
     });
-    let heat = figures::heat_pct(open.counts(), settings);
+    let heat = figures::heat_pct(open.counts(), figures::capital(settings, &model.data.accounts));
     let limit = settings.heat_limit_pct;
     let words = heat.map_or_else(|| format::UNKNOWN.to_owned(), |heat| format::plain(heat, 1));
     let role = if heat.is_none_or(|heat| heat > limit && limit > Decimal::ZERO) { Role::Warn } else { Role::Text };

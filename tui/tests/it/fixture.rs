@@ -231,6 +231,7 @@ pub(crate) fn account(mode: BrokerMode, state: AccountState, reason: &str) -> Ac
         account_id: Some(if mode == BrokerMode::Live { "6YA00001" } else { "VA00000001" }.to_owned()),
         state,
         may_send: state == AccountState::Ok,
+        equity: None,
         detail: None,
         reason: (!reason.is_empty()).then(|| reason.to_owned()),
         since,

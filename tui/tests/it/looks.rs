@@ -1,6 +1,7 @@
 //! Live prices with their age, what a row shows when it is opened, and the chain of a new trade.
 
-use blotter_shared::domain::BrokerMode;
+use blotter_shared::domain::{BrokerMode, Cash};
+use blotter_shared::protocol::accounts::{AccountReport, AccountState};
 use blotter_shared::protocol::events::Event;
 use blotter_shared::protocol::prices::QuoteQuality;
 use blotter_shared::protocol::problem::{Problem, ProblemCode};
@@ -14,7 +15,7 @@ use blotter_tui::quotes::PricesSaid;
 use chrono::TimeDelta;
 use rust_decimal::Decimal;
 
-use crate::fixture::{Desk, Look, World, live, noon};
+use crate::fixture::{Desk, Look, World, account, live, noon};
 
 const SIZES: [(u16, u16); 3] = [(118, 30), (80, 24), (44, 30)];
 
@@ -290,6 +291,51 @@ fn a_broken_limit_is_named_with_its_setting_before_anything_is_asked() {
     let screen = desk.screen();
     assert!(screen.contains("positions 6 of 4 ✗ max_positions"), "{screen}");
     assert!(screen.contains("✗ heat_limit_pct"), "{screen}");
+}
+
+/// The screen with a new trade in it whose stop leaves 900 dollars to lose.
+fn typed_with(accounts: Vec<AccountReport>) -> String {
+    let mut desk = Desk::live(Look::sized(118, 30), World { accounts, ..World::busy() });
+    desk.keys("n").pass(1.0).types("NVDA 2026-03-20 150 C").keys("tab");
+    desk.types("2").keys("tab").types("4.5").keys("tab").types("none");
+    desk.screen()
+}
+
+#[test]
+fn shares_are_of_what_the_broker_says_the_account_is_worth() {
+    let worth = |mode, equity: i64| {
+        let equity = Some(Cash(Decimal::from(equity)));
+        AccountReport { equity, ..account(mode, AccountState::Ok, "") }
+    };
+    let silent = account(BrokerMode::Sandbox, AccountState::Ok, "");
+    let by_balance = ["Heat 5.8/6%", "Risk 900.00 (3.6 %)", "this trade 3.6 of 2 % ✗", "heat 9.4 of 6 % ✗"];
+    // The settings say 25,000.
+    for accounts in [vec![], vec![silent], vec![worth(BrokerMode::Live, 100_000)]] {
+        let screen = typed_with(accounts.clone());
+        assert!(by_balance.iter().all(|words| screen.contains(words)), "{accounts:?}:\n{screen}");
+    }
+    let screen = typed_with(vec![worth(BrokerMode::Live, 1), worth(BrokerMode::Sandbox, 100_000)]);
+    for words in ["Heat 1.4/6%", "Risk 900.00 (0.9 %)", "this trade 0.9 of 2 % ✓", "heat 2.3 of 6 % ✓"] {
+        assert!(screen.contains(words), "no `{words}`:\n{screen}");
+    }
+}
+
+#[test]
+fn what_the_account_is_worth_is_asked_for_again_while_something_is_held() {
+    let asked = |desk: &Desk| {
+        let accounts = |effect: &&Effect| matches!(effect, Effect::Call(Call::Accounts));
+        desk.deeds.iter().filter(accounts).count()
+    };
+    let mut held = Desk::live(Look::sized(80, 24), World::busy());
+    let mut flat = Desk::live(Look::sized(80, 24), World { open: vec![], ..World::busy() });
+    for desk in [&mut held, &mut flat] {
+        for ten_seconds in 1..=20 {
+            beat(desk);
+            desk.pass(10.0);
+            assert!(ten_seconds > 5 || asked(desk) == 0, "it was told a moment ago");
+        }
+    }
+    assert_eq!((asked(&held), asked(&flat)), (3, 0), "once a minute");
 }
 
 #[test]

@@ -23,11 +23,12 @@ mod wire;
 pub use http::{ClientError, Patience};
 pub use read::decode_chain;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ::http::Method;
 use blotter_shared::domain::BrokerMode;
 use futures_util::FutureExt;
+use rust_decimal::Decimal;
 use rustls::ClientConfig;
 use tokio::sync::watch;
 
@@ -60,6 +61,8 @@ pub struct Tradier {
     mode: BrokerMode,
     account: AccountId,
     status: watch::Sender<AccountStatus>,
+    /// What the account was worth when the broker last said it.
+    equity: Mutex<Option<Decimal>>,
 }
 
 impl Tradier {
@@ -68,7 +71,7 @@ impl Tradier {
     pub fn new<W: World>(base: &BaseUrl<W>, token: &Token<W>, setup: Setup) -> Result<Self, ClientError> {
         let http = Http::new(base, token, setup.limiter, setup.clock, (&setup.tls, setup.patience))?;
         let status = watch::Sender::new(AccountStatus::Untried);
-        Ok(Self { http: Arc::new(http), mode: W::MODE, account: setup.account, status })
+        Ok(Self { http: Arc::new(http), mode: W::MODE, account: setup.account, status, equity: Mutex::default() })
     }
 
     /// The limits that this account's token shares with everybody who uses it.
@@ -83,6 +86,25 @@ impl Tradier {
     /// When the system has no roots.
     pub fn stream_tls(&self) -> Result<ClientConfig, TlsError> {
         if self.http.base().scheme() == "https" { tls::system() } else { tls::none() }
+    }
+
+    /// What the account was worth when the broker last said it, to whoever asked.
+    #[must_use]
+    pub fn last_equity(&self) -> Option<Decimal> {
+        *self.equity.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks what the account is worth, for screens alone: an account whose balances cannot be read can be traded in
+    /// all the same, and is in no trouble.
+    pub async fn weigh(&self, priority: Priority) {
+        let _ = self.weighed(read::balances(&self.http, &self.account, priority).await);
+    }
+
+    fn weighed(&self, read: Result<Balances, ReadError>) -> Result<Balances, ReadError> {
+        if let Ok(balances) = &read {
+            *self.equity.lock().unwrap_or_else(PoisonError::into_inner) = Some(balances.total_equity);
+        }
+        read
     }
 
     async fn write(&self, act: Act, send: Send) -> WriteOutcome {
@@ -172,7 +194,7 @@ impl Broker for Tradier {
     }
 
     fn balances(&self, priority: Priority) -> Read<'_, Balances> {
-        async move { self.note(read::balances(&self.http, &self.account, priority).await) }.boxed()
+        async move { self.note(self.weighed(read::balances(&self.http, &self.account, priority).await)) }.boxed()
     }
 
     fn positions(&self, priority: Priority) -> Read<'_, Vec<Position>> {

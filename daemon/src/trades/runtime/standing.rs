@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use blotter_shared::domain::{Cash, Price};
+use blotter_shared::domain::{Cash, Price, Protection};
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeZone, Timelike, Utc};
 use chrono_tz::America::New_York;
 use rust_decimal::Decimal;
@@ -66,13 +66,17 @@ pub fn day_of(now: DateTime<Utc>) -> NaiveDate {
 }
 
 /// What is lost when the stop works, or all of it without one: of what is held, and of what an
-/// entry may still bring.
+/// entry may still bring. A stop that is only wished for saves nothing of what is held already.
 fn risk_of(trade: &Trade, row: Option<OpenRow>, quote: Option<Quote>) -> Decimal {
-    let stop = trade.wish.stop.map_or(Decimal::ZERO, Price::value);
-    let above = |price: Decimal| (price - stop).max(Decimal::ZERO);
-    let held = mark(quote).or(row.and_then(|row| row.entry)).map_or(Decimal::ZERO, above);
-    let coming =
-        trade.spec.limit.or(quote.and_then(|quote| quote.ask)).map_or(Decimal::ZERO, |limit| above(limit.value()));
+    let wished = trade.wish.stop.map_or(Decimal::ZERO, Price::value);
+    let floor = match trade.marks.protection {
+        Protection::Confirmed => wished,
+        Protection::NotApplicable | Protection::Naked | Protection::Unknown => Decimal::ZERO,
+    };
+    let above = |floor: Decimal| move |price: Decimal| (price - floor).max(Decimal::ZERO);
+    let held = mark(quote).or(row.and_then(|row| row.entry)).map_or(Decimal::ZERO, above(floor));
+    let limit = trade.spec.limit.or(quote.and_then(|quote| quote.ask)).map(Price::value);
+    let coming = limit.map_or(Decimal::ZERO, above(wished));
     (held * Decimal::from(trade.marks.held.max(0)) + coming * Decimal::from(awaited(trade))) * multiplier(trade)
 }
 
@@ -130,6 +134,7 @@ mod tests {
         let mut trade = specimen::trade(2);
         trade.marks.held = 2;
         trade.wish.stop = Some("4.00".parse().unwrap());
+        trade.marks.protection = Protection::Confirmed;
         let mut book = Book::new(BrokerMode::Sim, Cash::ZERO);
         let (id, symbol) = (trade.id(), trade.spec.symbol.clone());
         trade.marks.adopted = 2;
@@ -154,5 +159,19 @@ mod tests {
         assert_eq!(standing.day_pnl, Cash(Decimal::from(-240)), "60 lost, and 0.90 on two contracts");
         assert_eq!((standing.open_positions, standing.losses_in_a_row), (1, 2));
         assert_eq!(standing.last_loss_at, Some(at("2026-07-10T15:00:00Z")));
+        for unseen in [Protection::Naked, Protection::Unknown, Protection::NotApplicable] {
+            book.trades.get_mut(&id).unwrap().marks.protection = unseen;
+            let heat = of(&Ground { book: &book, quotes: &quotes, rows: &rows, equity: Cash::ZERO }).heat;
+            assert_eq!(heat, Cash(Decimal::from(1020)), "{unseen}: a stop that nobody saw working is none");
+        }
+    }
+
+    #[test]
+    fn what_an_entry_may_still_bring_is_reckoned_with_the_stop_that_it_will_have() {
+        let mut trade = specimen::trade(2);
+        trade.wish.stop = Some("4.00".parse().unwrap());
+        trade.spec.limit = Some("5.10".parse().unwrap());
+        assert_eq!((trade.marks.held, trade.marks.protection), (0, Protection::NotApplicable));
+        assert_eq!(risk_of(&trade, None, None), Decimal::from(220));
     }
 }

@@ -124,6 +124,18 @@ impl Server {
         format!("http://{}/v1", self.address)
     }
 
+    /// Waits until a request to a path that ends so has come.
+    pub(crate) async fn wait_for_path(&self, end: &str) {
+        let mut arrived = self.arrived.clone();
+        let come = async {
+            while !self.requests().iter().any(|request| request.path.ends_with(end)) {
+                arrived.changed().await.unwrap();
+            }
+        };
+        let result = tokio::time::timeout(Duration::from_secs(10), come).await;
+        assert!(result.is_ok(), "waited for {end}, got {:#?}", self.requests());
+    }
+
     /// Waits until `count` requests have come.
     pub(crate) async fn wait_for(&self, count: usize) {
         let mut arrived = self.arrived.clone();

@@ -1,7 +1,10 @@
 //! Tokens through the socket: asked about first, sealed then, looked at for as long as they are kept.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use blotter_daemon::config::Config;
-use blotter_shared::domain::BrokerMode;
+use blotter_shared::domain::{BrokerMode, Cash};
 use blotter_shared::protocol::accounts::{AccountList, AccountReport, AccountState};
 use blotter_shared::protocol::health::ComponentState;
 use blotter_shared::protocol::problem::ProblemCode;
@@ -44,13 +47,18 @@ async fn stored(client: &mut Client) -> bool {
 
 /// Waits until the one account is in `state`.
 async fn reach(client: &mut Client, state: AccountState) -> AccountReport {
+    until(client, state.as_str(), |account| account.state == state).await
+}
+
+/// Waits until the one account is as wanted.
+async fn until(client: &mut Client, what: &str, is_so: impl Fn(&AccountReport) -> bool) -> AccountReport {
     let (mut last, mut looks) = (AccountList::default(), looks());
     let reached = tokio::time::timeout(DEADLINE, async {
         loop {
             looks.tick().await;
             last = client.get("/v1/accounts").await.json();
             if let [account] = last.accounts.as_slice()
-                && account.state == state
+                && is_so(account)
             {
                 return account.clone();
             }
@@ -58,7 +66,7 @@ async fn reach(client: &mut Client, state: AccountState) -> AccountReport {
     });
     match reached.await {
         Ok(account) => account,
-        Err(_) => panic!("waited for {state}, the accounts are {last:#?}"),
+        Err(_) => panic!("waited for {what}, the accounts are {last:#?}"),
     }
 }
 
@@ -88,6 +96,29 @@ async fn an_accepted_token_is_sealed_and_its_account_is_looked_at() {
     let again = client.act("PUT", "/v1/tokens", "k1", &body("")).await;
     assert_eq!(again.headers["idempotency-replayed"], "true");
     assert_eq!(again.json::<Settings>().version, settings.version);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_account_is_worth_is_told_once_the_broker_says_it_and_until_then_nothing_is_wrong() {
+    let says = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&says);
+    let broker = Server::start(move |_, request| match request.path.ends_with("/balances") {
+        true if told.load(Ordering::SeqCst) => Reply::ok(fixture!("balances_cash.json")),
+        true => Reply::new(500, "maintenance"),
+        false => Reply::ok(fixture!("profile_one_account.json")),
+    });
+    let rig = rig(broker.await, |_| ()).await;
+    let mut client = rig.daemon.client().await;
+    assert_eq!(client.act("PUT", "/v1/tokens", "k1", &body("")).await.status, StatusCode::OK);
+    assert_eq!(reach(&mut client, AccountState::Ok).await.equity, None);
+    rig.broker.wait_for_path("/balances").await;
+    assert_eq!(reach(&mut client, AccountState::Ok).await.equity, None, "an account that is not weighed is all right");
+
+    says.store(true, Ordering::SeqCst);
+    // A token that is stored is looked at.
+    assert_eq!(client.act("PUT", "/v1/tokens", "k2", &body("")).await.status, StatusCode::OK);
+    let is_weighed = |account: &AccountReport| account.equity.is_some();
+    assert_eq!(until(&mut client, "its worth", is_weighed).await.equity, Some(Cash(100_000.into())));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

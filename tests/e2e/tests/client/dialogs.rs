@@ -5,14 +5,14 @@
 use blotter_testkit::terminal::{Size, Terminal};
 use serde_json::Value;
 
-use crate::figures::{SIZES, agrees, cents, figure, items, percent, rounded, trend};
+use crate::figures::{SIZES, agrees, cents, equity, figure, items, percent, rounded, trend};
 use crate::forms::{acting, in_list, until_it_opens};
 use crate::market::{Market, is_closed, is_protected};
 use crate::stage::{REFUSED, wait_without};
 
 const ESC: &str = "\u{1b}";
 const CTRL_U: &str = "\u{15}";
-/// What the account is said to have.
+/// What the account is said to have; the broker says that it has four times as much, and is believed.
 const BALANCE: f64 = 25_000.0;
 
 /// A contract's symbol in its parts: root, expiry, right and strike.
@@ -283,7 +283,8 @@ fn entry(market: &Market, (wanted, qty): (&Value, f64), is_broken: impl Fn(&str)
     let (stop, target) = (price(wanted, "sl_price"), price(wanted, "tp_price"));
     let (risk, reward) = ((ask - stop) * units, (target - ask) * units);
     let settings = market.stage.get("/v1/settings").json().unwrap();
-    let share = |cash: f64| rounded(cash * 100.0 / figure(&settings["account_balance"]).unwrap(), 1, "");
+    let equity = equity(market);
+    let share = |cash: f64| rounded(cash * 100.0 / equity, 1, "");
     let open = items(market, "/v1/trades?status=open");
     let heat = heat(market) + risk;
     let day: f64 = open.iter().map(|trade| gain(trade, mark(market, trade), price(trade, "held_qty"))).sum();
@@ -331,8 +332,15 @@ fn new_trade(terminal: &mut Terminal, market: &Market, wanted: &Value) {
         told.and_then(|share| share.parse::<f64>().ok()).unwrap_or_else(|| panic!("{said:?}"))
     };
     let risk = (quote(market, wanted).1 - price(wanted, "sl_price")) * 200.0 * 100.0;
-    let judged = risk * (share("heat_limit_pct") / share("trade_risk_pct") - 1.0);
-    assert!((judged - heat(market)).abs() < 20.0, "the daemon sees {judged} at risk, and not {}", heat(market));
+    // To the digits that are told, the daemon judges by what it says the account is worth.
+    let of_equity = |cash: f64| cash * 100.0 / equity(market);
+    for (limit, expected) in [("trade_risk_pct", of_equity(risk)), ("heat_limit_pct", of_equity(risk + heat(market)))] {
+        assert!(
+            (share(limit) - expected).abs() < 0.006,
+            "{limit}: the daemon sees {}, and not {expected}",
+            share(limit)
+        );
+    }
     reads(terminal, TITLE, || entry(market, (wanted, 200.0), refused));
     leaves(terminal, TITLE);
 }

@@ -151,6 +151,13 @@ pub(crate) fn items(market: &Market, path: &str) -> Vec<Value> {
     market.stage.get(path).json().unwrap()["items"].as_array().unwrap().clone()
 }
 
+/// What risk is told in percent of.
+pub(crate) fn equity(market: &Market) -> f64 {
+    let accounts = market.stage.get("/v1/accounts").json().unwrap();
+    let account = accounts["accounts"].as_array().unwrap().iter().find(|account| account["mode"] == "SIM").unwrap();
+    figure(&account["equity"]).unwrap_or_else(|| panic!("the account's worth is not told: {accounts:#}"))
+}
+
 /// Day, heat and positions of the first line, from the answers.
 fn header(market: &Market) -> [String; 3] {
     let open = items(market, "/v1/trades?status=open");
@@ -164,7 +171,7 @@ fn header(market: &Market) -> [String; 3] {
         let per_unit = figure(&trade["current_price"])? - figure(&trade["sl_price"])?;
         Some(per_unit * figure(&trade["held_qty"])? * figure(&trade["multiplier"])?)
     };
-    let heat = open.iter().filter_map(risk).sum::<f64>() / figure(&settings["account_balance"]).unwrap() * 100.0;
+    let heat = open.iter().filter_map(risk).sum::<f64>() / equity(market) * 100.0;
     let limit = figure(&settings["heat_limit_pct"]).unwrap();
     let heat = format!("Heat {}/{limit}%", rounded(heat, 1, "").trim_end_matches(".0"));
     [format!("Day {}", trend(realized + unrealized)), heat, format!("{}/{}", open.len(), settings["max_positions"])]

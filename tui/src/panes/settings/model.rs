@@ -83,9 +83,9 @@ impl Field {
             Self::AccountBalance => "What risk is measured against when the broker does not say.",
             Self::MaxPositions => "One more is refused.",
             Self::DailyLossLimit => "After this loss in one session no entry is accepted.",
-            Self::HeatLimit => "Risk of all open positions together, in percent of the balance.",
+            Self::HeatLimit => "Risk of all open positions together, in percent of the account.",
             Self::TradeRisk => {
-                "What one trade may lose at its stop, in percent of the balance. Looser limits count from tomorrow on."
+                "What one trade may lose at its stop, in percent of the account. Looser limits count from tomorrow on."
             }
             Self::CooldownLosses => "After so many losses in a row nothing is opened for a while; 0 is never.",
             Self::CooldownMinutes => "How long nothing is opened then.",
