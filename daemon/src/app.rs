@@ -306,7 +306,11 @@ pub fn accounts(config: &Config, db: &Db, clock: &Clock) -> anyhow::Result<Accou
     };
     let limiters = Arc::new(Limiters::new(Limits::default(), store, clock.clone()));
     let lock = if config.broker.allow_live { LiveLock::Unlocked } else { LiveLock::Locked };
-    let addresses = Addresses { sim: config.broker.sim_url.clone(), ..Addresses::default() };
+    let (sim, live) = (config.broker.sim_url.clone(), config.broker.live_url.clone());
+    if let Some(address) = &live {
+        tracing::warn!("LIVE accounts are at {address}, and not at the broker: broker.live_url");
+    }
+    let addresses = Addresses { sim, live, ..Addresses::default() };
     let time = if config.broker.sim_time { TradingTime::Simulated } else { TradingTime::Real };
     let factory = BrokerFactory::new(lock, addresses, limiters, clock.clone()).in_time(time);
     let orats = OratsPlace { address: config.broker.orats_url.clone(), clock: clock.clone() };

@@ -109,7 +109,7 @@ pub struct BrokerFactory {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TradingTime {
     Real,
-    /// The simulator's: no account of another world is opened.
+    /// The simulator's: no account that is elsewhere is opened.
     Simulated,
 }
 
@@ -186,8 +186,11 @@ impl BrokerFactory {
         }
     }
 
+    /// In the simulator's time whatever is at its very address is at home.
     fn in_its_time(&self, mode: BrokerMode) -> Result<(), FactoryError> {
-        let fits = self.time == TradingTime::Real || mode == BrokerMode::Sim;
+        let is_simulated = mode == BrokerMode::Sim
+            || self.addresses.of(mode).is_some_and(|address| Some(address) == self.addresses.of(BrokerMode::Sim));
+        let fits = self.time == TradingTime::Real || is_simulated;
         if fits { Ok(()) } else { Err(FactoryError::OtherTime(mode)) }
     }
 
@@ -288,11 +291,19 @@ mod tests {
         }
         let live = locked.open(BrokerMode::Live, account(), token()).await.unwrap();
         assert_eq!(live.lets_in(), Err(FactoryError::LiveLocked));
-        let elsewhere = locked.in_time(TradingTime::Simulated);
-        for mode in [BrokerMode::Sandbox, BrokerMode::Live] {
-            let refused = elsewhere.open(mode, account(), token()).await.unwrap_err();
-            assert_eq!(refused, FactoryError::OtherTime(mode));
+        let there = Some("http://127.0.0.1:10/v1".to_owned());
+        let apart = Addresses { sim: there, ..local() };
+        let nowhere = Addresses { sim: None, live: None, ..local() };
+        for addresses in [apart, nowhere, Addresses { live: None, sandbox: None, ..local() }] {
+            let elsewhere = factory(LiveLock::Unlocked, addresses).in_time(TradingTime::Simulated);
+            for mode in [BrokerMode::Sandbox, BrokerMode::Live] {
+                let refused = elsewhere.open(mode, account(), token()).await.unwrap_err();
+                assert_eq!(refused, FactoryError::OtherTime(mode));
+            }
         }
+        let beside = locked.in_time(TradingTime::Simulated);
+        let drill = beside.open(BrokerMode::Live, account(), token()).await.unwrap();
+        assert_eq!(drill.lets_in(), Err(FactoryError::LiveLocked), "the simulator itself, under the same lock");
         let unlocked = factory(LiveLock::Unlocked, local());
         let live = unlocked.open(BrokerMode::Live, account(), token()).await.unwrap();
         assert_eq!((live.broker.mode(), live.lets_in()), (BrokerMode::Live, Ok(())));

@@ -153,8 +153,11 @@ sections! {
         allow_live: bool = false, Flag;
         /// Where the simulator listens, so that SIM accounts can be opened.
         sim_url: Option<String> = None, maybe(LocalAddress, "http://127.0.0.1:7300/v1");
+        /// An address on this machine in place of the broker of LIVE accounts: a drill against the simulator,
+        /// with everything that real money asks for and no money.
+        live_url: Option<String> = None, maybe(LocalAddress, "http://127.0.0.1:7300/v1");
         /// Live in the simulator's time, so that a demo is open at any hour. Accounts of other worlds
-        /// are then refused.
+        /// are then refused, unless the simulator stands in for their broker, too.
         sim_time: bool = false, Flag;
         /// While this file exists no entry is accepted or sent, whoever asks; exits are left alone.
         kill_file: Option<PathBuf> = None, maybe(AbsolutePath, "/run/blotter/stop-entries");

@@ -1,7 +1,7 @@
 //! The simulator's time as the daemon's own, so that a closed market is open in a demo.
 //!
-//! A daemon that lives in it opens accounts of the simulator alone: one database does not hold two
-//! times. Leases, time-outs and deadlines are counted by the machine all the same. The simulator is
+//! A daemon that lives in it opens accounts at the simulator alone, whatever world they are of: one database does
+//! not hold two times. Leases, time-outs and deadlines are counted by the machine all the same. The simulator is
 //! asked at the start and then again and again, because it may be restarted or moved by hand;
 //! between two answers its time goes on at the rate that it said.
 

@@ -42,6 +42,11 @@ impl Simulator {
         Self { child, address }
     }
 
+    /// Host and port.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// Lets something happen in the simulated market.
     pub(crate) fn happens(&self, act: &Value) {
         self.control("POST", "do", &act.to_string());

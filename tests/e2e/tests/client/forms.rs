@@ -63,7 +63,7 @@ pub(crate) fn until_it_opens(terminal: &mut Terminal, keys: &str, sign: &str) {
 }
 
 /// A form takes no Enter before a person could have read it.
-fn read(terminal: &mut Terminal, sign: &str) {
+pub(crate) fn read(terminal: &mut Terminal, sign: &str) {
     const READING: Duration = Duration::from_millis(500);
     terminal.wait_for(sign).unwrap();
     let seen = Instant::now();

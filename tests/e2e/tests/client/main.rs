@@ -20,6 +20,8 @@ mod forms;
 #[cfg(test)]
 mod hands;
 #[cfg(test)]
+mod live;
+#[cfg(test)]
 mod market;
 #[cfg(test)]
 mod orders;

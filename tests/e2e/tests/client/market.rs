@@ -38,12 +38,24 @@ impl Market {
 
     fn in_time(scale: u32) -> Self {
         let sim = Simulator::running();
+        let config = format!("time_scale = {scale}\n");
+        Self::of(sim, &config, ("sim", &["broker_mode=SIM"]))
+    }
+
+    /// Where the simulator stands in for the broker of real money. Its waits are those of real life.
+    pub(crate) fn with_real_money() -> Self {
+        let sim = Simulator::running();
+        let config = format!("live_url = \"http://{}/v1\"\nallow_live = true\n", sim.address());
+        Self::of(sim, &config, ("live", &["broker_mode=LIVE", "--live-account", ACCOUNT]))
+    }
+
+    fn of(sim: Simulator, config: &str, (world, choice): (&str, &[&str])) -> Self {
         sim.happens(&json!({ "do": "settings", "settings": { "step_ms": 20 } }));
-        let config = format!("sim_time = true\ntime_scale = {scale}\n[database]\ncheck_every_s = 1\n");
-        let stage = stage(&sim, &config);
-        let stored = stage.desk.run_with(&["tokens", "set", "sim"], TOKEN);
+        let stage = stage(&sim, &format!("sim_time = true\n{config}[database]\ncheck_every_s = 1\n"));
+        let stored = stage.desk.run_with(&["tokens", "set", world], TOKEN);
         assert_eq!(stored.code, Some(0), "{stored:?}");
-        stage.set("broker_mode=SIM");
+        let chosen = stage.desk.run(&[&["settings", "set"], choice].concat());
+        assert_eq!(chosen.code, Some(0), "{chosen:?}");
         let contracts = RefCell::new(listed(&stage));
         Self { sim, stage, contracts }
     }
