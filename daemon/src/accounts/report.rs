@@ -29,9 +29,11 @@ impl Accounts {
             let report = match self.opened(who, mode, token).await {
                 Ok(account) => {
                     let status = account.broker.status().borrow().clone().at(self.inner.clock.now());
+                    let report = of_status(mode, number, &status);
                     AccountReport {
                         equity: account.tradier.last_equity().map(Cash),
-                        ..of_status(mode, number, &status)
+                        detail: report.detail.or_else(|| self.drill(mode)),
+                        ..report
                     }
                 }
                 Err(error) => not_opened(mode, number, &error),
@@ -39,6 +41,12 @@ impl Accounts {
             reports.push(report);
         }
         reports
+    }
+
+    /// Nobody is to take a drill for real money, or to think that a position of theirs is protected by one.
+    fn drill(&self, mode: BrokerMode) -> Option<String> {
+        let address = self.inner.factory.drill(mode)?;
+        Some(format!("a drill at {address} (broker.live_url): nothing reaches the broker"))
     }
 }
 

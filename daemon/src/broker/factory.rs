@@ -136,6 +136,12 @@ impl BrokerFactory {
         self.time
     }
 
+    /// Where the accounts of real money are, when they are not at the broker.
+    #[must_use]
+    pub fn drill(&self, mode: BrokerMode) -> Option<&str> {
+        self.addresses.of(mode).filter(|_| mode == BrokerMode::Live)
+    }
+
     /// The limits of every token that was used.
     #[must_use]
     pub fn limiters(&self) -> Arc<Limiters> {

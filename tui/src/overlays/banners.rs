@@ -126,7 +126,10 @@ fn account_banner(model: &Model, account: &AccountReport) -> Option<Banner> {
     let reason = account.reason.as_deref().filter(|reason| !reason.is_empty());
     let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
     let (role, sentence) = match account.state {
-        AccountState::Ok | AccountState::NotTried => return None,
+        // All is well, and still something is to be known.
+        AccountState::Ok | AccountState::NotTried => {
+            (Role::BannerInfo, format!("{who}: {}.", account.detail.as_deref()?))
+        }
         AccountState::Reauthenticate => {
             let key = key(model, Action::EnterToken);
             (Role::BannerDanger, format!("{who}: re-authenticate{since}{reason}. Press {key} to enter a new token."))
