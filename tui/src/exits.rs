@@ -17,6 +17,9 @@ use crate::widgets::rail::Rail;
 pub struct Typed {
     pub stop: Option<Price>,
     pub target: Option<Price>,
+    /// The stop that the trade began with, once it is known: multiples of the risk are of what lies between it and the
+    /// entry, wherever the stop is by now.
+    pub initial_stop: Option<Decimal>,
 }
 
 /// A rail with its two ends in words.
@@ -42,12 +45,13 @@ pub fn bracket(trade: &Trade, quote: Option<&LivePrice>, typed: Typed) -> Vec<Fa
     let mut facts = quoted(trade, quote);
     facts.push(match typed.stop {
         None => Fact { role: Role::Danger, ..Fact::new("Stop", "none") },
-        Some(stop) => result("Stop", "locks in", "loses", gain(trade, stop.value(), trade.held_qty)),
+        Some(stop) => at_end(trade, stop, typed.initial_stop, ("Stop", "locks in")),
     });
     if let Some(target) = typed.target {
-        facts.push(result("Target", "pays", "loses", gain(trade, target.value(), trade.held_qty)));
+        facts.push(at_end(trade, target, typed.initial_stop, ("Target", "pays")));
     }
     let bid = quote.filter(|quote| quote.quality.is_shown()).and_then(|quote| quote.bid);
+    facts.extend(ahead(bid, typed).map(|ratio| Fact::new("Reward/risk", format!("{ratio} from the bid"))));
     let against = objections(trade, bid, typed).into_iter();
     facts.extend(against.map(|(_, words)| Fact { role: Role::Danger, ..Fact::new("✗", words) }));
     // Refused is only what the bid has reached; between the two sides somebody may take it at once.
@@ -93,10 +97,27 @@ fn gain(trade: &Trade, price: Decimal, qty: u32) -> Option<Decimal> {
     (price - trade.entry_price?.value()).checked_mul(units)
 }
 
-fn result(label: &'static str, wins: &str, loses: &str, gained: Option<Decimal>) -> Fact {
-    let Some(gained) = gained else { return Fact::new(label, format::UNKNOWN) };
-    let words = if gained.is_sign_negative() && !gained.is_zero() { loses } else { wins };
-    Fact { role: role_of(gained), ..Fact::new(label, format!("{words} {}", format::trend(gained))) }
+/// What one end of the bracket comes to, in dollars and in multiples of the risk at entry.
+fn at_end(trade: &Trade, price: Price, initial_stop: Option<Decimal>, (label, wins): (&'static str, &str)) -> Fact {
+    let Some(gained) = gain(trade, price.value(), trade.held_qty) else { return Fact::new(label, format::UNKNOWN) };
+    let words = if gained.is_sign_negative() && !gained.is_zero() { "loses" } else { wins };
+    let multiple =
+        multiple_of(trade, price, initial_stop).map(|multiple| format!(" ({} R)", format::multiple(multiple)));
+    let words = format!("{words} {}{}", format::trend(gained), multiple.unwrap_or_default());
+    Fact { role: role_of(gained), ..Fact::new(label, words) }
+}
+
+fn multiple_of(trade: &Trade, price: Price, initial_stop: Option<Decimal>) -> Option<Decimal> {
+    let entry = trade.entry_price?.value();
+    let risk = Some(entry - initial_stop?).filter(|risk| *risk > Decimal::ZERO)?;
+    (price.value() - entry).checked_div(risk)
+}
+
+/// What is still ahead, against what is given back at the stop, of a sale at the bid.
+fn ahead(bid: Option<Decimal>, typed: Typed) -> Option<String> {
+    let (reward, risk) = (typed.target?.value() - bid?, bid? - typed.stop?.value());
+    let both = reward > Decimal::ZERO && risk > Decimal::ZERO;
+    both.then(|| reward.checked_div(risk)).flatten().map(|ratio| format!("{:.1}", ratio.round_dp(1)))
 }
 
 fn role_of(gained: Decimal) -> Role {

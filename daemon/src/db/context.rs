@@ -77,8 +77,8 @@ pub async fn context_put(tx: &UserTx, row: &ContextRow) -> Result<bool, DbError>
 }
 
 const SHOW: &str = "
-    SELECT card_score, ai_score, ai_verdict, gate_verdict, technical_score, sentiment_score, mid_at_submit, delta_at_entry,
-           gamma_at_entry, theta_at_entry, vega_at_entry, iv_at_entry, signals_snapshot, market_regime, order_book_state,
+    SELECT card_score, ai_score, ai_verdict, gate_verdict, technical_score, sentiment_score, mid_at_submit, initial_sl,
+           delta_at_entry, gamma_at_entry, theta_at_entry, vega_at_entry, iv_at_entry, signals_snapshot, market_regime, order_book_state,
            ai_reasoning_log, max_gain, max_drawdown, target_mfe_pct, target_mae_pct, target_coverage_pct, forensic_at
       FROM paper_trades WHERE username = $1 AND id = $2";
 
@@ -98,6 +98,7 @@ pub async fn context_get(tx: &UserTx, id: TradeId) -> Result<TradeContext, DbErr
         technical_score: cells.next("technical_score")?,
         sentiment_score: cells.next("sentiment_score")?,
         mid_at_submit: cells.next("mid_at_submit")?,
+        initial_stop: cells.next("initial_sl")?,
         delta: cells.next("delta_at_entry")?,
         gamma: cells.next("gamma_at_entry")?,
         theta: cells.next("theta_at_entry")?,

@@ -21,6 +21,9 @@ pub struct TradeContext {
     pub technical_score: Option<Decimal>,
     pub sentiment_score: Option<Decimal>,
     pub mid_at_submit: Option<Decimal>,
+    /// The stop that it began with: between it and the entry lies the risk that multiples are of.
+    #[serde(default)]
+    pub initial_stop: Option<Decimal>,
     pub delta: Option<Decimal>,
     pub gamma: Option<Decimal>,
     pub theta: Option<Decimal>,

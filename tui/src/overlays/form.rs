@@ -85,6 +85,8 @@ pub struct Form {
     pub stale: Option<i64>,
     /// What was sent last, with its key: the same once more is the same deed.
     pub sent: Option<(Ask, Uuid)>,
+    /// The stop that the trade below it began with, once it is told.
+    pub initial_stop: Option<Decimal>,
     /// The newest quote of the contract that is typed, when it is asked for again, and which was asked for.
     pub quote: Option<Quoted>,
     pub quote_at: Option<Duration>,
@@ -305,6 +307,7 @@ mod tests {
             seen: None,
             stale: None,
             sent: None,
+            initial_stop: None,
             quote: None,
             quote_at: None,
             asked_quote: None,

@@ -67,7 +67,7 @@ fn typed(form: &Form, trade: &Trade) -> Typed {
     let grid = TickGrid::of_root(&trade.contract.root);
     let side = |index: usize| read_price(text(form, index)).ok().flatten();
     let stop = if text(form, 0) == "=" { trade.entry_price.map(|entry| grid.floor(entry)) } else { side(0) };
-    Typed { stop, target: side(1) }
+    Typed { stop, target: side(1), initial_stop: form.initial_stop }
 }
 
 fn below_close(model: &Model, form: &Form, trade: &Trade) -> Below {

@@ -14,6 +14,7 @@ use crate::effect::Effect;
 use crate::model::{Looked, Model};
 use crate::open_book::OpenBook;
 use crate::overlays::Overlay;
+use crate::overlays::form::Purpose;
 use crate::panes::{Pane, details};
 use crate::quotes::{PricesSaid, freshen};
 
@@ -140,6 +141,11 @@ pub(super) fn answered(model: &mut Model, call: &LookCall, answer: LookAnswer) {
                     && story.trade == context.trade_id
                 {
                     story.context = Some((*context).clone());
+                }
+                if let Overlay::Form(form) = overlay
+                    && form.purpose == Purpose::Adjust(context.trade_id)
+                {
+                    form.initial_stop = context.initial_stop;
                 }
             }
             if let Some(looked) = model.looked.get_mut(&context.trade_id) {

@@ -71,8 +71,8 @@ pub(super) fn open(model: &mut Model, wish: Wish, selected: Option<Trade>) -> Ve
         (Wish::NewTrade, _) => new_trade(model),
         (Wish::Close, Some(trade)) => close(model, &trade),
         (Wish::ClosePart, Some(trade)) => close_part(model, &trade),
-        (Wish::Stop, Some(trade)) => adjust(model, &trade, 0),
-        (Wish::Target, Some(trade)) => adjust(model, &trade, 1),
+        (Wish::Stop, Some(trade)) => return adjust(model, &trade, 0),
+        (Wish::Target, Some(trade)) => return adjust(model, &trade, 1),
         (Wish::Protect, Some(trade)) => protect(model, &trade),
         (Wish::Close | Wish::ClosePart | Wish::Stop | Wish::Target | Wish::Protect, None) => {}
     }

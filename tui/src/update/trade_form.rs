@@ -10,6 +10,8 @@ use super::exit_form::{nudged, objection};
 use super::keys::refusal_of_actions;
 use super::orders::{already_closing, is_market_open, live_ticker, name, send, shown, with_form};
 use super::typed::{contract, quantity, read_price};
+use crate::client::calls::Call;
+use crate::client::looks::LookCall;
 use crate::client::orders::Ask;
 use crate::effect::Effect;
 use crate::format;
@@ -39,6 +41,7 @@ pub(super) fn form(model: &mut Model, purpose: Purpose, title: String, act: &'st
         seen: None,
         stale: None,
         sent: None,
+        initial_stop: None,
         quote: None,
         quote_at: None,
         asked_quote: None,
@@ -49,9 +52,10 @@ fn plain(price: Option<Price>) -> String {
     price.map(|price| format::price(price.value())).unwrap_or_default()
 }
 
-pub(super) fn adjust(model: &mut Model, trade: &Trade, field: usize) {
+pub(super) fn adjust(model: &mut Model, trade: &Trade, field: usize) -> Vec<Effect> {
     if trade.desired == Desired::Flat {
-        return already_closing(model, trade);
+        already_closing(model, trade);
+        return vec![];
     }
     let title = format!("Bracket of {}", trade.number);
     let form = form(model, Purpose::Adjust(trade.id), title, "Replace bracket");
@@ -66,6 +70,8 @@ pub(super) fn adjust(model: &mut Model, trade: &Trade, field: usize) {
         ..form
     };
     model.overlays.push(Overlay::Form(Box::new(form)));
+    // It knows the stop at entry, which multiples of the risk are reckoned from.
+    vec![Effect::Call(Call::Look(LookCall::Context(trade.id)))]
 }
 
 pub(super) fn close_part(model: &mut Model, trade: &Trade) {
@@ -159,7 +165,7 @@ fn fill_anew(model: &mut Model) -> Vec<Effect> {
     model.overlays.pop();
     let Some(trade) = model.open_trades().iter().find(|trade| trade.id == id).cloned() else { return vec![] };
     match form.purpose {
-        Purpose::Adjust(_) => adjust(model, &trade, 0),
+        Purpose::Adjust(_) => return adjust(model, &trade, 0),
         Purpose::Close(_) => close_part(model, &trade),
         Purpose::Place | Purpose::Adopt => {}
     }

@@ -1,6 +1,9 @@
 //! What is seen of a way out before it is taken: the live rail, what stop, target and sale would bring, and
 //! prices moved by ticks.
 
+use blotter_tui::client::calls::{Call, CallError};
+use blotter_tui::client::looks::LookCall;
+
 use crate::fixture::{Desk, Look, World, live};
 
 /// With a fresh quote of 5.55 to 5.65 for two contracts that cost 4.50.
@@ -23,13 +26,32 @@ fn a_bracket_is_worked_out_while_it_is_typed() {
     for (width, height) in [(118, 30), (80, 24), (44, 30)] {
         let mut desk = desk(width, height);
         desk.keys("j s").pass(1.0).types("4.60");
-        says(&mut desk, &["Entry 4.50", "Bid/Ask 5.55 / 5.65", "Stop locks in ▲ +20.00", "Target pays ▲ +700.00"]);
-        says(&mut desk, &["│ 4.60 ├", "┤ 8.00 │"]);
+        says(&mut desk, &["Entry 4.50", "Bid/Ask 5.55 / 5.65"]);
+        // The stop was 2.50 at the entry, two dollars below it; the row has it at 3.00.
+        says(&mut desk, &["Stop locks in ▲ +20.00 (+0.1 R)", "Target pays ▲ +700.00 (+1.8 R)"]);
+        says(&mut desk, &["Reward/risk 2.6 from the bid", "│ 4.60 ├", "┤ 8.00 │"]);
         desk.keys("ctrl-u").types("4");
-        says(&mut desk, &["Stop loses ▼ -100.00", "│ 4.00 ├"]);
+        says(&mut desk, &["Stop loses ▼ -100.00 (-0.3 R)", "Reward/risk 1.6 from the bid", "│ 4.00 ├"]);
         desk.keys("ctrl-u").types("=");
-        says(&mut desk, &["Stop locks in 0.00", "│ 4.50 ├"]);
+        says(&mut desk, &["Stop locks in 0.00 (0.0 R)", "│ 4.50 ├"]);
     }
+}
+
+#[test]
+fn without_a_stop_at_entry_there_are_no_multiples_and_without_a_bid_nothing_is_ahead() {
+    let mut desk = desk(80, 24);
+    desk.holds = |call| matches!(call, Call::Look(LookCall::Context(_)));
+    desk.keys("j s").pass(1.0).types("4.60");
+    says(&mut desk, &["Stop locks in ▲ +20.00  ", "Target pays ▲ +700.00  "]);
+    desk.answer_held(Err(CallError::Broken));
+    says(&mut desk, &["Stop locks in ▲ +20.00  "]);
+    // A stop above every bid, and a row that nobody quotes.
+    desk.keys("ctrl-u").types("5.60");
+    assert!(!desk.screen().contains("Reward/risk"), "{}", desk.screen());
+    let mut unquoted = Desk::live(Look::sized(80, 24), World::busy());
+    unquoted.keys("j s").pass(1.0);
+    says(&mut unquoted, &["(+1.8 R)"]);
+    assert!(!unquoted.screen().contains("Reward/risk"), "{}", unquoted.screen());
 }
 
 #[test]

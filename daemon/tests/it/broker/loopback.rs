@@ -132,7 +132,7 @@ impl Server {
                 arrived.changed().await.unwrap();
             }
         };
-        let result = tokio::time::timeout(Duration::from_secs(10), come).await;
+        let result = tokio::time::timeout(DEADLINE, come).await;
         assert!(result.is_ok(), "waited for {end}, got {:#?}", self.requests());
     }
 

@@ -70,13 +70,21 @@ fn sale(market: &Market, trade: &Value, qty: f64) -> Vec<String> {
     quoted(trade, (bid, ask)).into_iter().chain([result]).collect()
 }
 
-/// What a bracket with these ends would lose or lock in, and pay.
+/// What a bracket with these ends would lose or lock in, and pay, in multiples of the risk at entry, too.
 fn bracket(market: &Market, trade: &Value, (stop, target): (f64, f64)) -> Vec<String> {
     let held = price(trade, "held_qty");
     let (at_stop, at_target) = (gain(trade, stop, held), gain(trade, target, held));
     let verb = if at_stop < -0.004 { "loses" } else { "locks in" };
-    let results = [format!("Stop {verb} {}", trend(at_stop)), format!("Target pays {}", trend(at_target))];
+    let context = market.stage.get(&format!("/v1/trades/{}/context", trade["id"].as_str().unwrap())).json().unwrap();
+    let risk = -gain(trade, price(&context, "initial_stop"), held);
+    let multiple = |result: f64| format!("({} R)", rounded(result / risk, 1, "+"));
     let (bid, ask) = quote(market, trade);
+    let ahead = (stop < bid && target > bid).then(|| rounded((target - bid) / (bid - stop), 1, ""));
+    let results = [
+        format!("Stop {verb} {} {}", trend(at_stop), multiple(at_stop)),
+        format!("Target pays {} {}", trend(at_target), multiple(at_target)),
+    ];
+    let results = results.into_iter().chain(ahead.map(|ratio| format!("Reward/risk {ratio} from the bid")));
     // A mark that is not above the stop lies on its end.
     let left = if f64::midpoint(bid, ask) > stop { '├' } else { '●' };
     let rail = [format!("{} {left}", cents(stop)), format!("┤ {}", cents(target))];
@@ -326,7 +334,6 @@ fn new_trade(terminal: &mut Terminal, market: &Market, wanted: &Value) {
     assert_eq!(said.code, Some(REFUSED), "{said:?}");
     let refused = |limit: &str| said.err.contains(&format!("{limit} is "));
     assert!(refused("heat_limit_pct") && refused("trade_risk_pct") && !refused("max_positions"), "{said:?}");
-    // The daemon's shares are of what the broker says the account has: beside each other both are of the same.
     let share = |limit: &str| {
         let told = said.err.split(&format!("{limit} is ")).nth(1).and_then(|rest| rest.split(',').next());
         told.and_then(|share| share.parse::<f64>().ok()).unwrap_or_else(|| panic!("{said:?}"))
