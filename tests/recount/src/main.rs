@@ -198,6 +198,9 @@ impl Trade {
 
 /// `12.3400` in hundredths of a cent; `-` is none.
 fn money(text: &str) -> Option<Money> {
+    if text == "-" {
+        return None;
+    }
     let (whole, part) = text.split_once('.').unwrap_or((text, ""));
     let part = format!("{part:0<4}");
     (part.len() == 4).then(|| format!("{whole}{part}").parse().ok()).flatten()
@@ -229,6 +232,11 @@ mod tests {
                       bid.pnl_15m -\nbid.pnl_1h 100\nbid.mfe 10\nbid.mae 12\nbid.efficiency 100\nbid.post_exit 28\n\
                       coverage 10\nown_coverage 6.67\npoints 3 3\n";
         assert_eq!(report, wanted);
+    }
+
+    #[test]
+    fn what_is_not_there_is_not_nothing() {
+        assert_eq!(["-", "-0.5", "0", "1.23456"].map(money), [None, Some(-5_000), Some(0), None]);
     }
 
     #[test]
