@@ -82,10 +82,13 @@ fn buy(terminal: &mut Terminal, socket: &Path, [stop, target]: [f64; 2]) -> (Str
     (number, symbol, bid)
 }
 
-/// The number of the newest open trade.
+/// The number of the open trade in AAPL, once there is one: the demo's own are others.
 pub(crate) fn newest(socket: &Path) -> String {
-    let list = wait_for("the list of open trades", || says(socket, &["trades"]));
-    list["items"].as_array().unwrap().last().unwrap()["number"].to_string()
+    wait_for("a trade in AAPL", || {
+        let list = says(socket, &["trades"])?;
+        let ours = list["items"].as_array().unwrap().iter().find(|trade| trade["ticker"] == "AAPL")?;
+        Some(ours["number"].to_string())
+    })
 }
 
 /// A bracket that is lost and placed again, a target that is hit, months of history: nobody touches
