@@ -2,7 +2,7 @@
 //! after each cut, and by anybody at all before any call to the broker, because a daemon that is
 //! blind, dead or crash-looping must not be the only one who could notice.
 
-use blotter_shared::domain::{AlarmKind, CloseReason, IntentState, Severity, TradeId, TradeStatus};
+use blotter_shared::domain::{AlarmKind, IntentState, Severity, TradeId, TradeStatus};
 use chrono::{DateTime, Utc};
 
 use super::expiry::{self, Stage};
@@ -165,7 +165,7 @@ fn last_awaited(trade: &Trade, since_when: Since, timing: &Timing) -> Option<Dat
 
 /// An order of it may arrive, or be reported, after its end; or its end rests on a list that may have been empty by mistake.
 fn may_be_held(trade: &Trade) -> bool {
-    may_still_buy(trade) || trade.marks.close_reason == Some(CloseReason::ExternalUnexplained)
+    may_still_buy(trade) || trade.is_given_up()
 }
 
 /// Its entry came to an end with less than it was for: that it has bought nothing more is not proven for ever. One that arrived
@@ -271,7 +271,8 @@ fn unclaimed(book: &Book, trade: &Trade, now: DateTime<Utc>, timing: &Timing) ->
     let newest = of_symbol().max_by_key(|other| (other.spec.asked_at, other.id()))?;
     let alone = newest.id() == trade.id() && of_symbol().all(Trade::is_ended);
     let (held, symbol) = (there.position, &trade.spec.symbol);
-    (trade.is_told(&there, now, timing) && alone).then(|| {
+    let given_up = of_symbol().any(Trade::is_given_up);
+    (alone && there.is_told(given_up, now, timing)).then(|| {
         if held < 0 {
             let short = held.unsigned_abs();
             return format!(

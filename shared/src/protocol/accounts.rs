@@ -40,7 +40,7 @@ pub struct AccountReport {
     /// are of `account_balance`.
     #[serde(default)]
     pub equity: Option<Cash>,
-    /// The sentence for the screen; none when all is well.
+    /// The sentence for the screen: what is wrong, or that this is a drill; none when there is nothing to be known.
     pub detail: Option<String>,
     /// What was seen, in few words, without the times that `since` and `until` tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]

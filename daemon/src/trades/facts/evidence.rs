@@ -92,11 +92,13 @@ pub(super) struct Shown {
     pub ground: Ground,
     /// A live trade other than this one has the symbol: what is there is its business.
     pub taken: bool,
+    /// A trade of the symbol was given up by a person.
+    pub given_up: bool,
 }
 
 /// The position of one trade: what of it is this trade's.
 pub(super) fn position(trade: &mut Trade, snapshot: &Snapshot, shown: Shown, context: &Context<'_>) -> i64 {
-    let Shown { position, ground, taken } = shown;
+    let Shown { position, ground, taken, given_up } = shown;
     // What a trade that has ended left behind is told rather too early.
     if !trade.is_ended() {
         trade.marks.mismatch = trade.marks.mismatch.map(|known| known.looked_at(context.now, &context.timing));
@@ -116,7 +118,7 @@ pub(super) fn position(trade: &mut Trade, snapshot: &Snapshot, shown: Shown, con
     if position == held || (trade.is_ended() && taken) {
         trade.marks.mismatch = trade.marks.mismatch.filter(|_| trade.is_ended() && !taken).and_then(|left| {
             let gone = left.gone.unwrap_or(context.now);
-            let told = trade.is_told(&left, context.now, &context.timing);
+            let told = left.is_told(given_up, context.now, &context.timing);
             (told && !is_gone(gone, context)).then_some(Mismatch { gone: Some(gone), ..left })
         });
         heal(trade, snapshot, ground, context);
@@ -195,7 +197,7 @@ fn heal(trade: &mut Trade, snapshot: &Snapshot, ground: Ground, context: &Contex
 
 /// An order of ours that should work is not in the list: it may have filled, and it is asked for by
 /// its number before the difference is put down to anybody else.
-fn misses_a_live_order(trade: &Trade) -> bool {
+pub(super) fn misses_a_live_order(trade: &Trade) -> bool {
     trade.intents.iter().any(|intent| intent.order().is_some() && intent.is_live() && intent.missing_reads > 0)
 }
 

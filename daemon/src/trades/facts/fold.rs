@@ -151,6 +151,8 @@ struct Others {
     live: bool,
     /// A newer one holds something, or has an order alive.
     succeed: bool,
+    /// One of them was given up by a person.
+    given_up: bool,
 }
 
 fn others(book: &Book, id: TradeId) -> Others {
@@ -160,6 +162,7 @@ fn others(book: &Book, id: TradeId) -> Others {
         hold: others().map(|other| derive::held(other).max(0)).sum(),
         live: others().any(|other| !other.is_ended()),
         succeed: others().any(|other| other.id() > id && !other.is_ended() && matters(other)),
+        given_up: others().any(Trade::is_given_up),
     }
 }
 
@@ -249,7 +252,9 @@ fn fold_trade(trade: &mut Trade, snapshot: &Snapshot, looked: Looked<'_>, contex
         evidence::succeeded(trade, snapshot, context);
     }
     let own = own_part(trade, position, others);
-    let own = evidence::position(trade, snapshot, Shown { position: own, ground, taken: others.live }, context);
+    let given_up = others.given_up || trade.is_given_up();
+    let shown = Shown { position: own, ground, taken: others.live, given_up };
+    let own = evidence::position(trade, snapshot, shown, context);
     let agrees = own == derive::held(trade) && !evidence::agrees_by_chance(trade, snapshot, context);
     let ground = Ground { agrees, ..ground };
     let strays = strays(trade, snapshot, context);
@@ -507,7 +512,9 @@ fn settle_marks(trade: &mut Trade, view: &View, (others, read_at): (Others, Date
     } else {
         was.filter(|_| held > 0 && is_on_probation(trade, context))
     };
-    let sure = view.ground.stable && view.ground.agrees && !trade.has_doubt() && !is_leaving(trade, context);
+    // A list that does not show an order of the trade shows nothing of what became of it.
+    let whole = view.ground.stable && !trade.has_doubt() && !evidence::misses_a_live_order(trade);
+    let sure = whole && view.ground.agrees && !is_leaving(trade, context);
     if sure && !naked && !trade.is_ended() {
         trade.marks.verified_at = noted(trade.marks.verified_at, read_at, context);
     }

@@ -153,6 +153,13 @@ impl Mismatch {
     pub fn is_believed(&self, now: DateTime<Utc>, timing: &Timing) -> bool {
         self.reads >= timing.mismatch_reads && since(self.since, now) >= timing.mismatch.as_secs_f64()
     }
+
+    /// Whether contracts under a trade that has ended are told of: when they are believed, and where a person has given
+    /// some of their symbol up, which may have been a mistake, as soon as two reads show them.
+    #[must_use]
+    pub fn is_told(&self, given_up: bool, now: DateTime<Utc>, timing: &Timing) -> bool {
+        given_up && self.reads >= DOUBTED_READS || self.is_believed(now, timing)
+    }
 }
 
 /// The trade waits for a person.
@@ -310,12 +317,10 @@ impl Trade {
         self.marks.good.or_else(|| working().find_map(|order| Bracket::of(order.shape)))
     }
 
-    /// Contracts that are there although a person has taken an empty list for the truth: that it was a mistake is told as
-    /// soon as two reads show them, and everything else when it is believed.
+    /// Its end rests on a list of positions that a person has taken for the truth.
     #[must_use]
-    pub fn is_told(&self, left: &Mismatch, now: DateTime<Utc>, timing: &Timing) -> bool {
-        let doubted = self.marks.close_reason == Some(CloseReason::ExternalUnexplained) && left.reads >= DOUBTED_READS;
-        self.is_ended() && doubted || left.is_believed(now, timing)
+    pub fn is_given_up(&self) -> bool {
+        self.is_ended() && self.marks.close_reason == Some(CloseReason::ExternalUnexplained)
     }
 
     /// Whether anything of ours was sent and has not come to an end.

@@ -50,7 +50,7 @@ fn with_real_money_a_wrong_word_sends_nothing_and_the_right_one_sends_it_once() 
     let symbol = market.contract();
     let mut terminal = acting(&market.stage, Size::STANDARD);
     terminal.wait_for(" LIVE ").unwrap();
-    terminal.wait_for("nothing reaches the broker").unwrap();
+    terminal.wait_for("a drill at http://127.0.0.1").unwrap();
 
     // A new trade; the form stays when its question is not answered.
     until_it_opens(&mut terminal, "n", "┌ New trade ");
