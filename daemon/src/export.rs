@@ -7,6 +7,7 @@
 
 use std::fmt::Write as _;
 
+use blotter_shared::digits::{Digits, padded};
 use blotter_shared::domain::{CloseReason, OptionContract, OptionType};
 use blotter_shared::protocol::trades::Trade;
 use chrono::{DateTime, Datelike, NaiveDate, Timelike, Utc};
@@ -258,18 +259,7 @@ fn push_time(out: &mut String, at: Option<DateTime<Utc>>) {
 
 /// A number with so many digits at least.
 fn push_padded(out: &mut String, value: u64, digits: usize) {
-    let mut text = [b'0'; 20];
-    let (mut rest, mut used) = (value, 0);
-    for place in text.iter_mut().rev() {
-        if rest == 0 {
-            break;
-        }
-        *place += u8::try_from(rest % 10).unwrap_or_default();
-        rest /= 10;
-        used += 1;
-    }
-    let from = text.len().saturating_sub(used.max(digits));
-    out.push_str(text.get(from..).and_then(|text| str::from_utf8(text).ok()).unwrap_or_default());
+    out.push_str(padded(value, digits, &mut Digits::default()));
 }
 
 /// What a spreadsheet takes for the beginning of a formula, with the wide twins of the signs.

@@ -10,6 +10,7 @@
 //! Deliberately absent: what a broker's wire looks like (`daemon::broker`), how anything is drawn
 //! (`tui`), how anything is stored (`daemon::db`).
 
+pub mod digits;
 pub mod domain;
 pub mod protocol;
 mod times;

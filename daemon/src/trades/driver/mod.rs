@@ -258,8 +258,9 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
         let (now, timing) = (self.ports.clock.now(), &self.settings.timing);
         // By the hours of its contract: a quarter past four some still trade. A pass that began before the open and ends
         // after it is not followed by the sleep of a night.
-        let trades = |trade: &Trade| [snapshot.at, now].iter().any(|at| self.session_of(trade, *at).open);
-        let trades = |trade: &Trade| snapshot.session.open || trades(trade);
+        let trades = |trade: &Trade| {
+            snapshot.session.open || [snapshot.at, now].iter().any(|at| self.session_of(trade, *at).open)
+        };
         outlook::of(book, trades, wrote, (now, timing))
     }
 

@@ -9,6 +9,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{Close, Trade};
+use crate::digits::{Digits, padded};
 use crate::domain::{CloseReason, OptionContract, Price, Step};
 use crate::times;
 
@@ -181,18 +182,7 @@ fn push_quoted(out: &mut Vec<u8>, text: &[u8]) {
 
 /// A number with so many digits at least.
 fn push_digits(out: &mut Vec<u8>, value: u64, digits: usize) {
-    let mut text = [b'0'; 20];
-    let (mut rest, mut used) = (value, 0);
-    for place in text.iter_mut().rev() {
-        if rest == 0 {
-            break;
-        }
-        *place += u8::try_from(rest % 10).unwrap_or_default();
-        rest /= 10;
-        used += 1;
-    }
-    let from = text.len().saturating_sub(used.max(digits));
-    out.extend_from_slice(text.get(from..).unwrap_or_default());
+    out.extend_from_slice(padded(value, digits, &mut Digits::default()).as_bytes());
 }
 
 fn push_serde(out: &mut Vec<u8>, value: &impl Serialize) {
