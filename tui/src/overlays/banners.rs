@@ -116,20 +116,33 @@ fn database_banner(model: &Model) -> Option<Banner> {
 
 /// One for each account in trouble; the health page's one word when none of them is known.
 fn account_banners(model: &Model) -> Vec<Banner> {
-    let told: Vec<_> = model.data.accounts.iter().filter_map(|account| account_banner(model, account)).collect();
-    if told.is_empty() { broker_banner(model).into_iter().collect() } else { told }
+    let accounts = || model.data.accounts.iter();
+    let mut told: Vec<_> = accounts().filter_map(|account| account_banner(model, account)).collect();
+    if told.is_empty() {
+        told.extend(broker_banner(model));
+    }
+    told.extend(accounts().filter_map(drill_banner));
+    told
+}
+
+/// All is well there, and still something is to be known of it.
+fn drill_banner(account: &AccountReport) -> Option<Banner> {
+    let is_well = matches!(account.state, AccountState::Ok | AccountState::NotTried);
+    let detail = account.detail.as_deref().filter(|_| is_well)?;
+    Some(banner(Role::BannerInfo, format!("{}: {detail}.", name(account))))
+}
+
+fn name(account: &AccountReport) -> String {
+    format!("{} {}", account.mode, account.account_id.as_deref().unwrap_or("-"))
 }
 
 fn account_banner(model: &Model, account: &AccountReport) -> Option<Banner> {
-    let who = format!("{} {}", account.mode, account.account_id.as_deref().unwrap_or("-"));
+    let who = name(account);
     let since = account.since.map(|at| format!(" since {}", format::clock_s(at))).unwrap_or_default();
     let reason = account.reason.as_deref().filter(|reason| !reason.is_empty());
     let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
     let (role, sentence) = match account.state {
-        // All is well, and still something is to be known.
-        AccountState::Ok | AccountState::NotTried => {
-            (Role::BannerInfo, format!("{who}: {}.", account.detail.as_deref()?))
-        }
+        AccountState::Ok | AccountState::NotTried => return None,
         AccountState::Reauthenticate => {
             let key = key(model, Action::EnterToken);
             (Role::BannerDanger, format!("{who}: re-authenticate{since}{reason}. Press {key} to enter a new token."))

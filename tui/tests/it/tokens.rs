@@ -1,7 +1,7 @@
 //! A token is typed or pasted, goes to the daemon, and is seen nowhere on its way.
 
 use blotter_shared::domain::BrokerMode;
-use blotter_shared::protocol::accounts::{AccountState, TokenKind};
+use blotter_shared::protocol::accounts::{AccountReport, AccountState, TokenKind};
 use blotter_shared::protocol::health::ComponentState;
 use blotter_shared::protocol::problem::{Problem, ProblemCode};
 use blotter_shared::protocol::settings::{Settings, StoredTokens};
@@ -132,6 +132,20 @@ fn the_banner_of_a_refused_token_leads_to_the_window() {
         desk.keys("T").pass(1.0);
         assert!(desk.screen().contains("‹ LIVE ›"), "{}", desk.screen());
     }
+}
+
+#[test]
+fn a_drill_is_said_to_be_one_and_hides_no_trouble() {
+    let detail = Some("a drill at http://127.0.0.1:7300/v1: nothing reaches the broker".to_owned());
+    let drill = AccountReport { detail, ..account(BrokerMode::Live, AccountState::Ok, "") };
+    let shown = |health| {
+        let desk = Desk::live(Look::sized(118, 30), World { accounts: vec![drill.clone()], health, ..World::busy() });
+        desk.screen().split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let (well, away) = (shown(health(ComponentState::Ok)), shown(health(ComponentState::Unavailable)));
+    let says = |screen: &str, words: &str| screen.contains(words);
+    assert!([&well, &away].iter().all(|screen| says(screen, "a drill at http://127.0.0.1:7300/v1")), "{well}\n{away}");
+    assert_eq!((says(&well, "unavailable since"), says(&away, "unavailable since")), (false, true), "{away}");
 }
 
 #[test]
