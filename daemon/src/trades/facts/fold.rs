@@ -232,13 +232,13 @@ fn fold_trade(trade: &mut Trade, snapshot: &Snapshot, looked: Looked<'_>, contex
     let ground = Ground { stable, credible: cut.credible, agrees: own == derive::held(trade) };
     let known: BTreeSet<OrderId> = trade.intents.iter().filter_map(|intent| intent.broker_id).collect();
     let working: Vec<_> = snapshot.orders.iter().filter(|order| order.symbol == symbol).collect();
-    // Such books prove of nothing that covers a position that it is gone: it would be a stray when they are right again.
-    let proves_nothing = cut.blank && derive::held(trade) > 0;
+    let waits = cut.blank && halt::waits_for_its_orders(trade, context);
+    let holds_nothing = derive::held(trade) == 0;
     for intent in trade.intents.iter_mut().filter(|intent| intent.order().is_some()) {
         if !seen.contains_key(&intent.id) && cut.index.find(intent).is_none() {
             let in_disguise = working.iter().any(|order| absence::could_be(intent, order, &known));
-            if proves_nothing && matches!(intent.state, IntentState::Acked | IntentState::Working) {
-                intent.missing_reads = 0;
+            if waits && halt::is_missed_in_vain(intent) {
+                intent.missing_reads = u32::from(holds_nothing);
             } else if !(in_disguise && intent.state == IntentState::Unknown) {
                 missed(intent, snapshot, ground, context);
             }

@@ -12,15 +12,21 @@
 
 use std::collections::BTreeMap;
 
-use blotter_shared::domain::{AlarmKind, Severity, TradeId};
+use blotter_shared::domain::{AlarmKind, IntentState, Severity, TradeId};
 use chrono::{DateTime, Utc};
 
 use super::super::snapshot::Snapshot;
+use super::absence::since;
 use super::account::Book;
 use super::change::AlarmChange;
 use super::fold::{Context, View};
-use super::restore;
+use super::intent::Intent;
 use super::trade::{Agreement, Trade};
+use super::{derive, restore};
+
+/// Seconds without a look that showed it after which an entry is given up to books that show nothing at all. Several times as
+/// long as a broker shows such books by mistake; meanwhile its trade is told of as not verified.
+const GIVES_UP: f64 = 600.0;
 
 /// Whether a halted account may send again.
 pub(super) fn settle(book: &mut Book, views: &BTreeMap<TradeId, View>, snapshot: &Snapshot, context: &Context<'_>) {
@@ -42,6 +48,23 @@ pub(super) fn settle(book: &mut Book, views: &BTreeMap<TradeId, View>, snapshot:
 /// The account is halted, and this cut is one of those that it was halted for.
 pub(super) fn is_blank(book: &Book, snapshot: &Snapshot) -> bool {
     book.account.halted.is_some() && looks_empty(book, snapshot)
+}
+
+/// Books that show nothing prove of nothing that covers a position that it is gone: it would be a stray when they are right
+/// again. Nor of an entry: it may have filled behind them, and with its trade at an end nobody would tell of that.
+pub(super) fn waits_for_its_orders(trade: &Trade, context: &Context<'_>) -> bool {
+    let sent = trade.intents.iter().filter_map(|intent| intent.sent_at).min();
+    let looked = trade.marks.verified_at.or(sent);
+    let lately = looked.is_none_or(|at| (0.0..GIVES_UP).contains(&since(at, context.now)));
+    let bought_nothing = trade.fills.is_empty() && trade.marks.adopted == 0;
+    derive::held(trade) > 0 || bought_nothing && lately
+}
+
+/// Of such a trade: not to be in books that show nothing says nothing about it. An exit in doubt is absent from them like
+/// from any others, as nothing is sent in its place before they are right.
+pub(super) fn is_missed_in_vain(intent: &Intent) -> bool {
+    let is_there = matches!(intent.state, IntentState::Acked | IntentState::Working);
+    is_there || intent.state == IntentState::Unknown && !intent.is_exit()
 }
 
 /// Nothing is there, and something should be.

@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use blotter_shared::domain::{AlarmKind, BrokerMode, Cash, CloseReason, IntentState, Severity, TradeStatus};
+use blotter_shared::domain::{
+    AlarmKind, BrokerMode, Cash, CloseReason, IntentRole, IntentState, Severity, TradeStatus,
+};
 use chrono::Duration;
 
 use super::super::commands::{Close, Command, RefusalCode, Versioned};
-use super::super::facts::{AlarmState, Mismatch};
+use super::super::facts::{AlarmState, Mismatch, Shape};
 use super::super::plan::Action;
-use super::super::ports::BrokerOrder;
-use super::super::specimen::SYMBOL;
-use super::Stage;
+use super::super::ports::{BrokerOrder, OrderState};
+use super::super::specimen::{SYMBOL, trade, with_order};
 use super::quarantine::{HEIR, wanted};
+use super::{Stage, end, shown};
 
 /// The account shows nothing, and is worth nothing; what it had showed before.
 fn blank(stage: &mut Stage) -> Vec<BrokerOrder> {
@@ -140,6 +142,51 @@ fn what_is_really_gone_is_settled_by_a_person_and_the_account_goes_on() {
     stage.passes(12, 2);
     assert_eq!((stage.book.account.halted.clone(), page(&stage)), (None, None));
     stage.command(&Command::Place(Box::new(wanted(SYMBOL)))).unwrap();
+}
+
+/// Two were asked for, the order works, and the account looks wiped.
+fn halted_with_an_entry() -> (Stage, Vec<BrokerOrder>) {
+    let mut stage = Stage::holding(2);
+    let mut entry = with_order(trade(2), IntentRole::Entry, IntentState::Working, Shape::BuyMarket);
+    entry.intents[0].sent_at = Some(stage.now);
+    stage.orders = vec![shown(&entry.intents[0], OrderState::Live)];
+    stage.holds(0);
+    stage.book.trades.insert(entry.id(), entry);
+    stage.pass();
+    assert_eq!(stage.trade().marks.status, TradeStatus::Open);
+    let orders = blank(&mut stage);
+    stage.passes(3, 5);
+    assert!(stage.book.account.halted.is_some());
+    (stage, orders)
+}
+
+#[test]
+fn an_entry_may_have_filled_behind_such_books() {
+    let (mut stage, mut orders) = halted_with_an_entry();
+    stage.passes(40, 5);
+    assert_eq!(stage.trade().marks.status, TradeStatus::Open, "nobody knows that it is lost");
+    assert!(stage.alarm(AlarmKind::Unverified).is_some(), "and somebody is told so");
+    let leg = &mut orders[0].legs[0];
+    (leg.executed, leg.average, leg.state) = (2, Some("5".parse().unwrap()), OrderState::Filled);
+    end(&mut orders[0], OrderState::Filled);
+    back(&mut stage, orders);
+    stage.passes(14, 2);
+    assert_eq!((stage.book.account.halted.clone(), stage.trade().marks.held), (None, 2));
+    assert!(
+        matches!(stage.done.as_slice(), [Action::Place(place)] if place.role == IntentRole::Bracket),
+        "{:?}",
+        stage.done
+    );
+}
+
+#[test]
+fn books_that_stay_empty_are_believed_in_the_end() {
+    let (mut stage, _) = halted_with_an_entry();
+    stage.passes(110, 5);
+    assert_eq!(stage.trade().marks.status, TradeStatus::Open);
+    stage.passes(20, 5);
+    assert_eq!(stage.trade().marks.status, TradeStatus::Canceled, "after ten minutes");
+    assert_eq!((stage.book.account.halted.clone(), page(&stage)), (None, None), "nothing is left that should be there");
 }
 
 #[test]
