@@ -310,11 +310,14 @@ impl Trade {
         self.intents.iter().rev().find(|intent| intent.op == super::Op::Cancel { target } && intent.is_live())
     }
 
-    /// The bracket to go back to: the one that was last seen working; where none was, what the one that works was sent as.
+    /// The bracket to go back to: the one that was last seen working. What the one that works was sent as, where that was
+    /// asked for later than the last good one, or there is none: going back behind it might not be possible any more.
     #[must_use]
     pub fn last_good(&self) -> Option<Bracket> {
-        let working = || self.live_exits().filter(|exit| exit.state == IntentState::Working).filter_map(Intent::order);
-        self.marks.good.or_else(|| working().find_map(|order| Bracket::of(order.shape)))
+        let newer = |exit: &&Intent| self.marks.good_version.is_none_or(|good| exit.version > good);
+        let working = self.live_exits().filter(|exit| exit.state == IntentState::Working);
+        let sent_as = |exit: &Intent| Bracket::of(exit.order()?.shape);
+        working.filter(newer).find_map(sent_as).or(self.marks.good)
     }
 
     /// Its end rests on a list of positions that a person has taken for the truth.

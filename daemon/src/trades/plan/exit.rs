@@ -100,6 +100,8 @@ fn keep_or_cancel(trade: &Trade, exit: &Intent, view: &View, scene: &Scene) -> O
         Fit::Breached | Fit::Blind if !scene.rules.has(Rule::ValidateBeforeCancel) => {
             super::cancel(trade, exit, CancelCause::ToReplace, scene)
         }
+        // What is missing of what was wanted is put right when that is possible: no change waits.
+        Fit::Breached | Fit::Blind if is_as_wished(trade, exit) => None,
         Fit::Breached | Fit::Blind => dropped(trade, scene),
     }
 }
@@ -176,8 +178,8 @@ fn protect(trade: &Trade, view: &View, scene: &Scene) -> Option<Action> {
     if no.count > 0 && good.is_some() {
         return Some(Action::Revert);
     }
-    if no.is_final(scene) {
-        return give_up(trade, view);
+    if let Some(out) = give_up(trade, view).filter(|_| no.is_final(scene)) {
+        return Some(out);
     }
     match fit(shape, view.quote) {
         Fit::Valid | Fit::Blind => {
@@ -193,8 +195,8 @@ fn protect(trade: &Trade, view: &View, scene: &Scene) -> Option<Action> {
     }
 }
 
-/// The broker refuses every bracket, and there is none to go back to: out, where there is a market
-/// to get out in.
+/// The broker refuses every bracket, and there is none to go back to: out, where there is a market to get out in. Who
+/// wants no stop stays in; and whoever stays in goes on asking.
 fn give_up(trade: &Trade, view: &View) -> Option<Action> {
     let market = view.quote.is_some_and(|quote| quote.bid.is_some());
     (market && trade.wish.stop.is_some()).then_some(Action::Flatten(FlatCause::CannotProtect))

@@ -98,6 +98,34 @@ fn an_adjust_that_never_fits_goes_back_to_a_bracket_that_works_in_part() {
 }
 
 #[test]
+fn nothing_goes_back_behind_a_newer_bracket_that_works_in_part() {
+    let mut stage = Stage::protected(2);
+    let wish = &mut stage.trade_mut().wish;
+    (wish.version, wish.stop, wish.target) = (2, Some(price("3.50")), Some(price("7.00")));
+    while stage.done.len() < 2 {
+        stage.passes(1, 2);
+    }
+    // Its target dies before anybody has seen the pair work twice, and nobody quotes the contract.
+    stage.newest().legs[0].state = OrderState::Canceled;
+    stage.bid = None;
+    stage.done.clear();
+    stage.passes(60, 2);
+    assert_eq!(stage.trade().marks.good, bracket("4.00", "6.00"), "an older one");
+    assert_eq!(stage.done, [], "no change waits: its stop works, and its target comes back when that is possible");
+    // Another change that never fits goes back to what works, and not to a stop that the market has passed.
+    stage.bid = Some(price("3.80"));
+    let in_time = stage.now + Duration::seconds(60);
+    let wish = &mut stage.trade_mut().wish;
+    (wish.version, wish.stop, wish.target, wish.until) = (3, Some(price("3.90")), Some(price("7.00")), Some(in_time));
+    stage.passes(45, 2);
+    assert_eq!(stage.done.first(), Some(&Action::Revert));
+    assert_eq!((stage.trade().wish.stop, stage.trade().wish.target), (Some(price("3.50")), Some(price("7.00"))));
+    stage.passes(10, 2);
+    assert_eq!(stage.trade().marks.protection, Protection::Confirmed);
+    assert_eq!(stage.trade().marks.good, bracket("3.50", "7.00"), "and it is whole again: {:?}", stage.done);
+}
+
+#[test]
 fn an_old_bracket_under_a_new_wish_is_not_shown_as_the_new_one() {
     let mut stage = Stage::protected(2);
     let in_time = stage.now + Duration::seconds(60);

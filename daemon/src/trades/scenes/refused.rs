@@ -81,6 +81,30 @@ fn the_last_attempts_are_on_a_coarser_grid_and_what_is_taken_there_stays() {
 }
 
 #[test]
+fn a_target_alone_that_is_refused_is_asked_for_again_and_again_and_nothing_is_sold() {
+    let mut stage = refusing(RefusalKind::Other);
+    stage.trade_mut().wish.stop = None;
+    stage.passes(300, 2);
+    assert!(!stage.trade().wish.is_flat(), "who wants no stop is not taken out for want of one: {:?}", stage.done);
+    let asked = stage.done.len();
+    assert!(asked < 20, "once a minute in the end: {asked}");
+    stage.refuses = None;
+    stage.passes(40, 2);
+    assert_eq!((stage.done.len(), stage.trade().live_exits().count()), (asked + 1, 1), "and taken in the end");
+}
+
+#[test]
+fn a_bracket_that_is_refused_while_nobody_bids_is_asked_for_again() {
+    let mut stage = refusing(RefusalKind::Other);
+    stage.bid = None;
+    stage.passes(300, 2);
+    assert!(!stage.trade().wish.is_flat(), "there is no market to get out in: {:?}", stage.done);
+    stage.refuses = None;
+    stage.passes(40, 2);
+    assert_eq!(stage.trade().live_exits().count(), 1);
+}
+
+#[test]
 fn a_clock_that_is_set_back_does_not_stop_the_attempts() {
     let mut stage = refusing(RefusalKind::Other);
     stage.passes(10, 2);
