@@ -40,7 +40,7 @@ pub fn figures(tally: &Tally) -> Figures {
         expectancy_r: ratio(tally.r_sum, Decimal::from(tally.r_trades)),
         best: tally.best.map(Cash),
         worst: tally.worst.map(Cash),
-        fee_drag: ratio(tally.fees * Decimal::ONE_HUNDRED, tally.won + tally.fees).filter(|_| tally.wins > 0),
+        fee_drag: ratio(tally.fees * Decimal::ONE_HUNDRED, tally.won + tally.fees_won).filter(|_| tally.wins > 0),
         held_hours: ratio(tally.held, held),
         held_hours_winners: ratio(tally.held_won, held_won),
         held_hours_losers: ratio(tally.held_lost, held_lost),
@@ -177,6 +177,8 @@ mod tests {
         assert_eq!((figures.best, figures.worst), (Some(Cash(decimal("310"))), Some(Cash(decimal("-200")))));
         assert_eq!((figures.expectancy, figures.expectancy_r), (Some(Cash(decimal("15"))), Some(decimal("0.15"))));
         assert_eq!(figures.fees, Cash(decimal("6.50")));
+        // The winners brought 355 and the 2.60 that they paid.
+        assert_eq!(figures.fee_drag, Some(decimal("1.8177")));
     }
 
     #[test]
@@ -187,6 +189,7 @@ mod tests {
         assert_eq!((wins.profit_factor, wins.average_loss, wins.payoff), (None, None, None), "no loss, no ratio to it");
         let losses = figures(&tally(&[-100]));
         assert_eq!((losses.profit_factor, losses.win_rate), (Some(Decimal::ZERO), Some(Decimal::ZERO)));
+        assert_eq!(losses.fee_drag, None, "no winner, nothing that fees took");
         let ratios = ratios(&tally(&[100, -50, 20]));
         assert_eq!((ratios.sqn, ratios.half_kelly), (None, None));
         assert!(ratios.t_statistic.is_some() && super::ratios(&tally(&[100])).t_statistic.is_none());

@@ -72,6 +72,8 @@ pub struct Tally {
     pub won: Decimal,
     pub lost: Decimal,
     pub fees: Decimal,
+    /// Of them those of the winners.
+    pub fees_won: Decimal,
     pub best: Option<Decimal>,
     pub worst: Option<Decimal>,
     /// Sum of the squares of results.
@@ -120,13 +122,15 @@ impl Tally {
         let sign = is_win - is_loss;
         let float = pnl.to_f64().unwrap_or_default();
         let kinds = [is_win, is_loss, 1 - is_win - is_loss];
+        let fees = fact.fees.unwrap_or_default();
         let tally = Self {
             wins: is_win,
             losses: is_loss,
             scratches: 1 - is_win - is_loss,
             won,
             lost,
-            fees: fact.fees.unwrap_or_default(),
+            fees,
+            fees_won: if is_win == 1 { fees } else { Decimal::ZERO },
             fees_untold: if fact.fees.is_none() { kinds } else { [0; 3] },
             best: Some(pnl),
             worst: Some(pnl),
@@ -195,6 +199,7 @@ impl Tally {
             won: self.won + later.won,
             lost: self.lost + later.lost,
             fees: self.fees + later.fees,
+            fees_won: self.fees_won + later.fees_won,
             best: self.best.into_iter().chain(later.best).max(),
             worst: self.worst.into_iter().chain(later.worst).min(),
             squares: self.squares + later.squares,

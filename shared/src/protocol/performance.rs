@@ -149,7 +149,7 @@ pub struct Figures {
     pub expectancy_r: Option<Decimal>,
     pub best: Option<Cash>,
     pub worst: Option<Cash>,
-    /// Fees in percent of what winners brought before fees.
+    /// Fees of all trades in percent of what the winners brought before fees.
     pub fee_drag: Option<Decimal>,
     /// Mean hours held: all, winners, losers.
     pub held_hours: Option<Decimal>,

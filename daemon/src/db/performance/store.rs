@@ -23,7 +23,8 @@ macro_rules! figures {
     () => {
         "ended, wins, losses, scratches, estimated, unknown, won, lost, fees, best, worst, squares, r_trades, r_sum, r_squares, \
          r_classes, held, held_won, held_lost, held_trades, peak, low, fall, fall_peak, first_streak, last_streak, \
-         longest_win, longest_loss, streaks, coalesce(fees_untold, '{0,0,0}') AS fees_untold"
+         longest_win, longest_loss, streaks, coalesce(fees_untold, '{0,0,0}') AS fees_untold, \
+         coalesce(fees_won, 0) AS fees_won"
     };
 }
 
@@ -241,6 +242,7 @@ fn stored_of(row: &Row) -> Result<StoredTally, DbError> {
         longest_loss: cells.next("longest_loss")?,
         streaks: cells.next("streaks")?,
         fees_untold: counts::<3>(&mut cells, "fees_untold")?,
+        fees_won: cells.next("fees_won")?,
     };
     Ok(StoredTally { dimension, starts, bucket, tally, curve: None })
 }
