@@ -13,11 +13,11 @@ use blotter_shared::protocol::tasks::{TaskName, TaskState};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::support::{reach, user};
+use crate::support::{reach, recount, user};
 use rules::{
     BEGIN, END, EVERY, Held, Instant, Row, Trouble, at, missed_marks, rows, runs, sessions, span_of, troubles,
 };
-use stage::{Stage, recount};
+use stage::Stage;
 
 /// Held throughout; sold in parts; a scratch whose stop was moved and whose broker was away; bought in
 /// parts on the short day.

@@ -1,13 +1,15 @@
 //! A database for one test, and raw connections to look behind the daemon's back.
 
+use std::io::Write as _;
 use std::ops::Deref;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
 use blotter_daemon::auth::Username;
 use blotter_daemon::clock::Clock;
 use blotter_daemon::db::{DatabaseConfig, Db, DbState, DbStatus};
-use blotter_testkit::Cluster;
+use blotter_testkit::{Cluster, programs};
 use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior};
 use tokio_postgres::{Client, NoTls};
@@ -174,4 +176,14 @@ pub(crate) fn insert_trade(username: &str, id: &str, more: &[(&str, &str)]) -> S
     }
     let (names, values): (Vec<&str>, Vec<String>) = columns.into_iter().unzip();
     format!("INSERT INTO paper_trades ({}) VALUES ({})", names.join(", "), values.join(", "))
+}
+
+/// The figures by the program that shares nothing with the daemon.
+pub(crate) fn recount(input: &str) -> String {
+    let mut command = Command::new(programs::path("blotter-recount").unwrap());
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}\n{input}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }

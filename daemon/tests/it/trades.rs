@@ -12,6 +12,7 @@ mod limits;
 mod minute;
 mod modes;
 mod race;
+mod recounted;
 mod refusals;
 mod restored;
 mod rig;

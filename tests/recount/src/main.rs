@@ -1,6 +1,9 @@
-//! The forensic figures of one trade, worked out a second time: raw fills, quotes and bars in on standard
-//! input, a line for each figure out. It shares no code with the daemon, not even a decimal: money is
-//! counted in whole hundredths of a cent, a share is a fraction of two whole numbers.
+//! Figures worked out a second time, from what is raw: facts in on standard input, a line for each figure
+//! out. It shares no code with the daemon, not even a decimal: money is counted in whole hundredths of a cent,
+//! a share is a fraction of two whole numbers.
+//!
+//! An input that begins with `book` is about a book of closed trades, see [`book`]. Every other one is about the
+//! forensic figures of one trade:
 //!
 //! | line | is |
 //! |---|---|
@@ -11,6 +14,8 @@
 //! | `bar START LOW HIGH CLOSE` | a minute of the broker's |
 //!
 //! Instants are milliseconds since 1970. `docs/TIME.md` says what the figures are.
+
+mod book;
 
 use std::io::Read;
 use std::process::ExitCode;
@@ -43,7 +48,7 @@ struct Quote {
 fn main() -> ExitCode {
     let mut text = String::new();
     let read = std::io::stdin().read_to_string(&mut text).map_err(|error| error.to_string());
-    match read.and_then(|_| Trade::read(&text)).and_then(|trade| trade.report()) {
+    match read.and_then(|_| recounted(&text)) {
         Ok(report) => {
             print!("{report}");
             ExitCode::SUCCESS
@@ -53,6 +58,10 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn recounted(text: &str) -> Result<String, String> {
+    if text.starts_with("book ") { book::report(text) } else { Trade::read(text)?.report() }
 }
 
 impl Trade {

@@ -2,9 +2,7 @@
 //! daemon's scheduler with all its tasks.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::net::SocketAddr;
-use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use blotter_daemon::accounts::NewToken;
@@ -29,7 +27,7 @@ use blotter_shared::protocol::tasks::TaskName;
 use blotter_sim::Server;
 use blotter_sim::config::{Config, RateLimits};
 use blotter_sim::time::Ms;
-use blotter_testkit::{Cluster, programs};
+use blotter_testkit::Cluster;
 use chrono::{NaiveDate, NaiveTime};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -254,16 +252,6 @@ impl Stage {
         };
         bars.iter().filter_map(line).collect()
     }
-}
-
-/// The figures by the program that shares nothing with the daemon.
-pub(super) fn recount(input: &str) -> String {
-    let mut command = Command::new(programs::path("blotter-recount").unwrap());
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{}\n{input}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
 }
 
 async fn recorder(db: &Db, clock: &Clock, sim: SocketAddr) -> Recorder {

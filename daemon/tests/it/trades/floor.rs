@@ -135,6 +135,19 @@ impl Floor {
         assert!(answer.starts_with("HTTP/1.1 200"), "{deed}: {answer}");
     }
 
+    /// Another daemon takes this one's place, with all the requests of its first minute before it.
+    pub(super) async fn begins_anew(&mut self, change: impl FnOnce(&mut blotter_daemon::config::Config)) {
+        let next = self.second(change).await;
+        let last = std::mem::replace(&mut self.daemon, next);
+        last.stop().await.unwrap();
+    }
+
+    /// Puts both clocks on, the simulator's to a moment of New York's that is so far from its beginning.
+    pub(super) async fn go_to(&self, moment: &str, span: TimeDelta) {
+        self.control("clock", &json!({ "to": moment })).await;
+        self.put_on(span);
+    }
+
     /// Puts the daemon's clock on; the simulator's goes on as it did.
     pub(super) fn put_on(&self, span: TimeDelta) {
         self.ahead.store(span.num_milliseconds(), Ordering::Relaxed);
