@@ -9,6 +9,6 @@ ALTER TABLE performance_sums
 ALTER TABLE closed_trades NO FORCE ROW LEVEL SECURITY;
 ALTER TABLE performance_stale NO FORCE ROW LEVEL SECURITY;
 INSERT INTO performance_stale (username, broker_mode, day)
-SELECT DISTINCT username, broker_mode, trading_day(closed_at) FROM closed_trades WHERE fees_e4 > 0;
+SELECT DISTINCT username, broker_mode, trading_day(closed_at) FROM closed_trades WHERE fees_e4 <> 0;
 ALTER TABLE closed_trades FORCE ROW LEVEL SECURITY;
 ALTER TABLE performance_stale FORCE ROW LEVEL SECURITY;

@@ -50,7 +50,8 @@ fn ended(text: &str) -> Result<Vec<Ended>, String> {
         let unread = || format!("`{line}` is not understood");
         match line.split_whitespace().collect::<Vec<_>>()[..] {
             ["book", many] => multiplier = many.parse().map_err(|_| unread())?,
-            ["stop", price] => stops.push(money(price)),
+            ["stop", "-"] => stops.push(None),
+            ["stop", price] => stops.push(Some(money(price).ok_or_else(unread)?)),
             ["fill", symbol, side, quantity, price, fee] => {
                 let trade = open.entry(symbol).or_insert_with(|| {
                     entries += 1;

@@ -20,6 +20,9 @@ pub struct AccountMarks {
     pub wiped_at: Option<DateTime<Utc>>,
     /// Sends stop, and why; reading goes on (`halt`).
     pub halted: Option<String>,
+    /// Of a halted account: since when it looks as if nothing had ever been in it.
+    #[serde(default)]
+    pub blank_since: Option<DateTime<Utc>>,
     /// Of a halted account: clean cuts in a row that show again what the trades have.
     #[serde(default)]
     pub halt_agreed: Option<Agreement>,

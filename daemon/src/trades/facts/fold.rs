@@ -115,7 +115,7 @@ pub fn fold(book: &mut Book, snapshot: &Snapshot, context: &Context<'_>) -> BTre
     let shown: BTreeSet<OrderId> = snapshot.orders.iter().map(|order| order.id).collect();
     let credible = is_credible(book, &shown, context);
     evidence::account(book, snapshot, context);
-    let cut = Cut { index: &index, shown: &shown, credible, blank: halt::is_blank(book, snapshot) };
+    let cut = Cut { index: &index, shown: &shown, credible, books: halt::books(book, snapshot, context) };
     let ids: Vec<TradeId> = book.trades.keys().copied().collect();
     let mut seen = BTreeMap::new();
     for (id, trade) in &mut book.trades {
@@ -138,8 +138,7 @@ struct Cut<'a> {
     index: &'a Index<'a>,
     shown: &'a BTreeSet<OrderId>,
     credible: bool,
-    /// The account is halted and still looks as if nothing had ever been in it.
-    blank: bool,
+    books: halt::Books,
 }
 
 /// Other trades of the same symbol.
@@ -232,12 +231,13 @@ fn fold_trade(trade: &mut Trade, snapshot: &Snapshot, looked: Looked<'_>, contex
     let ground = Ground { stable, credible: cut.credible, agrees: own == derive::held(trade) };
     let known: BTreeSet<OrderId> = trade.intents.iter().filter_map(|intent| intent.broker_id).collect();
     let working: Vec<_> = snapshot.orders.iter().filter(|order| order.symbol == symbol).collect();
-    let waits = cut.blank && halt::waits_for_its_orders(trade, context);
+    let waits = halt::waits_for_its_orders(trade, cut.books);
     let holds_nothing = derive::held(trade) == 0;
     for intent in trade.intents.iter_mut().filter(|intent| intent.order().is_some()) {
         if !seen.contains_key(&intent.id) && cut.index.find(intent).is_none() {
             let in_disguise = working.iter().any(|order| absence::could_be(intent, order, &known));
             if waits && halt::is_missed_in_vain(intent) {
+                // Missed, so that nothing counts as verified; and as far from being lost as ever.
                 intent.missing_reads = u32::from(holds_nothing);
             } else if !(in_disguise && intent.state == IntentState::Unknown) {
                 missed(intent, snapshot, ground, context);

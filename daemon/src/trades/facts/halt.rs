@@ -24,8 +24,8 @@ use super::intent::Intent;
 use super::trade::{Agreement, Trade};
 use super::{derive, restore};
 
-/// Seconds without a look that showed it after which an entry is given up to books that show nothing at all. Several times as
-/// long as a broker shows such books by mistake; meanwhile its trade is told of as not verified.
+/// Seconds for which books have shown nothing at all before an entry is given up to them. Several times as long as a broker
+/// shows such books by mistake; meanwhile its trade is told of as not verified.
 const GIVES_UP: f64 = 600.0;
 
 /// Whether a halted account may send again.
@@ -45,23 +45,42 @@ pub(super) fn settle(book: &mut Book, views: &BTreeMap<TradeId, View>, snapshot:
     }
 }
 
-/// The account is halted, and this cut is one of those that it was halted for.
-pub(super) fn is_blank(book: &Book, snapshot: &Snapshot) -> bool {
-    book.account.halted.is_some() && looks_empty(book, snapshot)
+/// What is to be thought of the books of a cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Books {
+    /// The account is not halted, or they show something.
+    Plain,
+    /// They look as if nothing had ever been in the account, which is halted for that.
+    Blank,
+    /// They have looked so for so long that they are believed.
+    LongBlank,
+}
+
+/// Notes since when they show nothing.
+pub(super) fn books(book: &mut Book, snapshot: &Snapshot, context: &Context<'_>) -> Books {
+    if book.account.halted.is_none() || !looks_empty(book, snapshot) {
+        book.account.blank_since = None;
+        return Books::Plain;
+    }
+    // A beginning that is to come was written by a clock that is ahead: it begins now.
+    let known = book.account.blank_since.filter(|at| *at <= context.now);
+    let began = *book.account.blank_since.insert(known.unwrap_or(context.now));
+    if since(began, context.now) < GIVES_UP { Books::Blank } else { Books::LongBlank }
 }
 
 /// Books that show nothing prove of nothing that covers a position that it is gone: it would be a stray when they are right
 /// again. Nor of an entry: it may have filled behind them, and with its trade at an end nobody would tell of that.
-pub(super) fn waits_for_its_orders(trade: &Trade, context: &Context<'_>) -> bool {
-    let sent = trade.intents.iter().filter_map(|intent| intent.sent_at).min();
-    let looked = trade.marks.verified_at.or(sent);
-    let lately = looked.is_none_or(|at| (0.0..GIVES_UP).contains(&since(at, context.now)));
-    let bought_nothing = trade.fills.is_empty() && trade.marks.adopted == 0;
-    derive::held(trade) > 0 || bought_nothing && lately
+pub(super) fn waits_for_its_orders(trade: &Trade, books: Books) -> bool {
+    let mut orders = trade.intents.iter().filter(|intent| intent.order().is_some() && intent.is_live());
+    match books {
+        Books::Plain => false,
+        Books::Blank => derive::held(trade) > 0 || orders.any(|intent| !intent.is_exit()),
+        Books::LongBlank => derive::held(trade) > 0,
+    }
 }
 
-/// Of such a trade: not to be in books that show nothing says nothing about it. An exit in doubt is absent from them like
-/// from any others, as nothing is sent in its place before they are right.
+/// Of such a trade: not to be in books that show nothing says nothing about it. An exit in doubt is looked for as in any
+/// others, as nothing is sent in its place before they are right.
 pub(super) fn is_missed_in_vain(intent: &Intent) -> bool {
     let is_there = matches!(intent.state, IntentState::Acked | IntentState::Working);
     is_there || intent.state == IntentState::Unknown && !intent.is_exit()

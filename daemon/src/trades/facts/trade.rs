@@ -314,7 +314,8 @@ impl Trade {
     /// asked for later than the last good one, or there is none: going back behind it might not be possible any more.
     #[must_use]
     pub fn last_good(&self) -> Option<Bracket> {
-        let newer = |exit: &&Intent| self.marks.good_version.is_none_or(|good| exit.version > good);
+        let is_newer = |exit: &Intent| self.marks.good_version.is_some_and(|good| exit.version > good);
+        let newer = |exit: &&Intent| self.marks.good.is_none() || is_newer(exit);
         let working = self.live_exits().filter(|exit| exit.state == IntentState::Working);
         let sent_as = |exit: &Intent| Bracket::of(exit.order()?.shape);
         working.filter(newer).find_map(sent_as).or(self.marks.good)

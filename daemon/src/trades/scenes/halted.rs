@@ -144,8 +144,8 @@ fn what_is_really_gone_is_settled_by_a_person_and_the_account_goes_on() {
     stage.command(&Command::Place(Box::new(wanted(SYMBOL)))).unwrap();
 }
 
-/// Two were asked for, the order works, and the account looks wiped.
-fn halted_with_an_entry() -> (Stage, Vec<BrokerOrder>) {
+/// Two were asked for, and the order works.
+fn with_an_entry() -> Stage {
     let mut stage = Stage::holding(2);
     let mut entry = with_order(trade(2), IntentRole::Entry, IntentState::Working, Shape::BuyMarket);
     entry.intents[0].sent_at = Some(stage.now);
@@ -154,6 +154,12 @@ fn halted_with_an_entry() -> (Stage, Vec<BrokerOrder>) {
     stage.book.trades.insert(entry.id(), entry);
     stage.pass();
     assert_eq!(stage.trade().marks.status, TradeStatus::Open);
+    stage
+}
+
+/// The same, and the account looks wiped.
+fn halted_with_an_entry() -> (Stage, Vec<BrokerOrder>) {
+    let mut stage = with_an_entry();
     let orders = blank(&mut stage);
     stage.passes(3, 5);
     assert!(stage.book.account.halted.is_some());
@@ -180,11 +186,31 @@ fn an_entry_may_have_filled_behind_such_books() {
 }
 
 #[test]
+fn an_entry_is_not_given_up_to_the_first_look_after_an_outage() {
+    let (mut stage, orders) = {
+        let mut stage = with_an_entry();
+        stage.passes(1, 1_200);
+        let orders = blank(&mut stage);
+        stage.passes(20, 5);
+        (stage, orders)
+    };
+    assert_eq!(stage.trade().marks.status, TradeStatus::Open, "the books have shown nothing for two minutes");
+    back(&mut stage, orders);
+    stage.holds(0);
+    stage.passes(12, 2);
+    assert_eq!((stage.book.account.halted.clone(), stage.book.account.blank_since), (None, None));
+    assert_eq!(stage.trade().intents[0].state, IntentState::Working);
+}
+
+#[test]
 fn books_that_stay_empty_are_believed_in_the_end() {
     let (mut stage, _) = halted_with_an_entry();
     stage.passes(110, 5);
     assert_eq!(stage.trade().marks.status, TradeStatus::Open);
-    stage.passes(20, 5);
+    stage.now -= Duration::hours(1);
+    stage.passes(118, 5);
+    assert_eq!(stage.trade().marks.status, TradeStatus::Open, "a clock that was set back has not waited at all");
+    stage.passes(16, 5);
     assert_eq!(stage.trade().marks.status, TradeStatus::Canceled, "after ten minutes");
     assert_eq!((stage.book.account.halted.clone(), page(&stage)), (None, None), "nothing is left that should be there");
 }

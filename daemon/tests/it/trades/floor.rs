@@ -142,7 +142,8 @@ impl Floor {
         last.stop().await.unwrap();
     }
 
-    /// Puts both clocks on, the simulator's to a moment of New York's that is so far from its beginning.
+    /// Puts both clocks on, the simulator's to a moment of New York's that is so far from its beginning. The daemon's is
+    /// ahead of it then by as long as the test has taken.
     pub(super) async fn go_to(&self, moment: &str, span: TimeDelta) {
         self.control("clock", &json!({ "to": moment })).await;
         self.put_on(span);

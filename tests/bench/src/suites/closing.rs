@@ -182,8 +182,7 @@ impl Desk {
             ledger.entries.iter().filter(|entry| entry.at >= sold && entry.is_of_a_pass()).collect();
         let answered = |entry: &Entry| Some(time.instant(entry.at).ok()? + LATENCY);
         // A cut that was under way when it sold may have shown it as well, and then its last answer counts.
-        let in_time = |entry: &&&Entry| answered(entry).is_some_and(|at| at <= painted);
-        let whole = first_cut(&reads, in_time).and_then(answered).filter(|at| *at <= painted);
+        let whole = first_cut(&reads).and_then(answered).filter(|at| *at <= painted);
         let newest = || reads.iter().filter_map(|entry| answered(entry)).filter(|at| *at <= painted).max();
         let read = whole.or_else(newest).context("the screen knew of the sale before the daemon could")?;
         measured.painted.push(milliseconds(painted.saturating_duration_since(read)));
@@ -275,9 +274,9 @@ fn said(daemon: &Daemon, arguments: &[&str], input: &str) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// The last read of the first cut that is whole: orders, positions, orders again, and quotes where they follow. Somebody
-/// else may ask for quotes just before the pass does.
-fn first_cut<'a>(reads: &[&'a Entry], in_time: impl Fn(&&&'a Entry) -> bool) -> Option<&'a Entry> {
+/// The last read of the first cut that is whole: orders, positions, orders again, and quotes where they follow. The pass
+/// asks for those when it has the answer before; somebody else may ask at any time.
+fn first_cut<'a>(reads: &[&'a Entry]) -> Option<&'a Entry> {
     let is = |entry: Option<&&Entry>, part: &str| {
         entry.is_some_and(|entry| entry.path.as_deref().is_some_and(|path| path.ends_with(part)))
     };
@@ -285,8 +284,10 @@ fn first_cut<'a>(reads: &[&'a Entry], in_time: impl Fn(&&&'a Entry) -> bool) -> 
         let parts = ["/orders", "/positions", "/orders"];
         (*at..).zip(parts).all(|(at, part)| is(reads.get(at), part))
     })?;
-    let quotes = reads.iter().skip(cut + 3).take_while(|entry| is(Some(entry), "/quotes")).filter(in_time);
-    quotes.last().or_else(|| reads.get(cut + 2)).copied()
+    let last = reads.get(cut + 2)?;
+    let answered = last.at + i64::try_from(LATENCY.as_millis()).ok()?;
+    let mut quotes = reads.iter().skip(cut + 3).take_while(|entry| is(Some(entry), "/quotes"));
+    quotes.find(|entry| entry.at >= answered).or(Some(last)).copied()
 }
 
 /// How a trade is closed.
