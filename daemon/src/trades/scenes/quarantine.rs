@@ -123,6 +123,23 @@ fn a_close_sells_what_is_there_of_a_smaller_position() {
 }
 
 #[test]
+fn the_next_sale_waits_for_a_minute_after_the_last_part_of_the_one_before() {
+    let mut stage = Stage::protected(3);
+    stage.holds(2);
+    stage.passes(15, 2);
+    close(&mut stage).unwrap();
+    sells(&mut stage, 2);
+    let leg = &mut stage.newest().legs[0];
+    (leg.executed, leg.average) = (1, Some(decimal("5")));
+    stage.passes(25, 2);
+    // Its second part, and a position that is behind that: nothing is left.
+    stage.sold("5", 1);
+    stage.passes(25, 2);
+    assert_eq!(stage.trade().marks.held, 1, "by the ledger: somebody has sold the other one");
+    assert_eq!(stage.done.len(), 2, "one sale: {:?}", stage.done);
+}
+
+#[test]
 fn nobody_accepts_a_position_that_may_be_behind_a_sale_of_ours() {
     let mut stage = differing(1);
     close(&mut stage).unwrap();
