@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Money, money, rounded};
+use crate::{Money, money, nearest, rounded};
 
 /// Digits behind the point of a figure; of a multiple of the risk, too.
 const DIGITS: u32 = 4;
@@ -161,12 +161,6 @@ fn dollars(amount: Money) -> String {
 
 fn share(number: Money, of: Money) -> String {
     if of == 0 { "-".to_owned() } else { rounded(number * of.signum(), of.abs(), DIGITS) }
-}
-
-/// The nearest whole number, the even one between two.
-fn nearest(number: Money, of: Money) -> Money {
-    let (whole, rest) = (number.div_euclid(of), number.rem_euclid(of));
-    whole + Money::from(rest * 2 > of || (rest * 2 == of && whole % 2 != 0))
 }
 
 #[cfg(test)]

@@ -218,13 +218,17 @@ fn money(text: &str) -> Option<Money> {
 /// A fraction with so many digits at most, to the nearest, to the even one between two.
 fn rounded(number: i128, of: i128, digits: u32) -> String {
     let scale = 10_i128.pow(digits);
-    let (whole, rest) = ((number * scale).div_euclid(of), (number * scale).rem_euclid(of));
-    let up = rest * 2 > of || (rest * 2 == of && whole % 2 != 0);
-    let value = whole + i128::from(up);
+    let value = nearest(number * scale, of);
     let sign = if value < 0 { "-" } else { "" };
     let width = usize::try_from(digits).unwrap_or_default();
     let text = format!("{sign}{}.{:0width$}", value.abs() / scale, value.abs() % scale);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// The nearest whole number, the even one between two.
+fn nearest(number: i128, of: i128) -> i128 {
+    let (whole, rest) = (number.div_euclid(of), number.rem_euclid(of));
+    whole + i128::from(rest * 2 > of || (rest * 2 == of && whole % 2 != 0))
 }
 
 #[cfg(test)]
