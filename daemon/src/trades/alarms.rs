@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use super::expiry::{self, Stage};
 use super::facts::absence::since;
 use super::facts::restore::without_a_stop;
-use super::facts::{AlarmChange, Book, Intent, Trade};
+use super::facts::{AlarmChange, Book, Intent, Trade, derive};
 use super::plan::refused_in_a_row;
 use super::ports::Session;
 use super::timing::Timing;
@@ -142,7 +142,7 @@ fn unverified(trade: &Trade, since_when: Since, look: Look<'_>) -> Verdict {
     } else if may_still_buy(trade) {
         format!("an entry of {symbol} was given up and may have bought, and its account has not been read")
     } else {
-        format!("{symbol} was taken for gone without an order, and its account has not been read")
+        format!("{symbol} was taken for gone without an order, and no books that show anything have been read")
     };
     let message = format!("{what} for {} s and more: look at the broker's own screen", span.as_secs());
     Verdict { kind: AlarmKind::Unverified, raise: raise.then_some((Severity::Page, message)) }
@@ -264,15 +264,20 @@ fn late_fill(book: &Book, trade: &Trade) -> Option<String> {
     })
 }
 
-/// The last trade of a symbol has ended, and the account holds contracts of it.
+/// The account holds contracts of a symbol for which no trade that is alive has bought anything. Of the trades under which
+/// they are seen the newest one tells it.
 fn unclaimed(book: &Book, trade: &Trade, now: DateTime<Utc>, timing: &Timing) -> Option<String> {
     let there = trade.marks.mismatch.filter(|_| trade.is_ended())?;
     let of_symbol = || book.trades.values().filter(|other| other.spec.symbol == trade.spec.symbol);
-    let newest = of_symbol().max_by_key(|other| (other.spec.asked_at, other.id()))?;
-    let alone = newest.id() == trade.id() && of_symbol().all(Trade::is_ended);
-    let (held, symbol) = (there.position, &trade.spec.symbol);
     let given_up = of_symbol().any(Trade::is_given_up);
-    (alone && there.is_told(given_up, now, timing)).then(|| {
+    let tells = |other: &&Trade| {
+        let there = other.marks.mismatch.filter(|_| other.is_ended());
+        there.is_some_and(|there| there.is_told(given_up, now, timing))
+    };
+    let newest = of_symbol().filter(tells).max_by_key(|other| (other.spec.asked_at, other.id()))?;
+    let alone = of_symbol().all(|other| other.is_ended() || !derive::has_bought(other));
+    let (held, symbol) = (there.position, &trade.spec.symbol);
+    (alone && newest.id() == trade.id()).then(|| {
         if held < 0 {
             let short = held.unsigned_abs();
             return format!(

@@ -21,6 +21,12 @@ pub fn held(trade: &Trade) -> i64 {
     bought + trade.marks.adopted - sold - trade.marks.outside
 }
 
+/// Whether anything was ever bought for it, or taken over.
+#[must_use]
+pub fn has_bought(trade: &Trade) -> bool {
+    trade.marks.adopted != 0 || trade.entries().any(|entry| entry.executed > 0)
+}
+
 /// Contracts covered by exits that this cut shows at the market with their stop, where a stop is
 /// wanted at all. While the market is closed nothing is at the market: then an order that the broker
 /// has taken and shows is all the cover there can be.

@@ -17,6 +17,7 @@ use super::account::Book;
 use super::derive;
 use super::fold::{Context, Ground, is_ours};
 use super::intent::Intent;
+use super::others::Others;
 use super::trade::{Agreement, FlatCause, Mismatch, Quarantine, Trade};
 
 /// Clean reads after which an account that is as empty as on its first day was wiped.
@@ -90,15 +91,14 @@ pub(super) struct Shown {
     /// Less what other trades of the symbol hold by the ledger.
     pub position: i64,
     pub ground: Ground,
-    /// A live trade other than this one has the symbol: what is there is its business.
-    pub taken: bool,
+    pub others: Others,
     /// A trade of the symbol was given up by a person.
     pub given_up: bool,
 }
 
 /// The position of one trade: what of it is this trade's.
 pub(super) fn position(trade: &mut Trade, snapshot: &Snapshot, shown: Shown, context: &Context<'_>) -> i64 {
-    let Shown { position, ground, taken, given_up } = shown;
+    let Shown { position, ground, others, given_up } = shown;
     // What a trade that has ended left behind is told rather too early.
     if !trade.is_ended() {
         trade.marks.mismatch = trade.marks.mismatch.map(|known| known.looked_at(context.now, &context.timing));
@@ -115,11 +115,11 @@ pub(super) fn position(trade: &mut Trade, snapshot: &Snapshot, shown: Shown, con
     if position == held && agrees_by_chance(trade, snapshot, context) {
         return position;
     }
-    if position == held || (trade.is_ended() && taken) {
-        trade.marks.mismatch = trade.marks.mismatch.filter(|_| trade.is_ended() && !taken).and_then(|left| {
-            let gone = left.gone.unwrap_or(context.now);
+    if position == held || (trade.is_ended() && others.live) {
+        trade.marks.mismatch = trade.marks.mismatch.filter(|_| trade.is_ended() && !others.own).and_then(|left| {
+            let gone = (position == held).then(|| left.gone.unwrap_or(context.now));
             let told = left.is_told(given_up, context.now, &context.timing);
-            (told && !is_gone(gone, context)).then_some(Mismatch { gone: Some(gone), ..left })
+            (told && !gone.is_some_and(|gone| is_gone(gone, context))).then_some(Mismatch { gone, ..left })
         });
         heal(trade, snapshot, ground, context);
         return position;

@@ -20,6 +20,7 @@ use super::super::timing::Timing;
 use super::account::Book;
 use super::evidence::Shown;
 use super::intent::{Fill, Intent, LegSeen, Op};
+use super::others::Others;
 use super::standing::{self, Standing};
 use super::trade::{Bracket, Trade};
 use super::{absence, derive, evidence, halt};
@@ -123,12 +124,14 @@ pub fn fold(book: &mut Book, snapshot: &Snapshot, context: &Context<'_>) -> BTre
     }
     let mut views = BTreeMap::new();
     for id in ids {
-        let others = others(book, id);
+        let others = Others::of(book, id);
         let Some((trade, seen)) = book.trades.get_mut(&id).zip(seen.remove(&id)) else { continue };
         views.insert(id, fold_trade(trade, snapshot, Looked { cut, seen, others }, context));
     }
     halt::settle(book, &views, snapshot, context);
-    book.account.seen_at = noted(book.account.seen_at, snapshot.at, context);
+    if !halt::shows_nothing_of_what_was_given_up(book, snapshot, context) {
+        book.account.seen_at = noted(book.account.seen_at, snapshot.at, context);
+    }
     views
 }
 
@@ -139,34 +142,6 @@ struct Cut<'a> {
     shown: &'a BTreeSet<OrderId>,
     credible: bool,
     books: halt::Books,
-}
-
-/// Other trades of the same symbol.
-#[derive(Clone, Copy)]
-struct Others {
-    /// What they hold by the ledger.
-    hold: i64,
-    /// One of them is alive.
-    live: bool,
-    /// A newer one holds something, or has an order alive.
-    succeed: bool,
-    /// One of them was given up by a person.
-    given_up: bool,
-}
-
-fn others(book: &Book, id: TradeId) -> Others {
-    let symbol = book.trades.get(&id).map(|trade| &trade.spec.symbol);
-    let others = || book.trades.values().filter(|other| other.id() != id && Some(&other.spec.symbol) == symbol);
-    Others {
-        hold: others().map(|other| derive::held(other).max(0)).sum(),
-        live: others().any(|other| !other.is_ended()),
-        succeed: others().any(|other| other.id() > id && !other.is_ended() && matters(other)),
-        given_up: others().any(Trade::is_given_up),
-    }
-}
-
-fn matters(trade: &Trade) -> bool {
-    derive::held(trade) != 0 || trade.intents.iter().any(|intent| intent.order().is_some() && intent.is_live())
 }
 
 /// Whether the list shows every order that must be in it: what works, and what was sent today.
@@ -227,7 +202,7 @@ fn fold_trade(trade: &mut Trade, snapshot: &Snapshot, looked: Looked<'_>, contex
     let symbol = trade.spec.symbol.clone();
     let position = snapshot.position(&symbol);
     let stable = snapshot.is_stable(&symbol);
-    let own = own_part(trade, position, others);
+    let own = others.leave(trade, position);
     let ground = Ground { stable, credible: cut.credible, agrees: own == derive::held(trade) };
     let known: BTreeSet<OrderId> = trade.intents.iter().filter_map(|intent| intent.broker_id).collect();
     let working: Vec<_> = snapshot.orders.iter().filter(|order| order.symbol == symbol).collect();
@@ -251,9 +226,9 @@ fn fold_trade(trade: &mut Trade, snapshot: &Snapshot, looked: Looked<'_>, contex
     if others.succeed && ground.is_clean() {
         evidence::succeeded(trade, snapshot, context);
     }
-    let own = own_part(trade, position, others);
+    let own = others.leave(trade, position);
     let given_up = others.given_up || trade.is_given_up();
-    let shown = Shown { position: own, ground, taken: others.live, given_up };
+    let shown = Shown { position: own, ground, others, given_up };
     let own = evidence::position(trade, snapshot, shown, context);
     let agrees = own == derive::held(trade) && !evidence::agrees_by_chance(trade, snapshot, context);
     let ground = Ground { agrees, ..ground };
@@ -267,15 +242,6 @@ fn fold_trade(trade: &mut Trade, snapshot: &Snapshot, looked: Looked<'_>, contex
     let view = View { ground, position, available, seen, strays, quote, cover, wished, session };
     settle_marks(trade, &view, (others, snapshot.at), context);
     view
-}
-
-/// What of a position is not another trade's. Two live trades of a symbol meet only where the newer one was taken up
-/// after a backup was brought back: it could not have begun before the end of the older one, so what differs
-/// is nothing of an older one that holds nothing. While its ledger still has something it agrees with nothing,
-/// and sells nothing.
-fn own_part(trade: &Trade, position: i64, others: Others) -> i64 {
-    let ended = others.succeed && !trade.is_ended() && derive::held(trade) == 0;
-    if ended { 0 } else { position - others.hold }
 }
 
 /// An order that is ours by tag or by a number that an intent of ours recorded.

@@ -12,7 +12,7 @@
 
 use std::collections::BTreeMap;
 
-use blotter_shared::domain::{AlarmKind, IntentState, Severity, TradeId};
+use blotter_shared::domain::{AlarmKind, BrokerMode, IntentState, Severity, TradeId};
 use chrono::{DateTime, Utc};
 
 use super::super::snapshot::Snapshot;
@@ -86,11 +86,23 @@ pub(super) fn is_missed_in_vain(intent: &Intent) -> bool {
     is_there || intent.state == IntentState::Unknown && !intent.is_exit()
 }
 
+/// Whether a cut says nothing of what a person has taken for gone a moment ago: books that show nothing are as they were
+/// then, and whether they were right shows in those that come after them.
+pub(super) fn shows_nothing_of_what_was_given_up(book: &Book, snapshot: &Snapshot, context: &Context<'_>) -> bool {
+    let aftermath = 0.0..context.timing.aftermath.as_secs_f64();
+    let lately = |trade: &Trade| trade.marks.closed_at.is_some_and(|at| aftermath.contains(&since(at, context.now)));
+    let given_up = || book.trades.values().any(|trade| trade.is_given_up() && lately(trade));
+    book.mode == BrokerMode::Live && is_blank(snapshot) && given_up()
+}
+
 /// Nothing is there, and something should be.
 fn looks_empty(book: &Book, snapshot: &Snapshot) -> bool {
     let sent = |trade: &Trade| trade.intents.iter().any(|intent| intent.broker_id.is_some());
-    let nothing = snapshot.before.is_empty() && snapshot.orders.is_empty() && snapshot.positions.is_empty();
-    nothing && book.live_trades().any(sent)
+    is_blank(snapshot) && book.live_trades().any(sent)
+}
+
+fn is_blank(snapshot: &Snapshot) -> bool {
+    snapshot.before.is_empty() && snapshot.orders.is_empty() && snapshot.positions.is_empty()
 }
 
 /// What a person is told while nothing is sent for the account, for whatever reason.

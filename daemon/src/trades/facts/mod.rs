@@ -20,6 +20,7 @@ pub mod evidence;
 pub mod fold;
 pub mod halt;
 pub mod intent;
+mod others;
 mod readopt;
 pub mod restore;
 pub mod standing;

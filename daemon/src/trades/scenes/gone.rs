@@ -3,11 +3,13 @@
 use blotter_shared::domain::{AlarmKind, Cash, CloseReason, TradeStatus};
 
 use super::super::commands::{Command, Versioned};
+use super::super::facts::Trade;
 use super::super::plan::Action;
 use super::super::pnl;
 use super::super::ports::{BrokerLeg, BrokerOrder, LegKind, OrderId, OrderState, Side, Symbol};
 use super::super::specimen::{SYMBOL, decimal};
 use super::Stage;
+use super::quarantine::wanted;
 
 /// Somebody sells so many in the broker's own screen, at 4.50.
 fn sold_by_hand(stage: &mut Stage, number: i64, contracts: u32) {
@@ -68,6 +70,63 @@ fn contracts_that_a_person_has_given_up_are_told_of_as_soon_as_two_reads_show_th
     assert!(stage.alarm(AlarmKind::NeedsPerson).is_some(), "an empty list for a minute takes no alarm away");
     stage.passes(40, 2);
     assert_eq!(stage.book.alarms, []);
+}
+
+/// Two were given up to a list that was empty by mistake, which is told of.
+fn told_of() -> Stage {
+    let mut stage = Stage::protected(2);
+    stage.holds(0);
+    stage.passes(15, 2);
+    let version = stage.trade().wish.version;
+    stage.command(&Command::Protect(stage.trade().id(), Versioned { version })).unwrap();
+    stage.passes(60, 2);
+    stage.holds(2);
+    stage.passes(2, 2);
+    assert!(is_told(&stage));
+    stage
+}
+
+fn is_told(stage: &Stage) -> bool {
+    stage.book.alarms.iter().any(|alarm| alarm.message.contains("the account holds 2 of"))
+}
+
+/// Of the trade that is asked for next.
+fn newest_trade(stage: &mut Stage) -> &mut Trade {
+    stage.book.trades.values_mut().next_back().unwrap()
+}
+
+#[test]
+fn a_new_trade_that_has_bought_nothing_takes_no_alarm_away() {
+    let mut stage = told_of();
+    stage.command(&Command::Place(Box::new(wanted(SYMBOL)))).unwrap();
+    stage.passes(5, 2);
+    assert!(!newest_trade(&mut stage).is_ended() && is_told(&stage), "{:?}", stage.book.alarms);
+    // The list is empty again, and the entry comes to nothing meanwhile.
+    stage.holds(0);
+    stage.passes(10, 2);
+    super::end(stage.newest(), OrderState::Canceled);
+    stage.passes(10, 2);
+    assert!(newest_trade(&mut stage).is_ended() && is_told(&stage), "{:?}", stage.book.alarms);
+    stage.holds(2);
+    stage.passes(10, 2);
+    assert!(is_told(&stage), "{:?}", stage.book.alarms);
+}
+
+#[test]
+fn what_a_new_trade_has_bought_is_its_own() {
+    let mut stage = told_of();
+    stage.holds(0);
+    stage.passes(1, 2);
+    stage.command(&Command::Place(Box::new(wanted(SYMBOL)))).unwrap();
+    stage.passes(3, 2);
+    let order = stage.newest();
+    let leg = &mut order.legs[0];
+    (leg.executed, leg.average, leg.state) = (order.quantity, Some(decimal("5")), OrderState::Filled);
+    super::end(order, OrderState::Filled);
+    let bought = i64::from(order.quantity);
+    stage.holds(bought);
+    stage.passes(10, 2);
+    assert!(!is_told(&stage), "{:?}", stage.book.alarms);
 }
 
 #[test]

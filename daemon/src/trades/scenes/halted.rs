@@ -144,6 +144,38 @@ fn what_is_really_gone_is_settled_by_a_person_and_the_account_goes_on() {
     stage.command(&Command::Place(Box::new(wanted(SYMBOL)))).unwrap();
 }
 
+#[test]
+fn what_was_given_up_to_books_that_show_nothing_is_told_of_while_they_show_nothing() {
+    let (mut stage, orders) = halted();
+    stage.passes(15, 2);
+    let (id, version) = (stage.trade().id(), stage.trade().wish.version);
+    stage.command(&Command::Protect(id, Versioned { version })).unwrap();
+    stage.passes(9, 2);
+    assert!(stage.trade().is_given_up(), "{:?}", stage.trade().marks);
+    let told = |stage: &Stage| stage.alarm(AlarmKind::Unverified).map(|alarm| alarm.message.clone());
+    assert_eq!(told(&stage), None, "a person has just decided it");
+    stage.passes(25, 2);
+    let message = told(&stage).expect("it looks as it did when it was taken for gone");
+    assert!(message.contains("no books that show anything have been read for 40 s"), "{message}");
+    // They were wrong, and the contracts are there.
+    back(&mut stage, orders);
+    stage.passes(2, 2);
+    assert_eq!(told(&stage), None);
+    assert!(stage.alarm(AlarmKind::NeedsPerson).is_some(), "{:?}", stage.book.alarms);
+}
+
+#[test]
+fn books_that_show_nothing_for_long_after_somebody_has_said_so_are_believed() {
+    let (mut stage, _) = halted();
+    stage.passes(15, 2);
+    let (id, version) = (stage.trade().id(), stage.trade().wish.version);
+    stage.command(&Command::Protect(id, Versioned { version })).unwrap();
+    stage.passes(9, 2);
+    assert!(stage.trade().is_given_up());
+    stage.passes(65, 2);
+    assert_eq!(stage.book.alarms, []);
+}
+
 /// Two were asked for, and the order works.
 fn with_an_entry() -> Stage {
     let mut stage = Stage::holding(2);

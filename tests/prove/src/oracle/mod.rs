@@ -7,7 +7,7 @@ mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use blotter_daemon::trades::facts::{FlatCause, Trade};
+use blotter_daemon::trades::facts::{AlarmState, FlatCause, Trade};
 use blotter_daemon::trades::ports::{OrderState, Placement};
 use blotter_shared::domain::{AlarmKind, CloseReason, IntentRole, IntentState, TradeId, TradeStatus};
 
@@ -64,6 +64,9 @@ impl Oracle {
         self.violations.push(what);
     }
 }
+
+/// What an alarm says of contracts that no trade looks after.
+const UNCLAIMED: &str = "no trade looks after";
 
 /// Market seconds that a position may be bare before somebody must have been told (I4).
 const BARE: u64 = 60;
@@ -143,10 +146,7 @@ fn bare(world: &mut World, at: usize) {
     let cover = own.map(|order| i64::from(covered(order, wanted, second))).sum();
     let exposed = contract.position - foreign(world, at) > cover && world.broker.open;
     let by_choice = owner.is_none_or(|trade| trade.wish.stop.is_none() && !trade.wish.is_flat());
-    let id = owner.map(Trade::id);
-    // An alarm about the account is about all that it holds.
-    let about = |trade: Option<TradeId>| trade == id || trade.is_none();
-    let told = world.store.book.alarms.iter().any(|alarm| about(alarm.trade) && tells(alarm.kind));
+    let told = is_told(world, symbol, owner);
     // A person has taken the empty list for the truth, or a sandbox looked wiped: that it was not shows when the list is
     // empty no more.
     let reset = |trade: &Trade| trade.marks.outside_reason == Some(CloseReason::SandboxReset);
@@ -161,6 +161,20 @@ fn bare(world: &mut World, at: usize) {
         let seconds = *seconds;
         world.oracle.fail(format!("I4 bare for {seconds} s and nobody was told"));
     }
+}
+
+/// Whether somebody has been called to a position. An alarm about the account is about all that it holds, and contracts that
+/// no trade looks after are told of once, by one of the trades that their symbol has had.
+fn is_told(world: &World, symbol: &str, owner: Option<&Trade>) -> bool {
+    let book = &world.store.book;
+    let of_symbol = |trade: &&Trade| trade.is_ended() && trade.spec.symbol.as_str() == symbol;
+    let by_another = |id: TradeId| book.trades.get(&id).filter(of_symbol).is_some();
+    let is_about = |alarm: &AlarmState| match alarm.trade {
+        None => true,
+        Some(id) if owner.map(Trade::id) == Some(id) => true,
+        Some(id) => alarm.message.contains(UNCLAIMED) && by_another(id),
+    };
+    book.alarms.iter().any(|alarm| is_about(alarm) && tells(alarm.kind))
 }
 
 /// The trade that a contract is judged by: the one that is alive, else the newest. (One that was taken up
