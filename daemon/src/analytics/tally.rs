@@ -1,6 +1,6 @@
 //! Trades added up. A [`Tally`] of one span followed by that of the next is the tally of both.
 
-use blotter_shared::domain::{CloseReason, OptionType, Statistics};
+use blotter_shared::domain::{CloseReason, OptionType, Statistics, Turn};
 use chrono::{DateTime, NaiveDate, Utc};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
@@ -25,6 +25,10 @@ pub struct Fact {
     pub fees: Option<Decimal>,
     pub r: Option<Decimal>,
     pub held_hours: Option<Decimal>,
+    /// As it was noted at the end.
+    pub turn: Option<Turn>,
+    /// Of the contract at the entry, without its sign; absent when nobody said.
+    pub delta: Option<Decimal>,
 }
 
 /// What an end means for the figures.
@@ -272,6 +276,8 @@ pub(super) mod tests {
             fees: Some(Decimal::new(130, 2)),
             r: r.map(|r| Decimal::new(r, 2)),
             held_hours: Some(Decimal::new(pnl.abs() % 400, 1)),
+            turn: Some(Turn::AfterLoss),
+            delta: Some(Decimal::new(42, 2)),
         }
     }
 

@@ -60,7 +60,8 @@ const TAKE: &str = "
     SELECT DISTINCT broker_mode, day FROM taken ORDER BY broker_mode, day";
 
 const FACTS: &str = "
-    SELECT closed_at, ticker, option_type, expiry, strategy, verdict, entered_at, ended_as, pnl_e4, r_e4, held_e4, fees_e4
+    SELECT closed_at, ticker, option_type, expiry, strategy, verdict, entered_at, ended_as, pnl_e4, r_e4, held_e4, fees_e4,
+           turn, delta_e4
       FROM closed_trades
      WHERE username = $1 AND broker_mode = $2
        AND closed_at >= trading_day_begins($3) AND closed_at < trading_day_begins($4::date + 1)
@@ -287,6 +288,8 @@ fn fact_of(row: &Row) -> Result<Fact, DbError> {
     let r = exact(cells.next("r_e4")?);
     let held_hours = exact(cells.next("held_e4")?);
     let fees = exact(cells.next("fees_e4")?);
+    let turn = cells.parsed_opt("turn", "a turn")?;
+    let delta = exact(cells.next("delta_e4")?);
     Ok(Fact {
         day,
         closed_at,
@@ -301,6 +304,8 @@ fn fact_of(row: &Row) -> Result<Fact, DbError> {
         fees,
         r,
         held_hours,
+        turn,
+        delta,
     })
 }
 

@@ -72,6 +72,8 @@ impl Story {
             fees: Some(Decimal::new(self.fees, 2)),
             r: result.r_multiple,
             held_hours: result.hold_hours,
+            turn: None,
+            delta: None,
         }
     }
 }

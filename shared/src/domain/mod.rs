@@ -14,5 +14,5 @@ pub use intent::{IntentOp, IntentRole, IntentState};
 pub use money::{Cash, Multiplier, Price, Quantity};
 pub use option::{OptionContract, OptionType, underlying_of};
 pub use values::{
-    AlarmKind, BrokerMode, CloseReason, Desired, Outcome, Protection, Severity, Statistics, Step, TradeStatus,
+    AlarmKind, BrokerMode, CloseReason, Desired, Outcome, Protection, Severity, Statistics, Step, TradeStatus, Turn,
 };

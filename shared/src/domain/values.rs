@@ -167,6 +167,20 @@ impl CloseReason {
 }
 
 words! {
+    /// What a trader had behind them on the trading day of an entry.
+    Turn {
+        /// No trade that became a position was asked for before it.
+        First = "FIRST",
+        /// What the last result of the day was by then.
+        AfterWin = "AFTER_WIN",
+        AfterLoss = "AFTER_LOSS",
+        AfterScratch = "AFTER_SCRATCH",
+        /// Others were asked for before it, and none had ended with a result that is known.
+        Amid = "AMID",
+    }
+}
+
+words! {
     /// The History pane's filter.
     Outcome {
         Win = "win",

@@ -52,8 +52,12 @@ words! {
         /// The week and the month of the trading day on which the position ended.
         Week = "week",
         Month = "month",
+        /// Its turn in the day of the entry: the first that was asked for, or one after a win, after a loss.
+        Turn = "turn",
         /// Days from entry to expiry.
         DaysToExpiry = "dte",
+        /// Of the contract at the entry, without its sign.
+        Delta = "delta",
         Held = "held",
         /// What the AI said at entry.
         Verdict = "verdict",

@@ -104,9 +104,10 @@ const CLOSED_TRADES: &str = "
 
 const CLOSED_FACTS: &str = "
     INSERT INTO closed_trades (username, trade_id, number, broker_mode, ticker, option_symbol, option_type, expiry, strategy, verdict,
-                               entered_at, closed_at, ended_as, pnl_e4, pnl_pct_e4, r_e4, held_e4, fees_e4)
+                               entered_at, closed_at, ended_as, pnl_e4, pnl_pct_e4, r_e4, held_e4, fees_e4, turn, delta_e4)
     SELECT username, id, number, broker_mode, ticker, option_symbol, option_type, expiry, strategy, '', entry_date, close_date, close_reason,
-           realized_pnl * 10000, realized_pnl_pct * 10000, r_multiple * 10000, hold_duration_h * 10000, fees * 10000
+           realized_pnl * 10000, realized_pnl_pct * 10000, r_multiple * 10000, hold_duration_h * 10000, fees * 10000,
+           (ARRAY['FIRST', 'AFTER_WIN', 'AFTER_LOSS', 'AMID'])[1 + number % 4], 1500 + number % 6 * 1000
       FROM paper_trades WHERE username = $1 AND broker_mode = $2 AND status = 'CLOSED'";
 
 const STALE_DAYS: &str = "

@@ -118,6 +118,74 @@ async fn sums_are_those_of_the_trades_from_any_day_on() {
     assert!(performance_days(&tx, BrokerMode::Live, None).await.unwrap().is_empty(), "play money is not real money");
 }
 
+/// What a trader had behind them when they asked for a trade, in the order of the closes.
+#[tokio::test]
+async fn a_trade_has_its_turn_in_the_day_of_its_entry() {
+    const MORE: [(&str, &str); 1] = [("broker_mode", "'LIVE'")];
+    let test = TestDb::start().await;
+    let raw = test.admin().await;
+    // When it was asked for, when it ended, with which result and why; what its turn is.
+    let day: [(&str, &str, Option<i64>, &str, &str); 12] = [
+        ("01-06 15:05", "01-06 15:06", None, "VOID", "AMID"),
+        ("01-06 15:00", "01-06 15:30", Some(100), "TP_HIT", "FIRST"),
+        ("01-06 15:10", "01-06 16:00", Some(-50), "SL_HIT", "AMID"),
+        ("01-06 15:31", "01-06 16:10", Some(0), "MANUAL_CLOSE", "AFTER_WIN"),
+        ("01-06 16:10", "01-06 16:30", Some(999), "SANDBOX_RESET", "AFTER_SCRATCH"),
+        ("01-06 16:05", "01-06 17:00", Some(5), "TP_HIT", "AFTER_LOSS"),
+        ("01-06 16:31", "01-06 17:05", None, "EXTERNAL_UNEXPLAINED", "AFTER_SCRATCH"),
+        ("01-06 17:06", "01-06 18:00", Some(7), "TP_HIT", "AFTER_WIN"),
+        ("01-06 17:00", "01-06 18:30", Some(1), "LIVE", "FIRST"),
+        ("01-06 20:00", "01-07 15:00", Some(-10), "SL_HIT", "AFTER_WIN"),
+        // The trading day of the seventh begins in the evening before.
+        ("01-06 23:30", "01-07 15:10", Some(3), "TP_HIT", "FIRST"),
+        ("01-07 15:05", "01-07 15:20", Some(4), "TP_HIT", "AFTER_LOSS"),
+    ];
+    // All are asked for before one ends: what is open counts.
+    for (n, (asked, _, _, why, _)) in (0..).zip(&day) {
+        let mode: &[(&str, &str)] = if *why == "LIVE" { &MORE } else { &[] };
+        let entry = format!("'2026-{asked}+00'");
+        let columns: Vec<_> = [("entry_date", entry.as_str())].into_iter().chain(mode.iter().copied()).collect();
+        let bought = "status = 'FILLED', held_qty = 5, protection = 'NAKED'";
+        let bought = if *why == "VOID" { "status = 'PENDING'" } else { bought };
+        let sql = format!(
+            "{}; UPDATE paper_trades SET {bought} WHERE id = '{}'",
+            insert_trade("alice", &id(n), &columns),
+            id(n)
+        );
+        raw.batch_execute(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    }
+    for (n, (_, closed, pnl, why, _)) in (0..).zip(&day) {
+        let pnl = pnl.map_or("NULL".to_owned(), |pnl| pnl.to_string());
+        let end = match *why {
+            "VOID" => "status = 'VOID'".to_owned(),
+            "LIVE" => "status = 'CLOSED', held_qty = 0, protection = 'N/A', close_reason = 'TP_HIT'".to_owned(),
+            reason => format!("status = 'CLOSED', held_qty = 0, protection = 'N/A', close_reason = '{reason}'"),
+        };
+        let sql = format!(
+            "UPDATE paper_trades SET {end}, close_date = '2026-{closed}+00', realized_pnl = {pnl} WHERE id = '{}'",
+            id(n)
+        );
+        raw.batch_execute(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    }
+    let rows = raw.query("SELECT turn FROM closed_trades ORDER BY trade_id", &[]).await.unwrap();
+    let turns: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
+    assert_eq!(turns, day.map(|(.., turn)| turn));
+    // What is told of a trade later leaves the turns as they are.
+    for (n, fees) in [(1, 150), (3, 1)] {
+        let told = format!("fees = {fees}, realized_pnl = realized_pnl - {fees}");
+        raw.batch_execute(&format!("UPDATE paper_trades SET {told} WHERE id = '{}'", id(n))).await.unwrap();
+    }
+    let after = raw.query("SELECT turn FROM closed_trades ORDER BY trade_id", &[]).await.unwrap();
+    assert!(after.iter().map(|row| row.get::<_, &str>(0)).eq(turns), "an amendment is no other turn");
+    refresh(&test).await;
+    let sums = sums(&test, None).await;
+    let of =
+        |bucket: &str| sums.get(&("turn".to_owned(), bucket.to_owned())).map(|tally| (tally.trades(), tally.net()));
+    assert_eq!(of("1 first of the day"), Some((2, (-47).into())), "of the simulator");
+    assert_eq!(of("3 after a loss"), Some((2, 9.into())));
+    assert_eq!(of("4 after a scratch"), Some((0, 0.into())), "nobody knows what they brought");
+}
+
 /// A close writes the groups that it touches; all of it together must be what one look at everything gives.
 #[tokio::test]
 async fn sums_that_grow_close_by_close_are_those_made_at_once() {

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use blotter_daemon::clock::Clock;
 use blotter_daemon::db::{Db, DbState, schema_version};
+use blotter_shared::domain::Turn;
 use blotter_testkit::Cluster;
+use uuid::Uuid;
 
-use crate::support::{Raw, config, reach};
+use crate::support::{Raw, config, insert_trade, reach};
 
 mod files {
     refinery::embed_migrations!("../migrations");
@@ -138,4 +140,62 @@ async fn a_migration_that_was_edited_is_refused() {
     let db = Db::connect(config(&cluster.url()), &Clock::system());
     let sentence = reach(&db, DbState::Refused).await.detail.unwrap();
     assert!(sentence.contains("V3__commands"), "{sentence}");
+}
+
+/// Trades of two modes over some days, in no order, some at the same moment; past the guards.
+const MANY: &str = "
+    SET session_replication_role = replica;
+    INSERT INTO paper_trades (username, id, number, broker_mode, account_id, ticker, option_symbol, option_type, strike, expiry, qty,
+                              entry_date, desired, desired_qty, status, close_date, close_reason, realized_pnl, created_at, updated_at)
+    SELECT 'bob', gen_random_uuid(), n, CASE n % 5 WHEN 0 THEN 'LIVE' ELSE 'SIM' END, 'VA1', 'SPY',
+           'SPY260101C' || lpad(n::text, 8, '0'), 'CALL', 100, '2026-02-01', 1, asked, 'FLAT', 0,
+           CASE n % 7 WHEN 0 THEN 'VOID' ELSE 'CLOSED' END, asked + n * 61 % 240 * interval '1 minute',
+           CASE WHEN n % 7 = 0 THEN NULL WHEN n % 11 = 0 THEN 'SANDBOX_RESET' WHEN n % 13 = 0 THEN 'EXTERNAL_UNEXPLAINED' ELSE 'TP_HIT' END,
+           CASE WHEN n % 7 = 0 OR n % 13 = 0 THEN NULL ELSE n % 3 - 1 END, asked, asked
+      FROM (SELECT n, timestamptz '2026-01-05 14:30+00' + n * 7919 % 1440 * interval '5 minutes' AS asked
+              FROM generate_series(1, 400) AS n) AS made;
+    INSERT INTO closed_trades (username, trade_id, number, broker_mode, ticker, option_symbol, option_type, expiry, strategy, verdict,
+                               entered_at, closed_at, ended_as, pnl_e4)
+    SELECT username, id, number, broker_mode, ticker, option_symbol, option_type, expiry, '', '', entry_date, close_date,
+           coalesce(close_reason, status), realized_pnl * 10000 FROM paper_trades WHERE username = 'bob';
+    SET session_replication_role = origin";
+
+/// The order in which trades ended before anybody noted it is in the trades.
+#[tokio::test]
+async fn what_was_closed_before_there_were_turns_gets_its_own() {
+    let cluster = Cluster::start().unwrap();
+    bootstrap(&cluster.url()).await;
+    migrate_to(&cluster.url(), 28).await;
+    let raw = Raw::connect(&cluster.url()).await;
+    raw.begin("blotter_app", "alice").await;
+    let day = [("15:00", "15:30", -50), ("15:10", "16:00", 20), ("15:40", "16:10", 5), ("16:05", "16:20", 5)];
+    for (n, (asked, closed, pnl)) in (1..).zip(day) {
+        let (id, asked) = (Uuid::from_u128(n).to_string(), format!("'2026-01-06 {asked}+00'"));
+        let begun = insert_trade("alice", &id, &[("entry_date", &asked)]);
+        let sql = format!(
+            "{begun};
+             UPDATE paper_trades SET status = 'FILLED', held_qty = 5, protection = 'NAKED', delta_at_entry = -0.4512 WHERE id = '{id}';
+             UPDATE paper_trades SET status = 'CLOSED', held_qty = 0, protection = 'N/A', close_date = '2026-01-06 {closed}+00',
+                    close_reason = 'TP_HIT', realized_pnl = {pnl} WHERE id = '{id}'"
+        );
+        raw.batch_execute(&sql).await.unwrap();
+    }
+    raw.batch_execute("DELETE FROM performance_stale; COMMIT").await.unwrap();
+    raw.batch_execute(MANY).await.unwrap();
+    migrate_to(&cluster.url(), 29).await;
+
+    let raw = Raw::connect(&cluster.url()).await;
+    let turns = raw.query("SELECT DISTINCT turn FROM closed_trades WHERE username = 'bob'", &[]).await.unwrap();
+    assert_eq!(turns.len(), Turn::ALL.len(), "each of them is among them");
+    let other =
+        "SELECT count(*) FROM closed_trades c JOIN paper_trades p ON p.username = c.username AND p.id = c.trade_id
+                  WHERE c.turn IS DISTINCT FROM trade_turn(p.username, p.broker_mode, p.id, p.entry_date)";
+    assert_eq!(raw.count(other).await, 0, "all at once as one by one");
+    let sql = "SELECT turn, delta_e4 FROM closed_trades WHERE username = 'alice' ORDER BY trade_id";
+    let rows = raw.query(sql, &[]).await.unwrap();
+    let found: Vec<(&str, i64)> = rows.iter().map(|row| (row.get("turn"), row.get("delta_e4"))).collect();
+    let expected = ["FIRST", "AMID", "AFTER_LOSS", "AFTER_WIN"].map(|turn| (turn, 4512));
+    assert_eq!(found, expected);
+    let stale = "SELECT count(*) FROM performance_stale WHERE username = 'alice'";
+    assert_eq!(raw.count(stale).await, 1, "the day is added up again");
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use blotter_daemon::trades::state::{IntentMove, TradeMove, intent_move, trade_move};
 use blotter_shared::domain::{
-    AlarmKind, BrokerMode, CloseReason, Desired, IntentOp, IntentRole, IntentState, OptionType, Protection, Step,
-    TradeStatus,
+    AlarmKind, BrokerMode, CloseReason, Desired, IntentOp, IntentRole, IntentState, OptionType, Protection, Statistics,
+    Step, TradeStatus, Turn,
 };
 
 use blotter_shared::protocol::prices::{Bookend, MarkKind, QuoteQuality, QuoteSource};
@@ -26,7 +26,7 @@ fn all<T: Copy + ToString>(values: &[T]) -> BTreeSet<String> {
 }
 
 /// Each column of closed words, with the words of the vocabulary.
-fn vocabulary() -> [(&'static str, BTreeSet<String>); 16] {
+fn vocabulary() -> [(&'static str, BTreeSet<String>); 17] {
     [
         ("paper_trades.broker_mode", all(BrokerMode::ALL)),
         ("user_settings.broker_mode", all(BrokerMode::ALL)),
@@ -44,6 +44,7 @@ fn vocabulary() -> [(&'static str, BTreeSet<String>); 16] {
         ("price_snapshots.source", all(QuoteSource::ALL)),
         ("price_snapshots.quality", all(QuoteQuality::ALL)),
         ("price_snapshots.bookend", all(Bookend::ALL)),
+        ("closed_trades.turn", all(Turn::ALL)),
     ]
 }
 
@@ -53,6 +54,18 @@ async fn checks_list_the_words_of_the_vocabulary() {
     for (column, expected) in vocabulary() {
         let constraint = format!("{}_known", column.replace('.', "_"));
         assert_eq!(words_of(&db, &constraint).await, expected, "{constraint}");
+    }
+}
+
+/// What no figure counts is no result behind a trader either.
+#[tokio::test]
+async fn a_turn_goes_by_the_results_that_count() {
+    let db = TestDb::start().await;
+    let sql = "SELECT prosrc FROM pg_proc WHERE proname = 'trade_turn'";
+    let source: String = db.admin().await.query_one(sql, &[]).await.unwrap().get(0);
+    for reason in CloseReason::ALL {
+        let left_out = reason.statistics() == Statistics::Excluded;
+        assert_eq!(source.contains(&format!("'{reason}'")), left_out, "{reason}");
     }
 }
 

@@ -177,11 +177,12 @@ fn is_told(world: &World, symbol: &str, owner: Option<&Trade>) -> bool {
     book.alarms.iter().any(|alarm| is_about(alarm) && tells(alarm.kind))
 }
 
-/// The trade that a contract is judged by: the one that is alive, else the newest. (One that was taken up
-/// after a backup was brought back may be older than one that came to nothing meanwhile.)
+/// The trade that a contract is judged by: the one that is alive, else the one that has bought it at its end, else the
+/// newest. (One whose entry came late, or that was taken up after a backup was brought back, may be older than one that
+/// came to nothing meanwhile.)
 pub(super) fn owner<'a>(world: &'a World, symbol: &str) -> Option<&'a Trade> {
     let trades = world.store.book.trades.values().filter(|trade| trade.spec.symbol.as_str() == symbol);
-    trades.max_by_key(|trade| (!trade.is_ended(), trade.spec.asked_at))
+    trades.max_by_key(|trade| (!trade.is_ended(), trade.marks.held > 0, trade.spec.asked_at))
 }
 
 /// Contracts that somebody else has bought and not sold: nobody can tell them apart, so theirs leave
