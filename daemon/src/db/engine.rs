@@ -14,15 +14,15 @@ mod unwatched;
 mod whole;
 
 pub use again::{SeenAgain, marks_of, seen_again_put};
-pub use lease::{LeaseHolder, LeaseRow, lease_release, lease_renew, lease_take};
+pub use lease::{LeaseHolder, LeaseRow, lease_ready, lease_release, lease_renew, lease_take};
 pub use restored::{restored_put, tags_known};
 pub use rows::{
     FillRow, IntentRow, OpenAlarm, account_facts, account_facts_put, fill_put, intent_gate, intent_put, open_alarms,
 };
 pub use standing::{OpenRow, ResultRow, StandingRows, standing_rows};
 pub use trades::{
-    FiguresRow, MarksRow, NewTradeRow, StoryRow, TradePlace, WishRow, facts_put, figures_put, live_accounts, marks_put,
-    step_put, step_tell, story_put, trade_lock, trade_put, wish_put,
+    FiguresRow, MarksRow, NewTradeRow, StoryRow, TradePlace, WishRow, commit_with_step, facts_put, figures_put,
+    live_accounts, marks_put, step_put, step_tell, story_put, trade_lock, trade_put, wish_put,
 };
 pub(super) use trades::{WISH_FACTS, wish_facts_put};
 pub use unwatched::{alarmed_accounts, unwatched_accounts};

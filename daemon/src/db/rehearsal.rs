@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use blotter_shared::domain::{BrokerMode, TradeId};
+use blotter_shared::domain::{BrokerMode, TradeId, TradeStatus};
 use chrono::{DateTime, TimeDelta, Utc};
 use deadpool_postgres::Object;
 use rust_decimal::Decimal;
@@ -17,12 +17,13 @@ use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use super::audit::AuditEntry;
+use super::changes::{Changed, change_append};
 use super::commands::{Answer, Begin, Command, command_begin, command_finish};
 use super::connect::Tasks;
 use super::engine::{
     AccountKey, FiguresRow, FillRow, IntentRow, LeaseHolder, MarksRow, NewTradeRow, StoryRow, WishRow, account_facts,
-    fill_put, intent_gate, intent_put, lease_renew, lease_take, marks_put, open_alarms, step_tell, story_put,
-    trade_put, trade_stored, trade_take, trades_watched,
+    fill_put, intent_gate, intent_put, lease_renew, lease_take, marks_put, open_alarms, step_put, step_tell, story_put,
+    trade_put, trade_take, trades_watched,
 };
 use super::session::{Guards, Plans, Session};
 use super::settings::entries_stopped;
@@ -160,8 +161,10 @@ impl Part {
         intent_put(tx, &self.account, &IntentRow { state: "ACKED", order: Some("1".to_owned()), ..intent.clone() })
             .await?;
         fill_put(tx, &fill(&intent, tx.now())).await?;
-        marks_put(tx, &self.marks()).await?;
-        trade_stored(tx, self.trade).await?;
+        marks_put(tx, TradeStatus::Open, &self.marks()).await?;
+        trade_take(tx, self.trade).await?;
+        step_put(tx, self.trade, None).await?;
+        change_append(tx, Changed::Trade(TradeId(self.trade))).await?;
         step_tell(tx, TradeId(self.trade), None).await
     }
 

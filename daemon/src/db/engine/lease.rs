@@ -84,6 +84,14 @@ pub async fn lease_take(
     Ok(answer)
 }
 
+/// Makes sure that a renewal goes out before whatever is sent together with it.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn lease_ready(tx: &UserTx) -> Result<(), DbError> {
+    tx.session().ready(&[RENEW]).await
+}
+
 /// Extends the lease from now; `false` when it is not this holder's any more. The row stays locked
 /// until the transaction ends.
 ///

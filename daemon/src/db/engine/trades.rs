@@ -7,7 +7,6 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::super::cells::Cells;
-use super::super::changes::{self, Changed, change_append};
 use super::super::{DbError, UserTx, both};
 use super::AccountKey;
 
@@ -101,10 +100,6 @@ const WISH: &str = "
     UPDATE paper_trades SET version = $3, desired = $4, desired_qty = $5, sl_price = $6, tp_price = $7, close_limit = $8,
                             close_at_open = $9, updated_at = $10
      WHERE username = $1 AND id = $2 AND version = $11 AND desired = $12";
-
-// A trade is kept as an update of it would keep it: whoever waited for more, behind a row that refers to it, would
-// stand in the way of that row's owner, and both would be dead.
-const IS_LOCKED: &str = "SELECT is_locked FROM paper_trades WHERE username = $1 AND id = $2 FOR NO KEY UPDATE";
 
 const MARKS: &str = "
     UPDATE paper_trades SET status = $3, held_qty = $4, external_qty = $5, protection = $6, good_version = $7,
@@ -293,23 +288,19 @@ pub async fn wish_put(tx: &UserTx, trade: Uuid, was: (i64, &str), row: &WishRow)
     Ok(kept > 0)
 }
 
-/// What was found out about a trade. One that is at its end keeps its columns, except for prices
-/// that were missing; a late fill opens it again.
+/// What was found out about a trade, which this transaction keeps and of which it knows how far it is. One that is at its
+/// end keeps its columns, except for prices that were missing; a late fill opens it again.
 ///
 /// # Errors
 /// [`DbError::Refused`] when a rule of the table says no.
-pub async fn marks_put(tx: &UserTx, row: &MarksRow) -> Result<(), DbError> {
-    // The trade before its facts, as commands do: in any other order the two would wait for each other.
-    tx.session().ready(&[IS_LOCKED, MARKS_FACTS]).await?;
-    let user = tx.user();
-    let locked: super::super::session::Params<'_> = &[&user, &row.trade];
-    let locked = tx.session().query_one(IS_LOCKED, locked);
-    let (locked, ()) = both(locked, facts_put(tx, row.trade, &row.facts)).await?;
-    let locked: bool = locked.try_get("is_locked")?;
-    if locked && row.is_end {
+pub async fn marks_put(tx: &UserTx, was: TradeStatus, row: &MarksRow) -> Result<(), DbError> {
+    tx.session().ready(&[MARKS_FACTS, MARKS]).await?;
+    let facts = facts_put(tx, row.trade, &row.facts);
+    if was.is_terminal() && row.is_end {
+        facts.await?;
         return figures_put(tx, row.trade, &row.figures).await;
     }
-    if locked {
+    if was.is_terminal() {
         let sql = "SELECT trade_reopen($1, $2, $3)";
         tx.session().query_one(sql, &[&row.trade, &row.held, &tx.now()]).await?;
     }
@@ -344,8 +335,7 @@ pub async fn marks_put(tx: &UserTx, row: &MarksRow) -> Result<(), DbError> {
         &figures.target_order,
         &tx.now(),
     ];
-    tx.session().execute(MARKS, params).await?;
-    Ok(())
+    both(facts, tx.session().execute(MARKS, params)).await.map(|_| ())
 }
 
 /// Prices that came after the end, and what follows from them.
@@ -369,8 +359,23 @@ pub async fn figures_put(tx: &UserTx, trade: Uuid, figures: &FiguresRow) -> Resu
     Ok(())
 }
 
-pub(super) const STEP: &str = "
+const STEP: &str = "
     UPDATE paper_trades SET step = $3 WHERE username = $1 AND id = $2 AND NOT is_locked AND step IS DISTINCT FROM $3";
+
+// The feed's row is asked for when the trade's is done: both are in one statement, and in this order.
+const STEP_TELL: &str = "
+    WITH stepped AS (
+        UPDATE paper_trades SET step = $3
+         WHERE username = $1 AND id = $2 AND NOT is_locked AND step IS DISTINCT FROM $3 RETURNING 1),
+    head AS (
+        INSERT INTO user_heads (username, change_seq)
+        SELECT $1, 1 FROM (SELECT count(*) FROM stepped) AS done
+        ON CONFLICT (username) DO UPDATE SET change_seq = user_heads.change_seq + 1
+        RETURNING change_seq),
+    feed AS (
+        INSERT INTO change_feed (username, seq, entity, entity_id, changed_at)
+        SELECT $1, change_seq, 'TRADE', $2, $4 FROM head RETURNING seq)
+    SELECT seq, pg_notify('blotter_changes', seq || ' ' || $1)::text AS hint FROM feed";
 
 /// How far the engine has got, for the screens; a trade at its end is left as it is.
 ///
@@ -386,8 +391,17 @@ pub async fn step_put(tx: &UserTx, trade: Uuid, step: Option<&str>) -> Result<()
 /// # Errors
 /// When the database does not answer.
 pub async fn step_tell(tx: &UserTx, trade: TradeId, step: Option<&str>) -> Result<(), DbError> {
-    tx.session().ready(&[STEP, changes::APPEND]).await?;
-    both(step_put(tx, trade.0, step), change_append(tx, Changed::Trade(trade))).await.map(|_| ())
+    tx.session().query_one(STEP_TELL, &[&tx.user(), &trade.0, &step, &tx.now()]).await?;
+    Ok(())
+}
+
+/// As [`step_tell`], and makes everything last, on the same trip.
+///
+/// # Errors
+/// [`DbError::CommitUnknown`] when the answer was lost; any other when nothing was stored.
+pub async fn commit_with_step(tx: UserTx, trade: TradeId, step: Option<&str>) -> Result<(), DbError> {
+    let (user, now) = (tx.user().to_owned(), tx.now());
+    tx.commit_with(STEP_TELL, &[&user, &trade.0, &step, &now]).await.map(|_| ())
 }
 
 const MARKS_FACTS: &str = "UPDATE trade_facts SET marks = $3 WHERE username = $1 AND trade_id = $2";

@@ -94,7 +94,9 @@ pub async fn trade_stored(tx: &UserTx, trade: Uuid) -> Result<StoredTrade, DbErr
 /// # Errors
 /// [`DbError::NotFound`] when this user has no such trade.
 pub async fn trade_take(tx: &UserTx, trade: Uuid) -> Result<(TradePlace, Option<StoredTrade>), DbError> {
-    // First kept, then read: each statement sees what was durable when it began.
+    // First kept, then read: each statement sees what was durable when it began. It is kept as an update would keep it:
+    // whoever waited for more, behind a row that refers to it, would stand in the way of that row's owner, and both would
+    // be dead. And the trade comes before its facts: in another order a command and the engine would wait for each other.
     tx.session().ready(&[PLACE, ONE]).await?;
     both(trade_lock(tx, trade), trade_found(tx, trade)).await
 }

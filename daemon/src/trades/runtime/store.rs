@@ -1,20 +1,21 @@
 //! The store port over PostgreSQL. Each call is one transaction of one user; a commit begins with
 //! the lease, whose row it keeps locked, so that owners of one account take turns.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use blotter_shared::domain::{AlarmId, BrokerMode, Cash, IntentId, Step, TradeId};
 use blotter_shared::protocol;
 use chrono::TimeDelta;
+use futures_util::future::join;
 use rust_decimal::Decimal;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::super::facts::{AlarmChange, AlarmState, Book, Change, Fill, Intent, Spec, Trade, Wish, WishStamp};
+use super::super::facts::{AlarmChange, AlarmState, Book, Change, Fill, Intent, Marks, Spec, Trade, Wish, WishStamp};
 use super::super::ports::{CommitError, Fence, Holder, LeaseAnswer, OrderId, Store, StoreError};
 use super::super::progress;
 use super::super::tag::Epoch;
@@ -23,9 +24,10 @@ use crate::auth::Username;
 use crate::db::alarms::{Subject, alarm_clear, alarm_raise};
 use crate::db::audit::AuditEntry;
 use crate::db::engine::{
-    AccountKey, LeaseHolder, LeaseRow, OpenAlarm, StoredTrade, TradePlace, account_facts, account_facts_put, fill_put,
-    intent_gate, intent_put, lease_release, lease_renew, lease_take, marks_put, open_alarms, restored_put, step_put,
-    step_tell, tags_known, trade_put, trade_stored, trade_take, trades_watched, wish_put,
+    AccountKey, LeaseHolder, LeaseRow, OpenAlarm, StoredTrade, TradePlace, account_facts, account_facts_put,
+    commit_with_step, fill_put, intent_gate, intent_put, lease_ready, lease_release, lease_renew, lease_take,
+    marks_put, open_alarms, restored_put, step_put, step_tell, tags_known, trade_put, trade_stored, trade_take,
+    trades_watched, wish_put,
 };
 use crate::db::installation::{epoch_base, epochs_begin_above};
 use crate::db::settings::entries_stopped;
@@ -124,13 +126,15 @@ impl Store for Ledger {
 
     async fn commit(&self, fence: &Fence, changes: &[Change]) -> Result<(), CommitError> {
         let tx = self.db.engine_tx(&self.user).await.map_err(|error| not_committed(Stop::Db(error)))?;
-        let holder = fence.holder.process;
-        let ours = lease_renew(&tx, &self.account, holder, fence.epoch.0, fence.ttl).await;
+        lease_ready(&tx).await.map_err(|error| not_committed(Stop::Db(error)))?;
+        // On one trip with what is written under it, and before it: without the lease nothing of that is kept.
+        let renewed = lease_renew(&tx, &self.account, fence.holder.process, fence.epoch.0, fence.ttl);
+        let (ours, written) = join(renewed, Box::pin(self.write_all(&tx, changes))).await;
         if !ours.map_err(|error| not_committed(Stop::Db(error)))? {
             return Err(CommitError::LeaseLost);
         }
-        self.write_all(&tx, changes).await.map_err(not_committed)?;
-        tx.commit().await.map_err(|error| not_committed(Stop::Db(error)))?;
+        let told = written.map_err(not_committed)?;
+        told.commit(tx).await.map_err(|error| not_committed(Stop::Db(error)))?;
         self.tell();
         Ok(())
     }
@@ -173,7 +177,8 @@ impl Ledger {
     /// # Errors
     /// What was overtaken, or why the database did not take it.
     pub async fn write(&self, tx: &UserTx, changes: &[Change]) -> Result<(), CommitError> {
-        self.write_all(tx, changes).await.map_err(unwritten)
+        let told = Box::pin(self.write_all(tx, changes)).await.map_err(unwritten)?;
+        told.tell(tx).await.map_err(|error| unwritten(Stop::Db(error)))
     }
 
     /// Writes what a device wants of a trade that this transaction has locked, with everything that goes with it. The
@@ -243,58 +248,60 @@ impl Ledger {
         Ok(book)
     }
 
-    async fn write_all(&self, tx: &UserTx, changes: &[Change]) -> Result<(), Stop> {
+    /// Writes the changes; what is left is to tell of them.
+    async fn write_all(&self, tx: &UserTx, changes: &[Change]) -> Result<Untold, Stop> {
         let again = again::write(tx, changes).await?;
         let is_written = |change: &Change| {
             matches!(change, Change::Marks { .. }) && change.trade().is_some_and(|trade| again.contains(&trade))
         };
         let mut touched = BTreeSet::new();
+        // Trades as this transaction has left them, as far as it knows that without another look.
+        let mut known = BTreeMap::new();
         for change in changes.iter().filter(|change| !is_written(change)) {
-            self.write_one(tx, change).await?;
-            touched.extend(change.trade().filter(|_| !matches!(change, Change::Alarm(_))));
+            let trade = change.trade().filter(|_| !matches!(change, Change::Alarm(_)));
+            if let Some(trade) = trade {
+                known.remove(&trade);
+            }
+            if let Some(whole) = self.write_one(tx, change).await? {
+                known.insert(whole.id(), whole);
+            }
+            touched.extend(trade);
         }
-        // The feed's lock comes last: who holds it waits for no trade.
         let last = touched.pop_last();
         for trade in &touched {
-            let step = progress::step(&trade_whole(tx, *trade).await?);
+            let step = step_of(tx, *trade, &known).await?;
             step_put(tx, trade.0, step.map(Step::as_str)).await?;
         }
-        if let Some(last) = last {
-            let step = progress::step(&trade_whole(tx, last).await?);
-            step_tell(tx, last, step.map(Step::as_str)).await?;
-        }
+        let last = match last {
+            Some(trade) => Some((trade, step_of(tx, trade, &known).await?)),
+            None => None,
+        };
         touched.extend(again);
-        Ok(again::tell(tx, &touched).await?)
+        Ok(Untold { last, others: touched })
     }
 
-    async fn write_one(&self, tx: &UserTx, change: &Change) -> Result<(), Stop> {
+    /// Writes one change; tells what has become of the trade where that had to be found out.
+    async fn write_one(&self, tx: &UserTx, change: &Change) -> Result<Option<Trade>, Stop> {
         match change {
-            Change::Begin(trade) => Ok(trade_put(tx, &self.account, &rows::begun(trade)?).await?),
+            Change::Begin(trade) => trade_put(tx, &self.account, &rows::begun(trade)?).await?,
             Change::Wish { trade, expect, becomes } => {
                 let was = (expect.version, rows::desired(*expect));
                 let kept = wish_put(tx, trade.0, was, &rows::wish(becomes)?).await?;
-                if kept { Ok(()) } else { Err(Stop::Overtaken(OTHER_WISH)) }
+                return if kept { Ok(None) } else { Err(Stop::Overtaken(OTHER_WISH)) };
             }
-            Change::Marks { trade, becomes } => {
-                let mut whole = trade_whole(tx, *trade).await?;
-                let taken_up = becomes.restored.as_ref().filter(|now| whole.marks.restored.as_ref() != Some(*now));
-                if let Some(restored) = taken_up {
-                    restored_put(tx, trade.0, &json(restored)?).await?;
-                }
-                whole.marks = (**becomes).clone();
-                Ok(marks_put(tx, &rows::marks(&whole)?).await?)
-            }
-            Change::Intent(intent) => Ok(intent_put(tx, &self.account, &rows::intent(intent, tx.now())?).await?),
-            Change::Gate { intent, expect } => self.gate(tx, intent, *expect).await,
-            Change::Fill(fill) => Ok(fill_put(tx, &rows::fill(fill)?).await?),
+            Change::Marks { trade, becomes } => return Ok(Some(marks_write(tx, *trade, becomes).await?)),
+            Change::Intent(intent) => intent_put(tx, &self.account, &rows::intent(intent, tx.now())?).await?,
+            Change::Gate { intent, expect } => self.gate(tx, intent, *expect).await?,
+            Change::Fill(fill) => fill_put(tx, &rows::fill(fill)?).await?,
             Change::Account(marks) => {
                 if let Some(reconciling) = &marks.reconciling {
                     epochs_begin_above(tx, reconciling.base).await?;
                 }
-                Ok(account_facts_put(tx, &self.account, &json(marks)?).await?)
+                account_facts_put(tx, &self.account, &json(marks)?).await?;
             }
-            Change::Alarm(alarm) => Ok(self.alarm_change(tx, alarm).await?),
+            Change::Alarm(alarm) => self.alarm_change(tx, alarm).await?,
         }
+        Ok(None)
     }
 
     async fn gate(&self, tx: &UserTx, intent: &Intent, expect: WishStamp) -> Result<(), Stop> {
@@ -313,6 +320,56 @@ impl Ledger {
             AlarmChange::Ack { .. } => None,
         };
         Ok(())
+    }
+}
+
+/// What a transaction has written and still has to tell in the change feed, whose lock comes last: who holds it waits for
+/// no trade.
+struct Untold {
+    /// With how far the engine has got with it.
+    last: Option<(TradeId, Option<Step>)>,
+    others: BTreeSet<TradeId>,
+}
+
+impl Untold {
+    /// Tells it, in a transaction that goes on.
+    async fn tell(self, tx: &UserTx) -> Result<(), DbError> {
+        if let Some((trade, step)) = self.last {
+            step_tell(tx, trade, step.map(Step::as_str)).await?;
+        }
+        again::tell(tx, &self.others).await
+    }
+
+    /// Tells it and makes everything last, on one trip where it is one trade.
+    async fn commit(self, tx: UserTx) -> Result<(), DbError> {
+        match self.last {
+            Some((trade, step)) if self.others.is_empty() => commit_with_step(tx, trade, step.map(Step::as_str)).await,
+            Some(_) | None => {
+                self.tell(&tx).await?;
+                tx.commit().await
+            }
+        }
+    }
+}
+
+/// Writes what was found out about a trade, which is kept for this transaction first; tells what it is then.
+async fn marks_write(tx: &UserTx, trade: TradeId, becomes: &Marks) -> Result<Trade, DbError> {
+    let (place, whole) = trade_taken(tx, trade).await?;
+    let mut whole = whole.ok_or(DbError::NotFound)?;
+    let taken_up = becomes.restored.as_ref().filter(|now| whole.marks.restored.as_ref() != Some(*now));
+    if let Some(restored) = taken_up {
+        restored_put(tx, trade.0, &json(restored)?).await?;
+    }
+    whole.marks = becomes.clone();
+    marks_put(tx, place.status, &rows::marks(&whole)?).await?;
+    Ok(whole)
+}
+
+/// How far the engine has got with a trade of this transaction.
+async fn step_of(tx: &UserTx, trade: TradeId, known: &BTreeMap<TradeId, Trade>) -> Result<Option<Step>, DbError> {
+    match known.get(&trade) {
+        Some(whole) => Ok(progress::step(whole)),
+        None => Ok(progress::step(&trade_whole(tx, trade).await?)),
     }
 }
 

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use blotter_daemon::db::engine::trade_lock;
 use blotter_daemon::trades::commands::{Command, RefusalCode};
 use blotter_daemon::trades::facts::apply::apply;
-use blotter_daemon::trades::facts::{Book, Change, FlatCause, Wish, WishStamp};
+use blotter_daemon::trades::facts::{AlarmChange, Book, Change, FlatCause, Marks, Wish, WishStamp};
 use blotter_daemon::trades::ports::{CommitError, Fence, Holder, LeaseAnswer, Store};
 use blotter_daemon::trades::rules::Rules;
+use blotter_shared::domain::{AlarmKind, Severity};
 use chrono::{SubsecRound, TimeDelta};
 use uuid::Uuid;
 
@@ -83,9 +84,25 @@ async fn a_lease_has_one_holder_and_a_deposed_one_writes_nothing() {
     run_out(&rig).await;
     let second = own(&rig, 2).await;
     assert!(second.epoch > first.epoch);
-    let marks = Change::Marks { trade: id, becomes: Box::new(rig.trade(id).await.marks) };
-    assert_eq!(rig.ledger.commit(&first, std::slice::from_ref(&marks)).await, Err(CommitError::LeaseLost));
-    assert_eq!(rig.ledger.commit(&second, &[marks]).await, Ok(()));
+    // What is written goes out with the question whose the lease is: of one who has lost it nothing is kept.
+    let before = rig.trade(id).await;
+    let moved = |breaches| Change::Marks { trade: id, becomes: Box::new(Marks { breaches, ..before.marks.clone() }) };
+    let told = rig.count("SELECT change_seq FROM user_heads").await;
+    let naked = AlarmChange::Raise {
+        kind: AlarmKind::Naked,
+        trade: Some(id),
+        severity: Severity::Page,
+        message: "bare".to_owned(),
+        at: before.spec.asked_at,
+    };
+    for changes in [vec![moved(7)], vec![moved(8), Change::Alarm(naked.clone())], vec![Change::Alarm(naked)]] {
+        assert_eq!(rig.ledger.commit(&first, &changes).await, Err(CommitError::LeaseLost));
+        assert_eq!(rig.trade(id).await, before);
+        assert_eq!(rig.count("SELECT count(*) FROM alarms").await, 0);
+        assert_eq!(rig.count("SELECT change_seq FROM user_heads").await, told);
+    }
+    assert_eq!(rig.ledger.commit(&second, &[moved(9)]).await, Ok(()));
+    assert_eq!(rig.trade(id).await.marks.breaches, 9);
     rig.ledger.release(&second).await.unwrap();
     let taken = rig.ledger.lease(holder(3), TTL).await.unwrap();
     assert!(
