@@ -90,7 +90,9 @@ async fn the_daemons_own_word_about_its_chains() {
 async fn tell(raw: &Raw, numbers: std::ops::RangeInclusive<u32>) {
     for number in numbers {
         let id = trade(number);
-        raw.batch_execute(&insert_trade("alice", &id, &[])).await.unwrap();
+        // A number of its own: what is found out is told by it.
+        let place = number.to_string();
+        raw.batch_execute(&insert_trade("alice", &id, &[("number", &place)])).await.unwrap();
         for columns in [
             "status = 'FILLED', held_qty = 5, protection = 'NAKED', entry_price = 4.50, desired_qty = 5",
             "status = 'CLOSED', held_qty = 0, protection = 'N/A', naked_since = NULL, close_date = now(), close_reason = 'TP_HIT'",
