@@ -269,10 +269,10 @@ fn late_fill(book: &Book, trade: &Trade) -> Option<String> {
 fn unclaimed(book: &Book, trade: &Trade, now: DateTime<Utc>, timing: &Timing) -> Option<String> {
     let there = trade.marks.mismatch.filter(|_| trade.is_ended())?;
     let of_symbol = || book.trades.values().filter(|other| other.spec.symbol == trade.spec.symbol);
-    let given_up = of_symbol().any(Trade::is_given_up);
+    let doubted = of_symbol().any(Trade::is_doubted);
     let tells = |other: &&Trade| {
         let there = other.marks.mismatch.filter(|_| other.is_ended());
-        there.is_some_and(|there| there.is_told(given_up, now, timing))
+        there.is_some_and(|there| there.is_told(doubted, now, timing))
     };
     let newest = of_symbol().filter(tells).max_by_key(|other| (other.spec.asked_at, other.id()))?;
     let alone = of_symbol().all(|other| other.is_ended() || !derive::has_bought(other));

@@ -41,6 +41,7 @@ fn folded(book: &Book, cut: &Snapshot) -> (Book, BTreeMap<TradeId, View>) {
         timing: Timing::PRODUCTION,
         steady: true,
         history: &history,
+        outage: None,
     };
     let mut book = book.clone();
     let views = fold(&mut book, cut, &context);
@@ -56,6 +57,7 @@ fn planned(book: &Book, views: &BTreeMap<TradeId, View>, cut: &Snapshot, writes:
         timing: Timing::PRODUCTION,
         entries_wait: false,
         halted: false,
+        outage: None,
     };
     account::pass(book, views, &scene, writes)
 }

@@ -190,6 +190,7 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
             timing: settings.timing,
             steady: pulse.is_steady(settings.timing.delivery + settings.timing.settle),
             history: &snapshot.history,
+            outage: None,
         };
         let Ok(lost) = self.lost(&before, snapshot).await else { return Pass::Troubled };
         let mut book = before.clone();
@@ -211,6 +212,7 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
             timing: settings.timing,
             entries_wait: settings.rules.has(Rule::QuietForEntries) && self.ports.clock.boot() < lease.quiet_until,
             halted: false,
+            outage: None,
         };
         let writes = self.ports.broker.allowance().writes;
         let actions = account::pass(&book, &views, &scene, writes);

@@ -14,6 +14,7 @@ use super::super::rules::Rule;
 use super::super::snapshot::Snapshot;
 use super::absence::since;
 use super::account::Book;
+use super::account::Outage;
 use super::derive;
 use super::fold::{Context, Ground, is_ours};
 use super::intent::Intent;
@@ -92,13 +93,13 @@ pub(super) struct Shown {
     pub position: i64,
     pub ground: Ground,
     pub others: Others,
-    /// A trade of the symbol was given up by a person.
-    pub given_up: bool,
+    /// The end of a trade of the symbol rests on something that was not seen.
+    pub doubted: bool,
 }
 
 /// The position of one trade: what of it is this trade's.
 pub(super) fn position(trade: &mut Trade, snapshot: &Snapshot, shown: Shown, context: &Context<'_>) -> i64 {
-    let Shown { position, ground, others, given_up } = shown;
+    let Shown { position, ground, others, doubted } = shown;
     // What a trade that has ended left behind is told rather too early.
     if !trade.is_ended() {
         trade.marks.mismatch = trade.marks.mismatch.map(|known| known.looked_at(context.now, &context.timing));
@@ -118,8 +119,10 @@ pub(super) fn position(trade: &mut Trade, snapshot: &Snapshot, shown: Shown, con
     if position == held || (trade.is_ended() && others.live) {
         trade.marks.mismatch = trade.marks.mismatch.filter(|_| trade.is_ended() && !others.own).and_then(|left| {
             let gone = (position == held).then(|| left.gone.unwrap_or(context.now));
-            let told = left.is_told(given_up, context.now, &context.timing);
-            (told && !gone.is_some_and(|gone| is_gone(gone, context))).then_some(Mismatch { gone, ..left })
+            let told = left.is_told(doubted, context.now, &context.timing);
+            let shown = if gone.is_none() && ground.stable && position != 0 { position } else { left.position };
+            let kept = told && !gone.is_some_and(|gone| is_gone(gone, context));
+            kept.then_some(Mismatch { gone, position: shown, ..left })
         });
         heal(trade, snapshot, ground, context);
         return position;
@@ -165,7 +168,7 @@ fn may_lag_behind(which: impl Fn(&Intent) -> bool, trade: &Trade, snapshot: &Sna
     let fills = trade.fills.iter().filter(|fill| trade.intent(fill.intent_id).is_some_and(&which));
     let first = trade.intents.iter().filter(|intent| which(intent)).filter_map(|intent| intent.first_executed_at);
     let newest = fills.map(|fill| fill.seen_at).chain(first).max();
-    newest.is_some_and(|at| (0.0..lag).contains(&since(at, context.now)))
+    newest.is_some_and(|at| (0.0..lag).contains(&Outage::read_between(context.outage, at, context.now)))
 }
 
 /// Ledger and position say the same and cannot both be right: the list shows a sale by somebody else that is booked

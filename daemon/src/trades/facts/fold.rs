@@ -17,7 +17,7 @@ use super::super::rules::{Rule, Rules};
 use super::super::snapshot::Snapshot;
 use super::super::tag::{Epoch, Installation, Tag};
 use super::super::timing::Timing;
-use super::account::Book;
+use super::account::{Book, Outage};
 use super::evidence::Shown;
 use super::intent::{Fill, Intent, LegSeen, Op};
 use super::others::Others;
@@ -45,6 +45,8 @@ pub struct Context<'a> {
     /// The wall clock has not jumped for long enough to measure an absence by it.
     pub steady: bool,
     pub history: &'a BTreeMap<NaiveDate, Vec<BrokerOrder>>,
+    /// The last time in which nobody read the account.
+    pub outage: Option<Outage>,
 }
 
 /// What one cut says about one trade; true for this pass only.
@@ -112,6 +114,8 @@ impl<'a> Index<'a> {
 /// Folds a cut into every trade of the book.
 #[must_use]
 pub fn fold(book: &mut Book, snapshot: &Snapshot, context: &Context<'_>) -> BTreeMap<TradeId, View> {
+    book.account.outage = Outage::after(&book.account, snapshot.at);
+    let context = &Context { outage: book.account.outage, ..context.clone() };
     let index = Index::new(snapshot);
     let shown: BTreeSet<OrderId> = snapshot.orders.iter().map(|order| order.id).collect();
     let credible = is_credible(book, &shown, context);
@@ -227,8 +231,8 @@ fn fold_trade(trade: &mut Trade, snapshot: &Snapshot, looked: Looked<'_>, contex
         evidence::succeeded(trade, snapshot, context);
     }
     let own = others.leave(trade, position);
-    let given_up = others.given_up || trade.is_given_up();
-    let shown = Shown { position: own, ground, others, given_up };
+    let doubted = others.doubted || trade.is_doubted();
+    let shown = Shown { position: own, ground, others, doubted };
     let own = evidence::position(trade, snapshot, shown, context);
     let agrees = own == derive::held(trade) && !evidence::agrees_by_chance(trade, snapshot, context);
     let ground = Ground { agrees, ..ground };

@@ -26,7 +26,7 @@ pub mod restore;
 pub mod standing;
 pub mod trade;
 
-pub use account::{AccountMarks, Book};
+pub use account::{AccountMarks, Book, Outage};
 pub use apply::{Illegal, apply};
 pub use change::{AlarmChange, AlarmState, Change, WishStamp};
 pub use intent::{Absence, Fill, Intent, LegSeen, Op, Order, Origin, Shape};

@@ -17,8 +17,8 @@ pub(super) struct Others {
     pub own: bool,
     /// A newer one holds something, or has an order alive.
     pub succeed: bool,
-    /// One of them was given up by a person.
-    pub given_up: bool,
+    /// The end of one of them rests on something that was not seen.
+    pub doubted: bool,
 }
 
 impl Others {
@@ -31,7 +31,7 @@ impl Others {
             live: live().next().is_some(),
             own: live().any(derive::has_bought),
             succeed: live().any(|other| other.id() > id && matters(other)),
-            given_up: others().any(Trade::is_given_up),
+            doubted: others().any(Trade::is_doubted),
         }
     }
 

@@ -154,11 +154,11 @@ impl Mismatch {
         self.reads >= timing.mismatch_reads && since(self.since, now) >= timing.mismatch.as_secs_f64()
     }
 
-    /// Whether contracts under a trade that has ended are told of: when they are believed, and where a person has given
-    /// some of their symbol up, which may have been a mistake, as soon as two reads show them.
+    /// Whether contracts under a trade that has ended are told of: when they are believed, and where the end of a trade of
+    /// their symbol is doubted ([`Trade::is_doubted`]) as soon as two reads show them.
     #[must_use]
-    pub fn is_told(&self, given_up: bool, now: DateTime<Utc>, timing: &Timing) -> bool {
-        given_up && self.reads >= DOUBTED_READS || self.is_believed(now, timing)
+    pub fn is_told(&self, doubted: bool, now: DateTime<Utc>, timing: &Timing) -> bool {
+        doubted && self.reads >= DOUBTED_READS || self.is_believed(now, timing)
     }
 }
 
@@ -325,6 +325,14 @@ impl Trade {
     #[must_use]
     pub fn is_given_up(&self) -> bool {
         self.is_ended() && self.marks.close_reason == Some(CloseReason::ExternalUnexplained)
+    }
+
+    /// Its end rests on something that was not seen: on such a list, or on an entry that was looked for in vain. Contracts that
+    /// show up under it are most likely its own.
+    #[must_use]
+    pub fn is_doubted(&self) -> bool {
+        let in_vain = |entry: &Intent| matches!(entry.state, IntentState::Absent | IntentState::Lost);
+        self.is_given_up() || (self.is_ended() && self.entries().any(in_vain))
     }
 
     /// Whether anything of ours was sent and has not come to an end.

@@ -19,6 +19,7 @@ pub fn pass(book: &Book, views: &BTreeMap<TradeId, View>, scene: &Scene, writes:
     let waits = book.account.reconciling.is_some() && scene.rules.has(Rule::RestoredWaits);
     let scene = Scene { halted: scene.halted || waits || book.account.halted.is_some(), ..*scene };
     let scene = Scene { entries_wait: scene.entries_wait || book.account.entries_stopped, ..scene };
+    let scene = Scene { outage: book.account.outage, ..scene };
     let mut actions: Vec<(TradeId, Action)> = book
         .trades
         .iter()

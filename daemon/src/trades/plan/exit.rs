@@ -11,7 +11,7 @@ use super::super::expiry::{self, Stage};
 use super::super::facts::absence::since;
 use super::super::facts::derive::is_as_wished;
 use super::super::facts::fold::View;
-use super::super::facts::{Fill, FlatCause, Intent, Shape, Standing, Trade};
+use super::super::facts::{Fill, FlatCause, Intent, Outage, Shape, Standing, Trade};
 use super::super::orphan::differs;
 use super::super::ports::RefusalKind;
 use super::super::pricing::{Fit, coarse, fit};
@@ -57,7 +57,7 @@ fn has_just_sold(trade: &Trade, scene: &Scene) -> bool {
     let first = trade.exits().filter_map(|exit| exit.first_executed_at);
     let is_sale = |fill: &&Fill| trade.intent(fill.intent_id).is_some_and(Intent::is_exit);
     let sales = trade.fills.iter().filter(is_sale).map(|fill| fill.seen_at).chain(first);
-    sales.max().is_some_and(|at| (0.0..lag).contains(&since(at, scene.now)))
+    sales.max().is_some_and(|at| (0.0..lag).contains(&Outage::read_between(scene.outage, at, scene.now)))
 }
 
 /// Contracts that are to go: everything, or what is above the quantity that is kept.

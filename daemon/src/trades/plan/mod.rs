@@ -15,7 +15,7 @@ pub use exit::refused_in_a_row;
 
 use super::facts::absence::since;
 use super::facts::fold::View;
-use super::facts::{FlatCause, Shape, Trade};
+use super::facts::{FlatCause, Outage, Shape, Trade};
 use super::ports::{OrderId, Session};
 use super::rules::{Rule, Rules};
 use super::timing::Timing;
@@ -31,6 +31,8 @@ pub struct Scene {
     pub entries_wait: bool,
     /// Sends have stopped for this account; only a person starts them again.
     pub halted: bool,
+    /// The last time in which nobody read the account.
+    pub outage: Option<Outage>,
 }
 
 /// One action. The first three end at the broker, the others are decisions to be recorded.

@@ -113,6 +113,17 @@ fn a_new_trade_that_has_bought_nothing_takes_no_alarm_away() {
 }
 
 #[test]
+fn what_is_told_under_a_new_trade_is_what_is_there() {
+    let mut stage = told_of();
+    stage.command(&Command::Place(Box::new(wanted(SYMBOL)))).unwrap();
+    stage.passes(2, 2);
+    stage.holds(-1);
+    stage.passes(2, 2);
+    let told = stage.alarm(AlarmKind::NeedsPerson).map(|alarm| alarm.message.clone()).unwrap();
+    assert!(told.contains("short of 1 of"), "{told}");
+}
+
+#[test]
 fn what_a_new_trade_has_bought_is_its_own() {
     let mut stage = told_of();
     stage.holds(0);
@@ -179,6 +190,44 @@ fn a_position_that_is_behind_our_sale_does_not_agree_because_of_somebody_elses()
     assert_eq!(stage.done, []);
     let quarantine = stage.trade().marks.quarantine.as_ref().expect("it differs");
     assert_eq!(quarantine.reason, "the broker shows 2, the ledger 3");
+}
+
+#[test]
+fn books_do_not_catch_up_while_nobody_reads_them() {
+    let mut stage = Stage::holding(2);
+    let filled = stage.now;
+    for fill in &mut stage.trade_mut().fills {
+        fill.seen_at = filled;
+    }
+    stage.trade_mut().intents[0].first_executed_at = Some(filled);
+    stage.holds(0);
+    stage.passes(3, 2);
+    stage.passes(1, 70);
+    stage.passes(20, 2);
+    assert!(stage.trade().marks.quarantine.is_none(), "they may be a copy that has stood still as long");
+    stage.passes(10, 2);
+    assert!(stage.trade().marks.quarantine.is_some(), "by now they have been read for a minute");
+}
+
+#[test]
+fn after_an_outage_a_position_may_still_be_behind_our_sale() {
+    let mut stage = Stage::protected(4);
+    sold_by_hand(&mut stage, 77, 1);
+    stage.holds(3);
+    stage.passes(3, 2);
+    let [target, stop] = stage.newest().legs.as_mut_slice() else { panic!("a pair") };
+    (target.executed, target.average, stop.state) = (1, Some(decimal("6")), OrderState::Canceled);
+    stage.passes(2, 2);
+    stage.passes(1, 80);
+    stage.passes(10, 2);
+    assert_eq!(stage.trade().marks.held, 3);
+    assert_eq!(stage.done, [], "three are shown, and two are there");
+    stage.holds(2);
+    stage.passes(40, 2);
+    assert_eq!(
+        stage.trade().marks.quarantine.as_ref().map(|held| held.reason.as_str()),
+        Some("the broker shows 2, the ledger 3")
+    );
 }
 
 #[test]

@@ -164,6 +164,7 @@ impl Stage {
             timing: Timing::PRODUCTION,
             steady: true,
             history: &history,
+            outage: None,
         };
         let snapshot = self.snapshot();
         let before = self.book.clone();
@@ -188,6 +189,7 @@ impl Stage {
             timing: Timing::PRODUCTION,
             entries_wait: false,
             halted: false,
+            outage: None,
         };
         for (id, action) in account::pass(&self.book, &views, &scene, 50) {
             self.carry_out(id, &action);

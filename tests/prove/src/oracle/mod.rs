@@ -154,7 +154,7 @@ fn bare(world: &mut World, at: usize) {
     let believed = owner.is_some_and(|trade| trade.is_ended() && taken(trade));
     let watched = live::is_watched(world) && !(believed && world.now < world.gone_until);
     let limit = if crate::travel::has_travelled(world) { BARE_RESTORED } else { BARE };
-    let limit = limit + if world.oracle.jumped > 0 { AHEAD } else { 0 };
+    let limit = limit + if world.oracle.jumped > 0 { AHEAD } else { 0 } + behind(world);
     let seconds = world.oracle.bare.entry(at).or_insert(0);
     *seconds = if exposed && !by_choice && !told { *seconds + u64::from(watched) } else { 0 };
     if *seconds > limit {
@@ -163,16 +163,24 @@ fn bare(world: &mut World, at: usize) {
     }
 }
 
+/// Seconds by which the clock of each daemon is behind: one that has begun with such a clock takes the market for closed for
+/// that long after it has opened, and nobody can tell it.
+fn behind(world: &World) -> u64 {
+    let least = world.processes.iter().map(|process| process.skew).max().unwrap_or_default();
+    least.min(0).unsigned_abs().div_ceil(1000)
+}
+
 /// Whether somebody has been called to a position. An alarm about the account is about all that it holds, and contracts that
 /// no trade looks after are told of once, by one of the trades that their symbol has had.
 fn is_told(world: &World, symbol: &str, owner: Option<&Trade>) -> bool {
     let book = &world.store.book;
     let of_symbol = |trade: &&Trade| trade.is_ended() && trade.spec.symbol.as_str() == symbol;
+    let has_its_own = |owner: &Trade| !owner.is_ended() && owner.marks.held > 0;
     let by_another = |id: TradeId| book.trades.get(&id).filter(of_symbol).is_some();
     let is_about = |alarm: &AlarmState| match alarm.trade {
         None => true,
         Some(id) if owner.map(Trade::id) == Some(id) => true,
-        Some(id) => alarm.message.contains(UNCLAIMED) && by_another(id),
+        Some(id) => alarm.message.contains(UNCLAIMED) && by_another(id) && !owner.is_some_and(has_its_own),
     };
     book.alarms.iter().any(|alarm| is_about(alarm) && tells(alarm.kind))
 }
