@@ -154,8 +154,8 @@ fn a_quarantine_does_not_end_with_one_read_that_agrees() {
     assert!(stage.trade().marks.quarantine.is_some());
 }
 
-#[test]
-fn a_position_that_lags_behind_its_fill_is_waited_for() {
+/// Two were bought just now, and no list of positions shows them.
+fn behind_a_fill() -> Stage {
     let mut stage = Stage::holding(2);
     let filled = stage.now;
     for fill in &mut stage.trade_mut().fills {
@@ -163,6 +163,12 @@ fn a_position_that_lags_behind_its_fill_is_waited_for() {
     }
     stage.trade_mut().intents[0].first_executed_at = Some(filled);
     stage.holds(0);
+    stage
+}
+
+#[test]
+fn a_position_that_lags_behind_its_fill_is_waited_for() {
+    let mut stage = behind_a_fill();
     stage.passes(29, 2);
     assert!(stage.trade().marks.quarantine.is_none(), "the ledger may lag for a minute");
     assert_eq!(stage.alarm(AlarmKind::Naked).map(|alarm| alarm.kind), Some(AlarmKind::Naked));
@@ -172,15 +178,21 @@ fn a_position_that_lags_behind_its_fill_is_waited_for() {
     assert_eq!(stage.book.alarms, []);
 }
 
-#[test]
-fn a_position_that_is_behind_our_sale_does_not_agree_because_of_somebody_elses() {
+/// Of four somebody sells one, and one more goes, by our target; its stop is gone with it. The list of positions shows the
+/// first alone.
+fn behind_a_sale() -> Stage {
     let mut stage = Stage::protected(4);
     sold_by_hand(&mut stage, 77, 1);
     stage.holds(3);
     stage.passes(3, 2);
-    // One more goes, by our target; its stop is gone with it, and the position does not show it yet.
     let [target, stop] = stage.newest().legs.as_mut_slice() else { panic!("a pair") };
     (target.executed, target.average, stop.state) = (1, Some(decimal("6")), OrderState::Canceled);
+    stage
+}
+
+#[test]
+fn a_position_that_is_behind_our_sale_does_not_agree_because_of_somebody_elses() {
+    let mut stage = behind_a_sale();
     stage.passes(10, 2);
     assert_eq!(stage.trade().marks.held, 3);
     assert_eq!(stage.done, [], "three are shown, and two are there");
@@ -194,13 +206,7 @@ fn a_position_that_is_behind_our_sale_does_not_agree_because_of_somebody_elses()
 
 #[test]
 fn books_do_not_catch_up_while_nobody_reads_them() {
-    let mut stage = Stage::holding(2);
-    let filled = stage.now;
-    for fill in &mut stage.trade_mut().fills {
-        fill.seen_at = filled;
-    }
-    stage.trade_mut().intents[0].first_executed_at = Some(filled);
-    stage.holds(0);
+    let mut stage = behind_a_fill();
     stage.passes(3, 2);
     stage.passes(1, 70);
     stage.passes(20, 2);
@@ -211,12 +217,7 @@ fn books_do_not_catch_up_while_nobody_reads_them() {
 
 #[test]
 fn after_an_outage_a_position_may_still_be_behind_our_sale() {
-    let mut stage = Stage::protected(4);
-    sold_by_hand(&mut stage, 77, 1);
-    stage.holds(3);
-    stage.passes(3, 2);
-    let [target, stop] = stage.newest().legs.as_mut_slice() else { panic!("a pair") };
-    (target.executed, target.average, stop.state) = (1, Some(decimal("6")), OrderState::Canceled);
+    let mut stage = behind_a_sale();
     stage.passes(2, 2);
     stage.passes(1, 80);
     stage.passes(10, 2);

@@ -144,14 +144,20 @@ fn what_is_really_gone_is_settled_by_a_person_and_the_account_goes_on() {
     stage.command(&Command::Place(Box::new(wanted(SYMBOL)))).unwrap();
 }
 
-#[test]
-fn what_was_given_up_to_books_that_show_nothing_is_told_of_while_they_show_nothing() {
+/// A person has taken such books for the truth.
+fn given_up() -> (Stage, Vec<BrokerOrder>) {
     let (mut stage, orders) = halted();
     stage.passes(15, 2);
     let (id, version) = (stage.trade().id(), stage.trade().wish.version);
     stage.command(&Command::Protect(id, Versioned { version })).unwrap();
     stage.passes(9, 2);
     assert!(stage.trade().is_given_up(), "{:?}", stage.trade().marks);
+    (stage, orders)
+}
+
+#[test]
+fn what_was_given_up_to_books_that_show_nothing_is_told_of_while_they_show_nothing() {
+    let (mut stage, orders) = given_up();
     let told = |stage: &Stage| stage.alarm(AlarmKind::Unverified).map(|alarm| alarm.message.clone());
     assert_eq!(told(&stage), None, "a person has just decided it");
     stage.passes(25, 2);
@@ -166,12 +172,7 @@ fn what_was_given_up_to_books_that_show_nothing_is_told_of_while_they_show_nothi
 
 #[test]
 fn books_that_show_nothing_for_long_after_somebody_has_said_so_are_believed() {
-    let (mut stage, _) = halted();
-    stage.passes(15, 2);
-    let (id, version) = (stage.trade().id(), stage.trade().wish.version);
-    stage.command(&Command::Protect(id, Versioned { version })).unwrap();
-    stage.passes(9, 2);
-    assert!(stage.trade().is_given_up());
+    let (mut stage, _) = given_up();
     stage.passes(65, 2);
     assert_eq!(stage.book.alarms, []);
 }
