@@ -1,7 +1,7 @@
 //! Text from others made safe to show, measured in cells, cut and wrapped.
 
 use blotter_shared::domain::text::is_dangerous;
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthStr;
 
 /// Cells that a text takes.
 #[must_use]
@@ -26,14 +26,13 @@ pub fn cut(text: &str, cells: u16) -> String {
         return text.to_owned();
     }
     let mut kept = String::new();
-    let mut used = 1;
     for c in text.chars() {
-        let next = used + u16::try_from(c.width().unwrap_or(0)).unwrap_or(0);
-        if next > cells {
+        kept.push(c);
+        // Of all of it, as some characters make the one before them wider.
+        if width(&kept) >= cells {
+            kept.pop();
             break;
         }
-        used = next;
-        kept.push(c);
     }
     if cells > 0 {
         kept.push('…');
@@ -103,11 +102,12 @@ fn keep_company(lines: &mut [String], cells: u16) {
 fn break_word(word: &str, cells: u16, lines: &mut Vec<String>) -> String {
     let mut line = String::new();
     for c in word.chars() {
-        let c_width = u16::try_from(c.width().unwrap_or(0)).unwrap_or(0);
-        if width(&line) + c_width > cells && !line.is_empty() {
-            lines.push(std::mem::take(&mut line));
-        }
+        let before = line.len();
         line.push(c);
+        if width(&line) > cells && before > 0 {
+            let next = line.split_off(before);
+            lines.push(std::mem::replace(&mut line, next));
+        }
     }
     line
 }
@@ -140,6 +140,14 @@ mod tests {
         assert_eq!(hang("one\ntwo three", 9, 2), ["one", "  two", "  three"]);
         assert_eq!(wrap("abcdefghij kl", 4), ["abcd", "efgh", "ij", "kl"]);
         assert_eq!(wrap("a\n\nb", 9), ["a", "", "b"]);
+    }
+
+    #[test]
+    fn a_character_that_widens_the_one_before_it_is_measured_with_it() {
+        let text = "*\u{fe0f}ￒ𐔀0𑠀A🌀𑓐®®®a";
+        assert!((2..30).all(|cells| width(&cut(text, cells)) <= cells));
+        let stars = "*\u{fe0f}".repeat(9);
+        assert!(wrap(&stars, 5).iter().all(|line| width(line) <= 5));
     }
 
     proptest! {
