@@ -48,14 +48,20 @@ fn an_empty_list_of_positions_takes_no_bracket_away() {
     assert_eq!(stage.done, []);
 }
 
-#[test]
-fn contracts_that_a_person_has_given_up_are_told_of_as_soon_as_two_reads_show_them() {
+/// A person has taken an empty list of positions for the truth, two minutes ago.
+fn given_up() -> Stage {
     let mut stage = Stage::protected(2);
     stage.holds(0);
     stage.passes(15, 2);
     let version = stage.trade().wish.version;
     stage.command(&Command::Protect(stage.trade().id(), Versioned { version })).unwrap();
     stage.passes(60, 2);
+    stage
+}
+
+#[test]
+fn contracts_that_a_person_has_given_up_are_told_of_as_soon_as_two_reads_show_them() {
+    let mut stage = given_up();
     let ended = &stage.trade().marks;
     assert_eq!((ended.status, ended.close_reason), (TradeStatus::Closed, Some(CloseReason::ExternalUnexplained)));
     assert_eq!(stage.book.alarms, []);
@@ -74,12 +80,7 @@ fn contracts_that_a_person_has_given_up_are_told_of_as_soon_as_two_reads_show_th
 
 /// Two were given up to a list that was empty by mistake, which is told of.
 fn told_of() -> Stage {
-    let mut stage = Stage::protected(2);
-    stage.holds(0);
-    stage.passes(15, 2);
-    let version = stage.trade().wish.version;
-    stage.command(&Command::Protect(stage.trade().id(), Versioned { version })).unwrap();
-    stage.passes(60, 2);
+    let mut stage = given_up();
     stage.holds(2);
     stage.passes(2, 2);
     assert!(is_told(&stage));
