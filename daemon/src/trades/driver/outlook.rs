@@ -81,7 +81,8 @@ fn is_unsent(trade: &Trade) -> bool {
 
 /// Whether something about a trade is on its way, or should be.
 pub(super) fn flies(trade: &Trade) -> bool {
-    trade.has_doubt() || trade.wish.is_flat() || trade.marks.naked_since.is_some() || trade.marks.mismatch.is_some()
+    let bare = trade.marks.naked_since.is_some();
+    trade.has_doubt() || trade.wish.is_flat() || bare || trade.marks.mismatch.is_some() || trade.misses_a_live_order()
 }
 
 /// Whether something executed lately has no price yet. Nobody is asked for one for ever.
@@ -104,10 +105,10 @@ fn ended_within(span: f64, trade: &Trade, now: DateTime<Utc>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use blotter_shared::domain::{BrokerMode, Cash, TradeStatus};
+    use blotter_shared::domain::{BrokerMode, Cash, IntentRole, IntentState, TradeStatus};
 
-    use super::super::super::facts::FlatCause;
-    use super::super::super::specimen::{at, bought, trade};
+    use super::super::super::facts::{FlatCause, Shape};
+    use super::super::super::specimen::{at, bought, trade, with_order};
     use super::*;
 
     fn seen(trade: Trade, is_open: bool) -> Outlook {
@@ -168,5 +169,14 @@ mod tests {
         let mut bare = bought(2, "5.00");
         bare.marks.naked_since = Some(at(60));
         assert_eq!((seen(bare.clone(), true), seen(bare, false)), (Outlook::Flying, Outlook::Holding));
+    }
+
+    #[test]
+    fn a_bracket_that_the_list_does_not_show_is_looked_for_soon() {
+        let stop = Shape::Stop("4.00".parse().unwrap());
+        let mut held = with_order(bought(2, "5.00"), IntentRole::Bracket, IntentState::Working, stop);
+        assert_eq!(seen(held.clone(), true), Outlook::Holding);
+        held.intents.last_mut().unwrap().missing_reads = 1;
+        assert_eq!((seen(held.clone(), true), seen(held, false)), (Outlook::Flying, Outlook::Flat));
     }
 }

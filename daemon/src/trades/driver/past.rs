@@ -11,7 +11,7 @@ use std::time::Duration;
 use blotter_shared::domain::IntentState;
 use chrono::NaiveDate;
 
-use super::super::facts::{Book, Intent};
+use super::super::facts::{Book, Intent, Trade};
 use super::super::ports::{BrokerOrder, BrokerPort, Clock, Sessions, Store};
 use super::super::rules::Rule;
 use super::Engine;
@@ -63,7 +63,8 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
         let mut wanted = BTreeSet::new();
         if self.settings.rules.has(Rule::AbsenceNeedsItsDay) {
             wanted = doubtful(book, today);
-            wanted.extend(last_days(book, today).filter(|day| !self.past.done.contains(day)));
+            let once = last_days(book, today).chain(given_up(book, today));
+            wanted.extend(once.filter(|day| !self.past.done.contains(day)));
         }
         self.past.due(&wanted, self.ports.clock.boot(), self.settings.timing.past_day)
     }
@@ -103,13 +104,21 @@ fn last_days(book: &Book, today: NaiveDate) -> impl Iterator<Item = NaiveDate> {
     })
 }
 
+/// Days before today on which an entry was given up whose contracts are there after all: it arrived when nobody could
+/// read any more, and no list of today shows it.
+fn given_up(book: &Book, today: NaiveDate) -> impl Iterator<Item = NaiveDate> {
+    let trades = book.trades.values().filter(|trade| trade.marks.mismatch.is_some_and(|shown| shown.position > 0));
+    let entries = trades.flat_map(Trade::entries).filter(|entry| entry.state == IntentState::Absent);
+    entries.filter_map(move |entry| entry.sent_on.filter(|day| *day < today))
+}
+
 #[cfg(test)]
 mod tests {
     use blotter_shared::domain::{BrokerMode, Cash, IntentRole, TradeStatus};
     use chrono::Days;
 
-    use super::super::super::facts::Shape;
-    use super::super::super::specimen::{at, bought, with_order};
+    use super::super::super::facts::{Mismatch, Shape};
+    use super::super::super::specimen::{at, bought, trade, with_order};
     use super::*;
 
     const EVERY: Duration = Duration::from_secs(30);
@@ -168,5 +177,25 @@ mod tests {
         held.marks.status = TradeStatus::Closed;
         book.trades.insert(id, held);
         assert_eq!(last_days(&book, today).next(), None);
+    }
+
+    #[test]
+    fn the_day_of_an_entry_that_was_given_up_is_looked_at_when_its_contracts_are_there() {
+        let today = at(0).date_naive() + Days::new(1);
+        let mut given = with_order(trade(2), IntentRole::Entry, IntentState::Absent, Shape::BuyMarket);
+        given.marks.status = TradeStatus::Void;
+        let id = given.id();
+        let days = |given: &Trade, today: NaiveDate| {
+            let mut book = Book::new(BrokerMode::Sim, Cash::ZERO);
+            book.trades.insert(id, given.clone());
+            given_up(&book, today).collect::<Vec<_>>()
+        };
+        assert_eq!(days(&given, today), [], "nothing of it is there");
+        let shown = Mismatch { position: 2, reads: 1, since: at(90), gone: None, looked: None };
+        given.marks.mismatch = Some(shown);
+        assert_eq!(days(&given, today), [at(0).date_naive()]);
+        assert_eq!(days(&given, at(0).date_naive()), [], "today's list shows it");
+        given.marks.mismatch = Some(Mismatch { position: -2, ..shown });
+        assert_eq!(days(&given, today), [], "an entry of ours has sold nothing");
     }
 }

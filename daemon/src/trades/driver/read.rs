@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use blotter_shared::domain::{Cash, IntentState};
 
-use super::super::facts::{Book, Trade};
+use super::super::facts::{Book, Intent, Trade};
 use super::super::ports::{
     BrokerOrder, BrokerPort, Clock, Lookup, OrderId, Position, Quote, ReadFailure, Sessions, Store, Symbol,
 };
@@ -103,12 +103,16 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
     /// Asks by number for orders that should be in the list and were not, several reads in a row.
     async fn lookups(&mut self, book: &Book, shown: &[BrokerOrder]) -> Result<BTreeMap<OrderId, Lookup>, ReadFailure> {
         let enough = self.settings.timing.missing_reads.saturating_sub(1);
-        // A position that differs makes it urgent: the order may have filled.
-        let patience = |trade: &Trade| if trade.marks.mismatch.is_some() { 1 } else { enough };
+        // A position that differs makes it urgent: the order may have filled. One that is being cancelled has come to its
+        // end, most likely: of an earlier day's, no list of today shows it.
+        let patience = |trade: &Trade, intent: &Intent| {
+            let urgent = trade.marks.mismatch.is_some() || trade.cancel_of(intent.id).is_some();
+            if urgent { 1 } else { enough }
+        };
         let missing: Vec<OrderId> = book
             .trades
             .values()
-            .flat_map(|trade| trade.intents.iter().map(move |intent| (intent, patience(trade))))
+            .flat_map(|trade| trade.intents.iter().map(move |intent| (intent, patience(trade, intent))))
             .filter(|(intent, _)| matches!(intent.state, IntentState::Acked | IntentState::Working))
             .filter(|(intent, patience)| intent.missing_reads >= *patience)
             .filter_map(|(intent, _)| intent.broker_id)
@@ -125,7 +129,7 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
 
     /// Only an account that looks empty is asked what it is worth.
     async fn equity(
-        &self,
+        &mut self,
         book: &Book,
         orders: &[BrokerOrder],
         positions: &[Position],
@@ -133,6 +137,11 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
         let empty = orders.is_empty() && positions.is_empty();
         let suspicious =
             empty && book.live_trades().any(|trade| trade.intents.iter().any(|intent| intent.broker_id.is_some()));
-        if suspicious { self.ports.broker.equity().await.map(Some) } else { Ok(None) }
+        if !suspicious {
+            return Ok(None);
+        }
+        // Counted like the rest: a cut that is begun with one call too few fails at its end, and the next one like it.
+        self.cut_reads += 1;
+        self.ports.broker.equity().await.map(Some)
     }
 }

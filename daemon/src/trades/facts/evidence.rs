@@ -144,7 +144,7 @@ pub(super) fn position(trade: &mut Trade, snapshot: &Snapshot, shown: Shown, con
         return position;
     }
     trade.marks.mismatch = Some(Mismatch { reads: known.reads.saturating_add(1), ..known });
-    if is_believed(&known, context) && !misses_a_live_order(trade) && !may_lag(trade, snapshot, context) {
+    if is_believed(&known, context) && !trade.misses_a_live_order() && !may_lag(trade, snapshot, context) {
         judge(trade, snapshot, held - position, context);
     }
     position
@@ -196,12 +196,6 @@ fn heal(trade: &mut Trade, snapshot: &Snapshot, ground: Ground, context: &Contex
     if is_enough(agreed.reads, agreed.since, context) && (!came_back || is_gone(agreed.since, context)) {
         trade.marks.quarantine = None;
     }
-}
-
-/// An order of ours that should work is not in the list: it may have filled, and it is asked for by
-/// its number before the difference is put down to anybody else.
-pub(super) fn misses_a_live_order(trade: &Trade) -> bool {
-    trade.intents.iter().any(|intent| intent.order().is_some() && intent.is_live() && intent.missing_reads > 0)
 }
 
 /// A fill of ours that shows up after its contracts were booked as gone takes that booking back: the

@@ -483,7 +483,7 @@ fn settle_marks(trade: &mut Trade, view: &View, (others, read_at): (Others, Date
         was.filter(|_| held > 0 && is_on_probation(trade, context))
     };
     // A list that does not show an order of the trade shows nothing of what became of it.
-    let whole = view.ground.stable && !trade.has_doubt() && !evidence::misses_a_live_order(trade);
+    let whole = view.ground.stable && !trade.has_doubt() && !trade.misses_a_live_order();
     let sure = whole && view.ground.agrees && !is_leaving(trade, context);
     if sure && !naked && !trade.is_ended() {
         trade.marks.verified_at = noted(trade.marks.verified_at, read_at, context);

@@ -335,6 +335,13 @@ impl Trade {
         self.is_given_up() || (self.is_ended() && self.entries().any(in_vain))
     }
 
+    /// An order of ours that should work is not in the list: it may have filled, and it is asked for by
+    /// its number before the difference is put down to anybody else.
+    #[must_use]
+    pub fn misses_a_live_order(&self) -> bool {
+        self.intents.iter().any(|intent| intent.order().is_some() && intent.is_live() && intent.missing_reads > 0)
+    }
+
     /// Whether anything of ours was sent and has not come to an end.
     #[must_use]
     pub fn has_doubt(&self) -> bool {

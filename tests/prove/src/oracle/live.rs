@@ -106,7 +106,8 @@ fn unsettled(world: &mut World) {
     let limit = UNSETTLED + world.oracle.jumped;
     for trade in &trades {
         let what = super::rest::unsettled(world, trade);
-        let seconds = world.oracle.unsettled.entry(trade.id()).or_insert(0);
+        // A stop that is breached while it could not be placed asks for something new.
+        let seconds = world.oracle.unsettled.entry((trade.id(), trade.wish.is_flat())).or_insert(0);
         *seconds = if what.is_some() { *seconds + 1 } else { 0 };
         if let Some(what) = what.filter(|_| *seconds > limit) {
             world.oracle.fail(format!("L2 {what} for {limit} s of calm"));
