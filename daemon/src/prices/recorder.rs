@@ -19,6 +19,7 @@ use super::sources::OratsDesk;
 use crate::accounts::Accounts;
 use crate::auth::Username;
 use crate::broker::factory::{Account, TradingTime};
+use crate::broker::rate_limit::BucketKind;
 use crate::broker::{Priority, ReadError};
 use crate::calendar::{Calendar, Force, Hours, Session, hours_of};
 use crate::clock::Clock;
@@ -46,6 +47,9 @@ pub enum Round {
     /// After the close of contracts with these hours.
     After(Hours),
 }
+
+/// Calls to the broker for one look: its clock, in a world of its own, and the quotes.
+const LOOK: u32 = 2;
 
 /// What a round came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -210,6 +214,10 @@ impl Recorder {
             tracing::debug!(user = %who, %mode, "no account to ask: {error}");
             Silence::Unopened
         })?;
+        // A look that nobody asked for is left out rather than turned down: nothing is wrong with the account then.
+        if priority == Priority::Read && account.tradier.limiter().left(BucketKind::MarketData, priority) < LOOK {
+            return Err(Silence::Held);
+        }
         let options: BTreeSet<String> = positions.iter().map(|position| position.symbol.clone()).collect();
         let mut answers = Answers { moment: self.moment(mode, &account).await, quotes: HashMap::new() };
         if let Some(orats) = self.orats.of(who, mode).await {

@@ -130,6 +130,8 @@ impl Pace {
     pub const FLYING: Duration = Duration::from_secs(2);
     /// Something is in flight and the budget is half used.
     pub const FLYING_SLOW: Duration = Duration::from_secs(5);
+    /// Something is in flight and few reads are left: they last until the first of this minute are given back.
+    pub const FLYING_LAST: Duration = Duration::from_secs(10);
     /// A position is held or an order works, in market hours.
     pub const HOLDING: Duration = Duration::from_secs(15);
     /// Nothing is held, or the market is closed.

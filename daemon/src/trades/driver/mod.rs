@@ -43,6 +43,9 @@ use super::timing::{Pace, Timing};
 const RECENTLY: Duration = Duration::from_secs(3);
 /// Orders twice, positions, quotes.
 const SMALLEST_CUT: u32 = 4;
+/// Half of the reads of a minute, and so few that at the pace of half of them the minute would end without one.
+const PLENTY: u32 = 25;
+const SOME: u32 = 13;
 /// A cut that takes more than this is begun whatever is left: waiting would not help it.
 const LARGEST_CUT: u32 = 40;
 
@@ -363,13 +366,15 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
 
     /// The pace (ruling 1), slowed down when the reads of this minute run out.
     fn pause(&self, pass: Pass) -> Duration {
-        let plenty = self.ports.broker.allowance().reads >= 25;
+        let left = self.ports.broker.allowance().reads;
+        let (plenty, some) = (left >= PLENTY, left >= SOME);
         match pass {
             Pass::Standby | Pass::Deposed => Pace::STANDBY,
             Pass::Troubled => Pace::TROUBLED,
             Pass::Done(Outlook::Wrote) if plenty => Pace::after_write(self.since_write()),
             Pass::Done(Outlook::Wrote | Outlook::Flying) if plenty => Pace::FLYING,
-            Pass::Done(Outlook::Wrote | Outlook::Flying) => Pace::FLYING_SLOW,
+            Pass::Done(Outlook::Wrote | Outlook::Flying) if some => Pace::FLYING_SLOW,
+            Pass::Done(Outlook::Wrote | Outlook::Flying) => Pace::FLYING_LAST,
             Pass::Done(Outlook::Holding) => Pace::HOLDING,
             Pass::Done(Outlook::Flat) => Pace::FLAT,
         }

@@ -1,8 +1,10 @@
 //! What is stored: prices in one transaction with the trade's own, bookends, packed days.
 
+use blotter_daemon::broker::AccountStatus;
 use blotter_daemon::calendar::{Force, Hours};
 use blotter_daemon::prices::Round;
 use blotter_daemon::prices::retention::{Keep, Retention, Tidied, history};
+use blotter_shared::domain::BrokerMode;
 use serde_json::json;
 
 use super::rig::{CALL, Orats, PUT, Rig, Says};
@@ -34,6 +36,24 @@ async fn a_round_is_one_call_and_one_row_for_each_position_and_values_it() {
     assert_eq!(rig.text(&first).await, "4.0500 -190.0000 21.0000 -19.0000", "the best stays the best");
     assert_eq!(rig.text("SELECT count(*) FROM price_snapshots").await, "4");
     assert_eq!(rig.text("SELECT sum(version) FROM paper_trades").await, "2", "a price is no new version");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn looks_that_nobody_asked_for_leave_off_before_the_account_counts_as_throttled() {
+    let rig = Rig::start(NOON).await;
+    rig.hold(1, CALL).await;
+    rig.say(CALL, Says::new(6.00, 6.10));
+    for _ in 0..60 {
+        rig.recorder.show(&user("ann")).await.unwrap();
+    }
+    let looks = rig.asked("quotes").len();
+    // Each asks for the time of its world as well; twelve of fifty calls are not theirs.
+    assert_eq!(looks, 19, "of sixty in one minute");
+    let account = rig.recorder.accounts.open(&user("ann"), BrokerMode::Sim).await.unwrap();
+    assert_eq!(*account.broker.status().borrow(), AccountStatus::Ok);
+    rig.set("2026-11-20T17:01:01Z");
+    rig.recorder.show(&user("ann")).await.unwrap();
+    assert!(rig.asked("quotes").len() > looks, "a minute later there is room again");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
