@@ -161,7 +161,11 @@ impl Part {
         intent_put(tx, &self.account, &IntentRow { state: "ACKED", order: Some("1".to_owned()), ..intent.clone() })
             .await?;
         fill_put(tx, &fill(&intent, tx.now())).await?;
-        marks_put(tx, TradeStatus::Open, &self.marks()).await?;
+        marks_put(tx, TradeStatus::Pending, &self.marks()).await?;
+        let held = MarksRow { status: "FILLED", held: 1, protection: "NAKED", ..self.marks() };
+        marks_put(tx, TradeStatus::Open, &held).await?;
+        // The end of a trade makes it history: what is noted then is compiled here as well.
+        marks_put(tx, TradeStatus::Filled, &self.ended(tx.now())).await?;
         trade_take(tx, self.trade).await?;
         step_put(tx, self.trade, None).await?;
         change_append(tx, Changed::Trade(TradeId(self.trade))).await?;
@@ -240,6 +244,16 @@ impl Part {
             close_reason: None,
             figures: FiguresRow { precision: "BROKER_FILL", ..FiguresRow::default() },
             facts: Value::Null,
+        }
+    }
+
+    fn ended(&self, now: DateTime<Utc>) -> MarksRow {
+        MarksRow {
+            status: "CLOSED",
+            is_end: true,
+            closed_at: Some(now),
+            close_reason: Some("MANUAL_CLOSE"),
+            ..self.marks()
         }
     }
 }

@@ -89,6 +89,8 @@ pub(crate) const GOALS: &[Goal] = &[
     shown("recovery.sends", "s"),
     at_most("closing.key_to_flat.p50", 2.0, "s"),
     shown("closing.insert.p50", "ms"),
+    shown("closing.insert_after_rest.p50", "ms"),
+    shown("closing.answered.p50", "ms"),
     at_most("closing.request", 1.0, "x (3 inserts + 1 ms)"),
     at_most("closing.read_to_paint", 10.0, "ms"),
     at_most("closing.read_to_last_of_100", 10.0, "ms"),

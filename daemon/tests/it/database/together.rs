@@ -132,16 +132,17 @@ async fn a_connection_rehearses_after_its_first_work_and_leaves_nothing() {
     // Rows that were taken back are counted as well: the feed is the last that both rehearsals write.
     let played = "SELECT count(*) FROM pg_stat_user_tables
                    WHERE (relname = 'commands' AND n_tup_upd > 0) OR (relname = 'fills' AND n_tup_ins > 0)
-                      OR (relname = 'change_feed' AND n_tup_ins > 1)";
+                      OR (relname = 'closed_trades' AND n_tup_ins > 0) OR (relname = 'change_feed' AND n_tup_ins > 1)";
     let (mut looks, deadline) = (looks(), Instant::now() + Duration::from_secs(60));
-    while raw.count(played).await < 3 {
+    while raw.count(played).await < 4 {
         let seen = "SELECT string_agg(relname || ' ' || n_tup_ins || '/' || n_tup_upd, ', ') FROM pg_stat_user_tables
                      WHERE n_tup_ins > 0";
         let seen: Option<String> = raw.query_one(seen, &[]).await.unwrap().get(0);
         assert!(Instant::now() < deadline, "one connection of each lane rehearses; written were: {seen:?}");
         looks.tick().await;
     }
-    for table in ["commands", "paper_trades", "trade_facts", "intents", "fills", "change_feed", "audit_log", "leases"] {
+    let written = ["commands", "paper_trades", "trade_facts", "trade_events", "intents", "fills", "closed_trades"];
+    for table in written.iter().chain(&["change_feed", "audit_log", "leases", "performance_stale"]) {
         let left = raw.count(&format!("SELECT count(*) FROM {table}")).await;
         assert_eq!(left, 0, "{table}");
     }

@@ -31,6 +31,8 @@ const REST: Duration = Duration::from_secs(45);
 const PATIENCE: Duration = Duration::from_secs(60);
 const CLIENTS: usize = 100;
 const HELLO: &[u8] = b"GET /v1/events HTTP/1.1\r\nhost: blotter\r\n\r\n";
+/// Inserts in a row, after each round.
+const INSERTS: usize = 20;
 /// A client drops keys that come sooner after a question than somebody can read it.
 const READING: Duration = Duration::from_millis(600);
 
@@ -51,7 +53,10 @@ pub(crate) fn run(runtime: &Runtime, report: &mut Report) -> Result<()> {
 struct Measured {
     key_to_flat: Vec<f64>,
     answered: Vec<f64>,
+    /// One after the other, as a load generator does it.
     inserts: Vec<f64>,
+    /// One by itself after a rest, as a close comes: the disk and the caches have been at something else.
+    rested: Vec<f64>,
     painted: Vec<f64>,
     last_client: Vec<f64>,
 }
@@ -59,11 +64,14 @@ struct Measured {
 impl Measured {
     fn report(self, report: &mut Report) -> Result<()> {
         let median = |sample: &Sample| sample.median().context("nothing was measured");
-        let [flat, answered, inserts] = [self.key_to_flat, self.answered, self.inserts].map(Sample::new);
+        let [flat, answered] = [self.key_to_flat, self.answered].map(Sample::new);
+        let [inserts, rested] = [self.inserts, self.rested].map(Sample::new);
         let [painted, last] = [self.painted, self.last_client].map(Sample::new);
         report.set("closing.key_to_flat.p50", median(&flat)?, &flat)?;
         report.set("closing.insert.p50", median(&inserts)?, &inserts)?;
-        let limit = 3.0 * median(&inserts)? + 1.0;
+        report.set("closing.insert_after_rest.p50", median(&rested)?, &rested)?;
+        report.set("closing.answered.p50", median(&answered)?, &answered)?;
+        let limit = 3.0 * median(&rested)? + 1.0;
         report.set("closing.request", median(&answered)? / limit, &answered)?;
         report.set("closing.read_to_paint", painted.percentile(100.0).context("nothing was painted")?, &painted)?;
         report.set("closing.read_to_last_of_100", last.percentile(100.0).context("nobody heard of it")?, &last)
@@ -165,7 +173,10 @@ impl Desk {
         let since = self.ledger(u64::MAX)?.next;
         self.clients.forget();
         let began = match wish {
-            Wish::Key => self.close_by_key()?,
+            Wish::Key => {
+                measured.rested.push(runtime.block_on(self.insert())?);
+                self.close_by_key()?
+            }
             Wish::Request => runtime.block_on(self.close_by_request(trade, measured))?,
         };
         let sold = self.sold(since)?;
@@ -187,7 +198,18 @@ impl Desk {
         let read = whole.or_else(newest).context("the screen knew of the sale before the daemon could")?;
         measured.painted.push(milliseconds(painted.saturating_duration_since(read)));
         measured.last_client.push(milliseconds(last.saturating_duration_since(read)));
+        for _ in 0..INSERTS {
+            measured.inserts.push(runtime.block_on(self.insert())?);
+        }
         Ok(())
+    }
+
+    /// A durable insert of one row, in milliseconds.
+    async fn insert(&self) -> Result<f64> {
+        let began = Instant::now();
+        let row = "INSERT INTO bench_inserts VALUES (gen_random_uuid(), 'as long as the record of a wish is')";
+        self.database.execute(row, &[]).await?;
+        Ok(milliseconds(began.elapsed()))
     }
 
     /// As a trader does it: the dialog, its button, Enter. The time begins with the last key.
@@ -206,14 +228,8 @@ impl Desk {
         Ok(began)
     }
 
-    /// The request alone, beside a durable insert of one row.
+    /// The request alone.
     async fn close_by_request(&self, trade: &Trade, measured: &mut Measured) -> Result<Instant> {
-        for _ in 0..20 {
-            let began = Instant::now();
-            let row = "INSERT INTO bench_inserts VALUES (gen_random_uuid(), 'as long as the record of a wish is')";
-            self.database.execute(row, &[]).await?;
-            measured.inserts.push(milliseconds(began.elapsed()));
-        }
         let mut connection = Connection::open(&self.daemon.socket()).await?;
         let path = format!("/v1/trades/{}/close", trade.id);
         let body = json!({ "version": trade.version });
