@@ -17,7 +17,8 @@ pub use again::{SeenAgain, marks_of, seen_again_put};
 pub use lease::{LeaseHolder, LeaseRow, lease_ready, lease_release, lease_renew, lease_take};
 pub use restored::{restored_put, tags_known};
 pub use rows::{
-    FillRow, IntentRow, OpenAlarm, account_facts, account_facts_put, fill_put, intent_gate, intent_put, open_alarms,
+    FillRow, IntentRow, OpenAlarm, account_facts, account_facts_put, fill_put, intent_gate, intent_put,
+    intent_reported, open_alarms,
 };
 pub use standing::{OpenRow, ResultRow, StandingRows, standing_rows};
 pub use trades::{

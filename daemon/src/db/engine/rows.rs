@@ -2,6 +2,7 @@
 
 use blotter_shared::domain::AlarmKind;
 use chrono::{DateTime, Utc};
+use futures_util::{FutureExt, TryFutureExt};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -10,7 +11,8 @@ use super::super::cells::Cells;
 use super::super::session::Params;
 use super::super::{DbError, UserTx, both};
 use super::AccountKey;
-use super::trades::{WISH_IS, wish_is};
+use super::trades::{TradePlace, WISH_IS, wish_is};
+use super::whole::{StoredTrade, trade_take, trade_take_ready};
 
 /// An intent as it is written. What it means is written once; the rest each time.
 #[derive(Clone, Debug)]
@@ -89,7 +91,28 @@ const ACCOUNT_PUT: &str = "
 /// [`DbError::Refused`] when a rule of the table says no; [`DbError::NotFound`] when there is no such trade.
 pub async fn intent_put(tx: &UserTx, account: &AccountKey, row: &IntentRow) -> Result<(), DbError> {
     let before = before(tx, row).await?;
+    tx.session().ready(WRITES).await?;
     write(tx, account, row, before).await
+}
+
+/// As [`intent_put`], with what was executed of it and its trade, kept for this transaction and read after that: all of it
+/// on the trip of the write.
+///
+/// # Errors
+/// As [`intent_put`] and [`trade_take`].
+pub async fn intent_reported(
+    tx: &UserTx,
+    account: &AccountKey,
+    row: &IntentRow,
+    fills: &[FillRow],
+) -> Result<(TradePlace, Option<StoredTrade>), DbError> {
+    let before = before(tx, row).await?;
+    tx.session().ready(WRITES).await?;
+    trade_take_ready(tx).await?;
+    let written = write(tx, account, row, before).boxed();
+    let written = fills.iter().fold(written, |written, fill| both(written, fill_put(tx, fill)).map_ok(drop).boxed());
+    let (_, taken) = both(written, trade_take(tx, row.trade)).await?;
+    Ok(taken)
 }
 
 /// As [`intent_put`], if the wish is still the one with this stamp; `false`, and nothing is written, when it is not.
@@ -106,6 +129,7 @@ pub async fn intent_gate(
     tx.session().ready(&[WISH_IS, INTENT_BEFORE]).await?;
     let (is_wanted, before) = both(wish_is(tx, row.trade, version, desired), before(tx, row)).await?;
     if is_wanted {
+        tx.session().ready(WRITES).await?;
         write(tx, account, row, before).await?;
     }
     Ok(is_wanted)
@@ -122,9 +146,11 @@ async fn before(tx: &UserTx, row: &IntentRow) -> Result<Option<Before>, DbError>
     before.map(|row| Ok(Before { state: row.try_get("state")?, executed: row.try_get("exec_qty")? })).transpose()
 }
 
+/// What [`write`] and a fill after it say: prepared before they go out.
+const WRITES: &[&str] = &[INTENT_NEW, INTENT_STEP, INTENT_EVENT, FILL];
+
 async fn write(tx: &UserTx, account: &AccountKey, row: &IntentRow, before: Option<Before>) -> Result<(), DbError> {
     let session = tx.session();
-    session.ready(&[INTENT_NEW, INTENT_STEP, INTENT_EVENT]).await?;
     let moved = before.as_ref().is_none_or(|was| was.state != row.state || was.executed != row.executed);
     let begun = async { if before.is_none() { begin(tx, account, row).await } else { Ok(()) } };
     let told = async {

@@ -97,8 +97,13 @@ pub async fn trade_take(tx: &UserTx, trade: Uuid) -> Result<(TradePlace, Option<
     // First kept, then read: each statement sees what was durable when it began. It is kept as an update would keep it:
     // whoever waited for more, behind a row that refers to it, would stand in the way of that row's owner, and both would
     // be dead. And the trade comes before its facts: in another order a command and the engine would wait for each other.
-    tx.session().ready(&[PLACE, ONE]).await?;
+    trade_take_ready(tx).await?;
     both(trade_lock(tx, trade), trade_found(tx, trade)).await
+}
+
+/// Prepares [`trade_take`], so that it goes out where it is joined to others.
+pub(super) async fn trade_take_ready(tx: &UserTx) -> Result<(), DbError> {
+    tx.session().ready(&[PLACE, ONE]).await
 }
 
 async fn trade_found(tx: &UserTx, trade: Uuid) -> Result<Option<StoredTrade>, DbError> {

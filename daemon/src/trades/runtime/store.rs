@@ -25,9 +25,9 @@ use crate::db::alarms::{Subject, alarm_clear, alarm_raise};
 use crate::db::audit::AuditEntry;
 use crate::db::engine::{
     AccountKey, LeaseHolder, LeaseRow, OpenAlarm, StoredTrade, TradePlace, account_facts, account_facts_put,
-    commit_with_step, fill_put, intent_gate, intent_put, lease_ready, lease_release, lease_renew, lease_take,
-    marks_put, open_alarms, restored_put, step_put, step_tell, tags_known, trade_put, trade_stored, trade_take,
-    trades_watched, wish_put,
+    commit_with_step, fill_put, intent_gate, intent_put, intent_reported, lease_ready, lease_release, lease_renew,
+    lease_take, marks_put, open_alarms, restored_put, step_put, step_tell, tags_known, trade_put, trade_stored,
+    trade_take, trades_watched, wish_put,
 };
 use crate::db::installation::{epoch_base, epochs_begin_above};
 use crate::db::settings::entries_stopped;
@@ -257,15 +257,20 @@ impl Ledger {
         let mut touched = BTreeSet::new();
         // Trades as this transaction has left them, as far as it knows that without another look.
         let mut known = BTreeMap::new();
-        for change in changes.iter().filter(|change| !is_written(change)) {
+        let left: Vec<&Change> = changes.iter().filter(|change| !is_written(change)).collect();
+        let mut rest = left.as_slice();
+        while let Some((change, after)) = rest.split_first() {
             let trade = change.trade().filter(|_| !matches!(change, Change::Alarm(_)));
             if let Some(trade) = trade {
                 known.remove(&trade);
             }
-            if let Some(whole) = self.write_one(tx, change).await? {
-                known.insert(whole.id(), whole);
-            }
+            let (whole, after) = match Report::of(rest) {
+                Some((report, after)) => (Some(Box::pin(self.report(tx, &report)).await?), after),
+                None => (self.write_one(tx, change).await?, after),
+            };
+            known.extend(whole.map(|whole| (whole.id(), whole)));
             touched.extend(trade);
+            rest = after;
         }
         let last = touched.pop_last();
         for trade in &touched {
@@ -289,7 +294,10 @@ impl Ledger {
                 let kept = wish_put(tx, trade.0, was, &rows::wish(becomes)?).await?;
                 return if kept { Ok(None) } else { Err(Stop::Overtaken(OTHER_WISH)) };
             }
-            Change::Marks { trade, becomes } => return Ok(Some(marks_write(tx, *trade, becomes).await?)),
+            Change::Marks { trade, becomes } => {
+                let taken = trade_taken(tx, *trade).await?;
+                return Ok(Some(marks_write(tx, taken, becomes).await?));
+            }
             Change::Intent(intent) => intent_put(tx, &self.account, &rows::intent(intent, tx.now())?).await?,
             Change::Gate { intent, expect } => self.gate(tx, intent, *expect).await?,
             Change::Fill(fill) => fill_put(tx, &rows::fill(fill)?).await?,
@@ -302,6 +310,15 @@ impl Ledger {
             Change::Alarm(alarm) => self.alarm_change(tx, alarm).await?,
         }
         Ok(None)
+    }
+
+    /// Writes an order, what it executed and what has become of its trade, on two trips.
+    async fn report(&self, tx: &UserTx, report: &Report<'_>) -> Result<Trade, Stop> {
+        let intent = rows::intent(report.intent, tx.now())?;
+        let fills = report.fills.iter().map(|fill| rows::fill(fill)).collect::<Result<Vec<_>, _>>()?;
+        let (place, stored) = intent_reported(tx, &self.account, &intent, &fills).await?;
+        let known = stored.map(whole).transpose()?;
+        Ok(marks_write(tx, (place, known), report.marks).await?)
     }
 
     async fn gate(&self, tx: &UserTx, intent: &Intent, expect: WishStamp) -> Result<(), Stop> {
@@ -352,10 +369,35 @@ impl Untold {
     }
 }
 
-/// Writes what was found out about a trade, which is kept for this transaction first; tells what it is then.
-async fn marks_write(tx: &UserTx, trade: TradeId, becomes: &Marks) -> Result<Trade, DbError> {
-    let (place, whole) = trade_taken(tx, trade).await?;
+/// What a look at the broker tells of one order, in the sequence in which changes come: the commonest thing that a pass writes
+/// while somebody waits for it.
+struct Report<'a> {
+    intent: &'a Intent,
+    fills: Vec<&'a Fill>,
+    marks: &'a Marks,
+}
+
+impl<'a> Report<'a> {
+    /// The one that these changes begin with, and those after it.
+    fn of<'c>(changes: &'c [&'a Change]) -> Option<(Self, &'c [&'a Change])> {
+        let (Change::Intent(intent), mut rest) = changes.split_first()? else { return None };
+        let mut fills = Vec::new();
+        while let Some((Change::Fill(fill), after)) = rest.split_first()
+            && fill.intent_id == intent.id
+        {
+            fills.push(fill);
+            rest = after;
+        }
+        let (Change::Marks { trade, becomes }, rest) = rest.split_first()? else { return None };
+        (*trade == intent.trade_id).then_some((Self { intent, fills, marks: becomes }, rest))
+    }
+}
+
+/// Writes what was found out about a trade that is kept for this transaction; tells what it is then.
+async fn marks_write(tx: &UserTx, taken: (TradePlace, Option<Trade>), becomes: &Marks) -> Result<Trade, DbError> {
+    let (place, whole) = taken;
     let mut whole = whole.ok_or(DbError::NotFound)?;
+    let trade = whole.id();
     let taken_up = becomes.restored.as_ref().filter(|now| whole.marks.restored.as_ref() != Some(*now));
     if let Some(restored) = taken_up {
         restored_put(tx, trade.0, &json(restored)?).await?;
