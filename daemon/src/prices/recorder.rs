@@ -215,7 +215,9 @@ impl Recorder {
             Silence::Unopened
         })?;
         // A look that nobody asked for is left out rather than turned down: nothing is wrong with the account then.
-        if priority == Priority::Read && account.tradier.limiter().left(BucketKind::MarketData, priority) < LOOK {
+        let left = account.tradier.limiter().left(BucketKind::MarketData, priority);
+        let leaves_off = priority == Priority::Read && left < LOOK;
+        if leaves_off && mode == BrokerMode::Sim {
             return Err(Silence::Held);
         }
         let options: BTreeSet<String> = positions.iter().map(|position| position.symbol.clone()).collect();
@@ -229,6 +231,9 @@ impl Recorder {
         }
         let mut wanted: BTreeSet<String> = positions.iter().map(|position| position.ticker.clone()).collect();
         wanted.extend(options.into_iter().filter(|symbol| !answers.quotes.contains_key(symbol)));
+        if leaves_off {
+            return if answers.quotes.is_empty() { Err(Silence::Held) } else { Ok(answers) };
+        }
         let wanted: Vec<String> = wanted.into_iter().collect();
         let source = if mode == BrokerMode::Sim { QuoteSource::Sim } else { QuoteSource::Tradier };
         match account.market.quotes(&wanted, priority).await {

@@ -94,7 +94,7 @@ pub const ALL: &[Mutant] = &[
     mutant(&[Rule::MissingIsNotCanceled], Family::Blind, 1, 500),
     mutant(&[Rule::AbsenceNeedsTime], Family::Restarts, 21, 500),
     mutant(&[Rule::AbsenceNeedsReads], Family::Copies, 130, 500),
-    mutant(&[Rule::AbsenceNeedsItsDay], Family::Midnight, 206, 500),
+    mutant(&[Rule::AbsenceNeedsItsDay], Family::Midnight, 6_486, 500),
     mutant(&[Rule::UnknownIsNotFailed], Family::Zombies, 13, 500),
     mutant(&[Rule::LateArrivals], Family::Late, 1, 500),
     mutant(&[Rule::MismatchNeedsReads], Family::Blind, 2, 500),

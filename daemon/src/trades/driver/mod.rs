@@ -162,7 +162,15 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
             Ok(snapshot) => snapshot,
             Err(why) => {
                 self.without_a_cut(&book, &why).await;
-                return self.kept(begun).await;
+                let pass = self.kept(begun).await;
+                // What came due while the broker was waited for is told now, not when the next pass begins: by what is
+                // durable now, as somebody else may have taken over.
+                if self.settings.rules.has(Rule::Watchdog)
+                    && let Ok(book) = self.ports.store.load().await
+                {
+                    self.watch(&book).await;
+                }
+                return pass;
             }
         };
         (self.cut_cost, self.blind) = (self.cut_reads.max(SMALLEST_CUT), None);
@@ -208,6 +216,7 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
         if let Err(error) = self.record(lease.epoch, changes, &book, &mut views).await {
             return self.stopped(&error);
         }
+        self.past.recorded();
         let scene = Scene {
             now,
             session: snapshot.session,
@@ -373,8 +382,9 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
             Pass::Troubled => Pace::TROUBLED,
             Pass::Done(Outlook::Wrote) if plenty => Pace::after_write(self.since_write()),
             Pass::Done(Outlook::Wrote | Outlook::Flying) if plenty => Pace::FLYING,
-            Pass::Done(Outlook::Wrote | Outlook::Flying) if some => Pace::FLYING_SLOW,
-            Pass::Done(Outlook::Wrote | Outlook::Flying) => Pace::FLYING_LAST,
+            Pass::Done(Outlook::Wrote) => Pace::FLYING_SLOW,
+            Pass::Done(Outlook::Flying) if some => Pace::FLYING_SLOW,
+            Pass::Done(Outlook::Flying) => Pace::FLYING_LAST,
             Pass::Done(Outlook::Holding) => Pace::HOLDING,
             Pass::Done(Outlook::Flat) => Pace::FLAT,
         }

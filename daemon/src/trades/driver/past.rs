@@ -25,7 +25,7 @@ struct Day {
     listed: Option<Vec<BrokerOrder>>,
 }
 
-/// Earlier days as they were last answered, and those that were answered when they were over.
+/// Earlier days as they were last answered, and those whose answer is recorded: what they show is durable.
 #[derive(Debug, Default)]
 pub(super) struct Past {
     days: BTreeMap<NaiveDate, Day>,
@@ -41,10 +41,12 @@ impl Past {
     }
 
     fn answered(&mut self, date: NaiveDate, day: Day) {
-        if day.listed.is_some() {
-            self.done.insert(date);
-        }
         self.days.insert(date, day);
+    }
+
+    /// What the pass has learnt is durable. Before that a day that was answered has shown nothing: the rest of its cut may fail.
+    pub(super) fn recorded(&mut self) {
+        self.done.extend(self.days.iter().filter(|(_, known)| known.listed.is_some()).map(|(day, _)| *day));
     }
 
     fn lists(&self) -> BTreeMap<NaiveDate, Vec<BrokerOrder>> {
@@ -70,8 +72,17 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
     }
 
     /// Earlier days, no older than the distance at which they are asked for.
-    pub(super) async fn history(&mut self, book: &Book, today: NaiveDate) -> BTreeMap<NaiveDate, Vec<BrokerOrder>> {
+    pub(super) async fn history(
+        &mut self,
+        book: &Book,
+        today: NaiveDate,
+        begun: Duration,
+    ) -> BTreeMap<NaiveDate, Vec<BrokerOrder>> {
         for day in self.past_due(book, today) {
+            // Several that hang would take longer than the lease.
+            if self.is_in_time(begun).is_err() {
+                break;
+            }
             let asked = self.ports.clock.boot();
             // One that is not answered leaves its orders in doubt and their alarm open.
             let listed = self.ports.broker.orders_on(day).await.ok();
@@ -150,6 +161,16 @@ mod tests {
         answered(&mut past, yesterday, 130, None);
         assert_eq!(past.lists(), BTreeMap::new(), "what it showed before is too old");
         assert_eq!(past.due(&wanted, Duration::from_secs(159), EVERY), []);
+    }
+
+    #[test]
+    fn a_day_is_done_with_when_what_it_showed_is_recorded() {
+        let mut past = Past::default();
+        answered(&mut past, day("2026-11-23"), 100, Some(Vec::new()));
+        answered(&mut past, day("2026-11-20"), 100, None);
+        assert_eq!(past.done, BTreeSet::new(), "the rest of the cut may fail");
+        past.recorded();
+        assert_eq!(past.done, BTreeSet::from([day("2026-11-23")]));
     }
 
     #[test]

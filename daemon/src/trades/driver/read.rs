@@ -45,9 +45,9 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
         let quotes = self.quotes(&symbols).await;
         let session = self.ports.sessions.at(at);
         self.is_in_time(begun)?;
-        let lookups = self.lookups(book, &orders).await?;
+        let lookups = self.lookups(book, &orders, begun).await?;
         self.is_in_time(begun)?;
-        let history = self.history(book, session.date).await;
+        let history = self.history(book, session.date, begun).await;
         self.is_in_time(begun)?;
         let equity = self.equity(book, &orders, &positions).await?;
         Ok(Snapshot { mode: book.mode, at, session, before, orders, positions, quotes, lookups, history, equity })
@@ -101,7 +101,12 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
     }
 
     /// Asks by number for orders that should be in the list and were not, several reads in a row.
-    async fn lookups(&mut self, book: &Book, shown: &[BrokerOrder]) -> Result<BTreeMap<OrderId, Lookup>, ReadFailure> {
+    async fn lookups(
+        &mut self,
+        book: &Book,
+        shown: &[BrokerOrder],
+        begun: Duration,
+    ) -> Result<BTreeMap<OrderId, Lookup>, NoCut> {
         let enough = self.settings.timing.missing_reads.saturating_sub(1);
         // A position that differs makes it urgent: the order may have filled. One that is being cancelled has come to its
         // end, most likely: of an earlier day's, no list of today shows it.
@@ -121,6 +126,7 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
             .collect();
         let mut found = BTreeMap::new();
         for id in missing {
+            self.is_in_time(begun)?;
             self.cut_reads += 1;
             found.insert(id, self.ports.broker.order(id).await?);
         }

@@ -154,8 +154,11 @@ fn is_credible(book: &Book, shown: &BTreeSet<OrderId>, context: &Context<'_>) ->
         return true;
     }
     let intents = book.trades.values().flat_map(|trade| &trade.intents);
+    let earlier: BTreeSet<OrderId> = context.history.values().flatten().map(|order| order.id).collect();
     intents.filter(|intent| intent.missing_reads < context.timing.missing_reads).all(|intent| {
-        let today = intent.sent_on == Some(context.session.date);
+        // A clock that was ahead over midnight took it for one of today, and the list of its day says otherwise.
+        let of_earlier = intent.broker_id.is_some_and(|id| earlier.contains(&id));
+        let today = intent.sent_on == Some(context.session.date) && !of_earlier;
         let listed = intent.state == IntentState::Working || (today && ended_in_the_list(intent.state));
         let expected = listed && intent.order().is_some();
         !expected || intent.broker_id.is_none_or(|id| shown.contains(&id))

@@ -312,7 +312,7 @@ impl Ledger {
         Ok(None)
     }
 
-    /// Writes an order, what it executed and what has become of its trade, on two trips.
+    /// Writes an order, what it executed and what has become of its trade: the order and the look at the trade on one trip.
     async fn report(&self, tx: &UserTx, report: &Report<'_>) -> Result<Trade, Stop> {
         let intent = rows::intent(report.intent, tx.now())?;
         let fills = report.fills.iter().map(|fill| rows::fill(fill)).collect::<Result<Vec<_>, _>>()?;

@@ -84,6 +84,7 @@ struct Desk {
     screen: Terminal,
     clients: Readers,
     database: tokio_postgres::Client,
+    insert: tokio_postgres::Statement,
     contract: Contract,
     // Last: what stands on it ends before.
     _simulator: Program,
@@ -136,6 +137,8 @@ impl Desk {
         said(&daemon, &["settings", "set", "broker_mode=SIM"], "")?;
         let database = book::connect_admin(&daemon.postgres_socket_dir()).await?;
         database.batch_execute("CREATE TABLE bench_inserts (id uuid PRIMARY KEY, words text)").await?;
+        let row = "INSERT INTO bench_inserts VALUES (gen_random_uuid(), 'as long as the record of a wish is')";
+        let insert = database.prepare(row).await?;
         // Each round pays the spread: a trader would be sent for a walk.
         database.batch_execute("UPDATE user_settings SET cooldown_losses = 0").await?;
         let wanted = Wanted { event: b"event: trade", data: b"\"status\":\"CLOSED\"" };
@@ -146,7 +149,7 @@ impl Desk {
         let latency = json!({ "kind": "latency", "ms": LATENCY.as_millis() });
         broker.ask("POST", "/__sim/faults", &latency.to_string())?;
         let contract = Contract::at_the_money(&daemon)?;
-        Ok(Self { broker, daemon, screen, clients, database, contract, _simulator: simulator })
+        Ok(Self { broker, daemon, screen, clients, database, insert, contract, _simulator: simulator })
     }
 
     /// Buys the contract and waits for its bracket.
@@ -207,8 +210,7 @@ impl Desk {
     /// A durable insert of one row, in milliseconds.
     async fn insert(&self) -> Result<f64> {
         let began = Instant::now();
-        let row = "INSERT INTO bench_inserts VALUES (gen_random_uuid(), 'as long as the record of a wish is')";
-        self.database.execute(row, &[]).await?;
+        self.database.execute(&self.insert, &[]).await?;
         Ok(milliseconds(began.elapsed()))
     }
 

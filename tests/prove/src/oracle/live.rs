@@ -2,7 +2,7 @@
 //! under a loop that is well, an account that was halted or could not be read goes on. L1 and L2 are judged once the
 //! faults are off, the others always.
 
-use blotter_daemon::trades::facts::Trade;
+use blotter_daemon::trades::facts::{FlatCause, Trade};
 use blotter_daemon::trades::ports::LeaseAnswer;
 use blotter_daemon::trades::timing::Timing;
 use blotter_shared::domain::{AlarmKind, IntentState};
@@ -107,7 +107,8 @@ fn unsettled(world: &mut World) {
     for trade in &trades {
         let what = super::rest::unsettled(world, trade);
         // A stop that is breached while it could not be placed asks for something new.
-        let seconds = world.oracle.unsettled.entry((trade.id(), trade.wish.is_flat())).or_insert(0);
+        let breached = trade.wish.flat == Some(FlatCause::StopBreached);
+        let seconds = world.oracle.unsettled.entry((trade.id(), breached)).or_insert(0);
         *seconds = if what.is_some() { *seconds + 1 } else { 0 };
         if let Some(what) = what.filter(|_| *seconds > limit) {
             world.oracle.fail(format!("L2 {what} for {limit} s of calm"));

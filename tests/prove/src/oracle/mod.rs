@@ -28,7 +28,7 @@ pub struct Oracle {
     /// Seconds of market time that each contract was held without cover while somebody could have
     /// told it and nobody did.
     bare: BTreeMap<usize, u64>,
-    /// Seconds that each trade has not been as it is wished, held or gone, with the faults off.
+    /// Seconds that each trade has not been as it is wished, before and after its stop was breached, with the faults off.
     unsettled: BTreeMap<(TradeId, bool), u64>,
     /// Seconds since the lease ended and somebody could have taken it.
     vacant: u64,
