@@ -170,8 +170,9 @@ pub(super) fn unsettled(world: &World, trade: &Trade) -> Option<String> {
     // Theirs are no trade's, once a person has said so: until then it is a quarantine.
     let foreign = world.broker.contracts.iter().position(|other| other.symbol == contract.symbol);
     let foreign = foreign.map_or(0, |at| super::foreign(world, at));
-    // Somebody has bought as many as had become another contract: by their number nobody can tell that these are others.
-    let made_up = contract.renamed > 0 && position == trade.marks.held;
+    // Somebody has bought as many as had become another contract, or as others had sold of ours: by their number nobody can
+    // tell that these are others. (That the ledger is right is judged by itself.)
+    let made_up = position == trade.marks.held;
     let foreign = if made_up { 0 } else { foreign };
     if status.is_terminal() || trade.marks.quarantine.is_some() {
         return None;
