@@ -267,7 +267,8 @@ pub fn order_outside(world: &mut World, at: usize) {
     if free <= 0 {
         return;
     }
-    let id = 6_000_000 + i64::try_from(now).unwrap_or(0);
+    // One for each contract: what goes away again in a minute must be this one.
+    let id = 6_000_000 + i64::try_from(now * 10).unwrap_or(0) + i64::try_from(at).unwrap_or(0);
     let leg = Leg {
         id,
         kind: Kind::Limit(99_000),
