@@ -23,6 +23,8 @@ use crate::market::{MarketData, Quote};
 /// Prices are kept for so long, lists of dates for longer.
 const CHAIN_FOR: Duration = Duration::from_secs(5);
 const EXPIRATIONS_FOR: Duration = Duration::from_secs(60);
+/// A person waits for it, who is about to enter: before the screens' own looks at prices, which may have used up their share.
+const WAITED_FOR: Priority = Priority::Entry;
 /// Answers that are kept at a time.
 const MOST: usize = 256;
 
@@ -64,7 +66,7 @@ impl Chains {
     pub async fn expirations(&self, of: &ChainOf) -> Result<Expirations, ChainError> {
         let ask = async {
             let account = self.recorder.accounts.open(&of.who, of.mode).await?;
-            let expirations = account.market.expirations(&of.ticker, Priority::Read).await?;
+            let expirations = account.market.expirations(&of.ticker, WAITED_FOR).await?;
             let (symbol, at) = (of.ticker.to_string(), self.recorder.clock.now());
             Ok(Expirations { symbol, mode: of.mode, expirations, at })
         };
@@ -87,17 +89,17 @@ impl Chains {
         let moment = self.recorder.moment(of.mode, &account).await;
         let orats = match self.recorder.orats.of(&of.who, of.mode).await {
             Some(orats) => {
-                orats.chain(&of.ticker, expiry, Priority::Read).await.ok().filter(|chain| !chain.rows.is_empty())
+                orats.chain(&of.ticker, expiry, WAITED_FOR).await.ok().filter(|chain| !chain.rows.is_empty())
             }
             None => None,
         };
         let broker = if of.mode == BrokerMode::Sim { QuoteSource::Sim } else { QuoteSource::Tradier };
         let (source, quotes) = match orats {
             Some(chain) => (QuoteSource::Orats, chain.rows),
-            None => (broker, account.market.chain(&of.ticker, expiry, Priority::Read).await?.rows),
+            None => (broker, account.market.chain(&of.ticker, expiry, WAITED_FOR).await?.rows),
         };
         let symbol = of.ticker.to_string();
-        let found = account.market.quotes(std::slice::from_ref(&symbol), Priority::Read).await;
+        let found = account.market.quotes(std::slice::from_ref(&symbol), WAITED_FOR).await;
         let worth = found.ok().and_then(|found| found.quotes.first().and_then(|quote| underlying(quote, &moment)));
         let rows = rows(&quotes, &moment);
         let at_the_money = at_the_money(&rows, worth);

@@ -48,8 +48,8 @@ pub enum Round {
     After(Hours),
 }
 
-/// Calls to the broker that a look leaves to what people ask for themselves: a dialog's quote, a chain.
-const SPARE: u32 = 8;
+/// Calls to the broker for one look: its clock, in a world of its own, and the quotes.
+const LOOK: u32 = 2;
 
 /// What a round came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -216,7 +216,7 @@ impl Recorder {
         })?;
         // A look that nobody asked for is left out rather than turned down: nothing is wrong with the account then.
         let left = account.tradier.limiter().left(BucketKind::MarketData, priority);
-        let leaves_off = priority == Priority::Read && left < SPARE;
+        let leaves_off = priority == Priority::Read && left < LOOK;
         if leaves_off && mode == BrokerMode::Sim {
             return Err(Silence::Held);
         }

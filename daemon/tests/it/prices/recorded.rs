@@ -47,8 +47,8 @@ async fn looks_that_nobody_asked_for_leave_off_before_the_account_counts_as_thro
         rig.recorder.show(&user("ann")).await.unwrap();
     }
     let looks = rig.asked("quotes").len();
-    // Each asks for the time of its world as well; twelve of fifty calls are not theirs, and of the rest some are spare.
-    assert_eq!(looks, 16, "of sixty in one minute");
+    // Each asks for the time of its world as well; twelve of fifty calls are not theirs.
+    assert_eq!(looks, 19, "of sixty in one minute");
     let account = rig.recorder.accounts.open(&user("ann"), BrokerMode::Sim).await.unwrap();
     assert_eq!(*account.broker.status().borrow(), AccountStatus::Ok);
     rig.set("2026-11-20T17:01:01Z");
