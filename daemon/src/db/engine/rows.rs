@@ -146,7 +146,7 @@ async fn before(tx: &UserTx, row: &IntentRow) -> Result<Option<Before>, DbError>
     before.map(|row| Ok(Before { state: row.try_get("state")?, executed: row.try_get("exec_qty")? })).transpose()
 }
 
-/// What [`write`] and a fill after it say: prepared before they go out.
+/// What `write` and a fill after it say: prepared before they go out.
 const WRITES: &[&str] = &[INTENT_NEW, INTENT_STEP, INTENT_EVENT, FILL];
 
 async fn write(tx: &UserTx, account: &AccountKey, row: &IntentRow, before: Option<Before>) -> Result<(), DbError> {
