@@ -130,8 +130,10 @@ impl Pace {
     pub const FLYING: Duration = Duration::from_secs(2);
     /// Something is in flight and the budget is half used.
     pub const FLYING_SLOW: Duration = Duration::from_secs(5);
-    /// Something is in flight and few reads are left: they last until the first of this minute are given back.
+    /// Something is in flight and few cuts are left: see [`Pace::flying_last`].
     pub const FLYING_LAST: Duration = Duration::from_secs(10);
+    /// For each read of a cut at the pace that lasts: a minute has some fifty.
+    const OF_A_READ: Duration = Duration::from_millis(1250);
     /// A position is held or an order works, in market hours.
     pub const HOLDING: Duration = Duration::from_secs(15);
     /// Nothing is held, or the market is closed.
@@ -148,6 +150,14 @@ impl Pace {
     pub fn after_write(ago: Duration) -> Duration {
         (ago / 2).clamp(Self::AT_ONCE, Self::FLYING)
     }
+
+    /// Something is in flight and few cuts are left, of so many reads each: they last until the first reads of this minute
+    /// are given back. An account with pages of orders is looked at more rarely, and not in bursts with nothing between;
+    /// never more rarely than one in which nothing is in flight.
+    #[must_use]
+    pub fn flying_last(cut: u32) -> Duration {
+        (Self::OF_A_READ * cut).clamp(Self::FLYING_LAST, Self::HOLDING)
+    }
 }
 
 #[cfg(test)]
@@ -158,5 +168,10 @@ mod tests {
     fn a_write_is_looked_for_at_growing_distances_and_soon_after_a_standstill() {
         let waits = [0, 1, 2, 81].map(|ago| Pace::after_write(Duration::from_secs(ago)).as_millis());
         assert_eq!(waits, [50, 500, 1000, 2000]);
+    }
+
+    #[test]
+    fn the_last_cuts_of_a_minute_are_further_apart_when_each_takes_more_reads() {
+        assert_eq!([4, 8, 12, 40].map(|cut| Pace::flying_last(cut).as_secs()), [10, 10, 15, 15]);
     }
 }

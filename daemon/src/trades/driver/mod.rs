@@ -43,9 +43,10 @@ use super::timing::{Pace, Timing};
 const RECENTLY: Duration = Duration::from_secs(3);
 /// Orders twice, positions, quotes.
 const SMALLEST_CUT: u32 = 4;
-/// Half of the reads of a minute, and so few that at the pace of half of them the minute would end without one.
-const PLENTY: u32 = 25;
-const SOME: u32 = 13;
+/// Whole cuts that the reads of this minute are still enough for: half of what a minute gives a small account, and so few
+/// that at the pace of half of them the minute would end without one.
+const PLENTY: u32 = 6;
+const SOME: u32 = 3;
 /// A cut that takes more than this is begun whatever is left: waiting would not help it.
 const LARGEST_CUT: u32 = 40;
 
@@ -375,8 +376,8 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
 
     /// The pace (ruling 1), slowed down when the reads of this minute run out.
     fn pause(&self, pass: Pass) -> Duration {
-        let left = self.ports.broker.allowance().reads;
-        let (plenty, some) = (left >= PLENTY, left >= SOME);
+        let cuts = self.ports.broker.allowance().reads / self.cut_cost.max(SMALLEST_CUT);
+        let (plenty, some) = (cuts >= PLENTY, cuts >= SOME);
         match pass {
             Pass::Standby | Pass::Deposed => Pace::STANDBY,
             Pass::Troubled => Pace::TROUBLED,
@@ -384,7 +385,7 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
             Pass::Done(Outlook::Wrote | Outlook::Flying) if plenty => Pace::FLYING,
             Pass::Done(Outlook::Wrote) => Pace::FLYING_SLOW,
             Pass::Done(Outlook::Flying) if some => Pace::FLYING_SLOW,
-            Pass::Done(Outlook::Flying) => Pace::FLYING_LAST,
+            Pass::Done(Outlook::Flying) => Pace::flying_last(self.cut_cost),
             Pass::Done(Outlook::Holding) => Pace::HOLDING,
             Pass::Done(Outlook::Flat) => Pace::FLAT,
         }
