@@ -5,6 +5,7 @@
 //! The broker does not like to be asked for them often. One that was answered is kept until it is time to
 //! ask again: a day that is over gains no order, and each cut in between looks into it.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -92,15 +93,20 @@ impl<S: Store, B: BrokerPort, C: Clock, T: Sessions> Engine<S, B, C, T> {
     }
 }
 
-/// Days before today on which something was sent that is in doubt, or has no price.
+/// Days before today on which something was sent that is in doubt, or has no price. What today's list does not show may have
+/// been sent yesterday, by a clock that was ahead over midnight.
 fn doubtful(book: &Book, today: NaiveDate) -> BTreeSet<NaiveDate> {
-    let doubtful = |intent: &&Intent| {
+    let sent_on = |intent: &Intent| {
         let unpriced = intent.legs.iter().any(|leg| leg.executed > 0 && leg.average.is_none());
         let unknown = matches!(intent.state, IntentState::Unknown | IntentState::Sending);
-        intent.order().is_some() && (unpriced || unknown)
+        let day = intent.sent_on.filter(|_| intent.order().is_some() && (unpriced || unknown))?;
+        match day.cmp(&today) {
+            Ordering::Less => Some(day),
+            Ordering::Equal => day.pred_opt().filter(|_| intent.absence.reads > 0),
+            Ordering::Greater => None,
+        }
     };
-    let intents = book.trades.values().flat_map(|trade| &trade.intents);
-    intents.filter(doubtful).filter_map(|intent| intent.sent_on.filter(|day| *day < today)).collect()
+    book.trades.values().flat_map(|trade| &trade.intents).filter_map(sent_on).collect()
 }
 
 /// The last day before today on which each live trade sent an order that has come to an end with less than it was for.
@@ -198,6 +204,28 @@ mod tests {
         held.marks.status = TradeStatus::Closed;
         book.trades.insert(id, held);
         assert_eq!(last_days(&book, today).next(), None);
+    }
+
+    #[test]
+    fn an_order_that_todays_list_does_not_show_is_looked_for_in_yesterdays() {
+        let today = at(0).date_naive();
+        let mut sent = with_order(trade(2), IntentRole::Entry, IntentState::Unknown, Shape::BuyMarket);
+        let days = |sent: &Trade, today: NaiveDate| {
+            let mut book = Book::new(BrokerMode::Sim, Cash::ZERO);
+            book.trades.insert(sent.id(), sent.clone());
+            doubtful(&book, today)
+        };
+        assert_eq!(days(&sent, today + Days::new(1)), BTreeSet::from([today]), "it was sent yesterday");
+        assert_eq!(days(&sent, today), BTreeSet::new(), "nobody has looked for it");
+        sent.intents[0].absence.reads = 1;
+        assert_eq!(
+            days(&sent, today),
+            BTreeSet::from([today - Days::new(1)]),
+            "the clock may have been ahead over midnight"
+        );
+        assert_eq!(days(&sent, today - Days::new(1)), BTreeSet::new(), "the clock was set back: today's list shows it");
+        sent.intents[0].state = IntentState::Working;
+        assert_eq!(days(&sent, today), BTreeSet::new(), "nothing is in doubt");
     }
 
     #[test]

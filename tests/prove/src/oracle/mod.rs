@@ -144,7 +144,8 @@ fn bare(world: &mut World, at: usize) {
     let own = live.filter(|order| order.own.is_some());
     let second = world.second();
     let cover = own.map(|order| i64::from(covered(order, wanted, second))).sum();
-    let exposed = contract.position - foreign(world, at) > cover && world.broker.open;
+    let ours = contract.position - foreign(world, at);
+    let exposed = ours - told_apart(world, symbol, owner, ours) > cover && world.broker.open;
     let by_choice = owner.is_none_or(|trade| trade.wish.stop.is_none() && !trade.wish.is_flat());
     let told = is_told(world, symbol, owner);
     // A person has taken the empty list for the truth, or a sandbox looked wiped: that it was not shows when the list is
@@ -183,6 +184,17 @@ fn is_told(world: &World, symbol: &str, owner: Option<&Trade>) -> bool {
         Some(id) => alarm.message.contains(UNCLAIMED) && by_another(id) && !owner.is_some_and(has_its_own),
     };
     book.alarms.iter().any(|alarm| is_about(alarm) && tells(alarm.kind))
+}
+
+/// Of `ours`, contracts that other trades of the symbol bought at their end, and of which somebody was told in their name:
+/// what the trade that they are judged by holds itself is beside them.
+pub(super) fn told_apart(world: &World, symbol: &str, owner: Option<&Trade>, ours: i64) -> i64 {
+    let book = &world.store.book;
+    let told = |id: TradeId| book.alarms.iter().any(|alarm| alarm.trade == Some(id) && tells(alarm.kind));
+    let others = book.trades.values().filter(|trade| trade.spec.symbol.as_str() == symbol && trade.is_ended());
+    let apart = others.filter(|trade| owner.map(Trade::id) != Some(trade.id()) && told(trade.id()));
+    let own = owner.map_or(0, |trade| trade.marks.held.max(0));
+    apart.map(|trade| trade.marks.held.max(0)).sum::<i64>().min((ours - own).max(0))
 }
 
 /// The trade that a contract is judged by: the one that is alive, else the one that has bought it at its end, else the

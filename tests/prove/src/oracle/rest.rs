@@ -181,7 +181,10 @@ pub(super) fn unsettled(world: &World, trade: &Trade) -> Option<String> {
         return Some(format!("{status} although a close was asked for, position {position}"));
     }
     match status {
-        TradeStatus::Filled | TradeStatus::Closing => unprotected(trade, position - foreign, &own),
+        TradeStatus::Filled | TradeStatus::Closing => {
+            let ours = position - foreign;
+            unprotected(trade, ours - super::told_apart(world, &contract.symbol, Some(trade), ours), &own)
+        }
         TradeStatus::Partial => Some(format!("a half-filled entry still works and {position} are not protected")),
         TradeStatus::Open | TradeStatus::Pending => {
             (!own.iter().any(|order| order.buys)).then(|| format!("{status} and no entry works"))
