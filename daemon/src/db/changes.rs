@@ -1,20 +1,21 @@
 //! The change feed: per user, one row for each change, numbered without gaps.
 //!
 //! A row says *what* changed (a trade, the settings, an alarm), not how: whoever sends the event
-//! reads the row as it is now, so that an event is never older than what a list has shown, and ten
-//! changes of one trade are one event.
+//! reads the thing itself, with the feed or after it, so that an event is never older than its row,
+//! and ten changes of one trade are one event.
 
 use std::collections::HashMap;
 
 use blotter_shared::domain::{AlarmId, TradeId};
 use blotter_shared::protocol::events::Event;
+use blotter_shared::protocol::trades::Trade;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::alarms::alarms_by_id;
 use super::cells::{Cells, unreadable};
 use super::settings::settings_get;
-use super::trades::trades_by_id;
+use super::trades::{TRADES_SINCE, trades_by_id, trades_since};
 use super::{DbError, SystemTx, UserTx, both};
 
 /// How long a reader may be away and still be told what it missed.
@@ -123,11 +124,13 @@ pub async fn change_oldest(tx: &UserTx) -> Result<Option<i64>, DbError> {
 }
 
 /// Rows of the feed as they were read, and where it stood.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Feed {
     after: i64,
     head: i64,
     rows: Vec<(i64, Changed)>,
+    /// Trades that they are about: all of them, unless rows went while this was read.
+    trades: Vec<Trade>,
 }
 
 impl Feed {
@@ -143,11 +146,11 @@ impl Feed {
 /// # Errors
 /// When the database does not answer.
 pub async fn feed_since(tx: &UserTx, after: i64, limit: u32) -> Result<Feed, DbError> {
-    // The head first: what is behind it is seen.
-    tx.session().ready(&[HEAD, SINCE]).await?;
+    // The head first: what is behind it is seen. And the trades, which most of it is about, on the same trip.
+    tx.session().ready(&[HEAD, SINCE, TRADES_SINCE]).await?;
     let rows = async { tx.session().query(SINCE, &[&tx.user(), &after, &i64::from(limit)]).await };
-    let (head, rows) = both(change_head(tx), rows).await?;
-    Ok(Feed { after, head, rows: rows.iter().map(change_of).collect::<Result<_, _>>()? })
+    let (head, (rows, trades)) = both(change_head(tx), both(rows, trades_since(tx, after, limit))).await?;
+    Ok(Feed { after, head, rows: rows.iter().map(change_of).collect::<Result<_, _>>()?, trades })
 }
 
 /// Everything after `after`, as events, from up to `limit` rows of the feed. While `upto` is below
@@ -164,7 +167,7 @@ pub async fn changes_since(tx: &UserTx, after: i64, limit: u32) -> Result<Change
 /// # Errors
 /// When the database does not answer.
 pub async fn changes_in(tx: &UserTx, feed: Feed) -> Result<Changes, DbError> {
-    let Feed { after, head, rows } = feed;
+    let Feed { after, head, rows, trades } = feed;
     if after > head {
         return Ok(Changes::TimeTravel);
     }
@@ -176,7 +179,7 @@ pub async fn changes_in(tx: &UserTx, feed: Feed) -> Result<Changes, DbError> {
     }
     let upto = rows.last().map_or(after, |(seq, _)| *seq);
     let latest: HashMap<Changed, i64> = rows.into_iter().map(|(seq, changed)| (changed, seq)).collect();
-    Ok(Changes::Events { events: events_of(tx, &latest).await?, upto })
+    Ok(Changes::Events { events: events_of(tx, &latest, trades).await?, upto })
 }
 
 /// Removes of what no reader can ask for any more some thousands at most; tells how much that was.
@@ -203,9 +206,15 @@ fn change_of(row: &Row) -> Result<(i64, Changed), DbError> {
 }
 
 /// Reads each thing as it is now, and puts the events in the order of their last change.
-async fn events_of(tx: &UserTx, latest: &HashMap<Changed, i64>) -> Result<Vec<(i64, Event)>, DbError> {
+async fn events_of(
+    tx: &UserTx,
+    latest: &HashMap<Changed, i64>,
+    mut known: Vec<Trade>,
+) -> Result<Vec<(i64, Event)>, DbError> {
     let seq_of = |changed: Changed| latest.get(&changed).copied().unwrap_or_default();
-    let (trades, alarms) = (ids(latest, trade_id), ids(latest, alarm_id));
+    let (mut trades, alarms) = (ids(latest, trade_id), ids(latest, alarm_id));
+    known.retain(|trade| latest.contains_key(&Changed::Trade(trade.id)));
+    trades.retain(|id| known.iter().all(|trade| trade.id.0 != *id));
     let settings = async {
         let Some(seq) = latest.get(&Changed::Settings) else { return Ok(None) };
         Ok(Some((*seq, Event::Settings(Box::new(settings_get(tx).await?)))))
@@ -213,7 +222,7 @@ async fn events_of(tx: &UserTx, latest: &HashMap<Changed, i64>) -> Result<Vec<(i
     let (settings, (trades, alarms)) =
         both(settings, both(trades_by_id(tx, &trades), alarms_by_id(tx, &alarms))).await?;
     let mut events: Vec<(i64, Event)> = settings.into_iter().collect();
-    events.extend(trades.into_iter().map(|t| (seq_of(Changed::Trade(t.id)), Event::Trade(Box::new(t)))));
+    events.extend(known.into_iter().chain(trades).map(|t| (seq_of(Changed::Trade(t.id)), Event::Trade(Box::new(t)))));
     events.extend(alarms.into_iter().map(|a| (seq_of(Changed::Alarm(a.id)), Event::Alarm(Box::new(a)))));
     events.sort_by_key(|(seq, _)| *seq);
     Ok(events)

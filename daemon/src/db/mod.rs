@@ -149,7 +149,8 @@ impl Db {
 
     /// As [`Db::user_tx`], with the statements that come first: they go out with the beginning and are answered on the
     /// same trip. On a connection that turns out to be broken nothing has happened: they are sent again on another.
-    /// They must not write anything that could stand alone: should the beginning fail, nothing takes it back.
+    /// Where a part of the beginning fails, they are part of what it began, and that is taken back; where nothing begins, they
+    /// are nobody's, and row security shows them nothing.
     ///
     /// # Errors
     /// As [`Db::user_tx`].
@@ -181,14 +182,25 @@ impl Db {
     ) -> Result<(UserTx, T), DbError> {
         self.ready()?;
         let seat = self.shared.seats.take(username).await?;
+        let (tx, told) = self.tx_with(Lane::Requests, username, plans, first).await?;
+        Ok((tx.seated(seat), told))
+    }
+
+    async fn tx_with<E, T>(
+        &self,
+        lane: Lane,
+        username: &Username,
+        plans: Plans,
+        first: First<'_, E, T>,
+    ) -> Result<(UserTx, T), DbError> {
         let patience = self.shared.patience();
         loop {
-            let tx = UserTx::new(self.shared.open(Lane::Requests).await?, username, self.shared.clock.now());
+            let tx = UserTx::new(self.shared.open(lane).await?, username, self.shared.clock.now());
             let begin = tx.session().begin(("blotter_app", username.as_str()), plans);
             // Where the beginning fails, nothing that waits for an answer goes on.
             let told = try_join(begin, (first.ask)(&tx, first.about).map(Ok)).await;
             match told {
-                Ok(((), told)) => return Ok((tx.seated(seat), told)),
+                Ok(((), told)) => return Ok((tx, told)),
                 Err(error) => patience.bear(error)?,
             }
         }
@@ -210,6 +222,19 @@ impl Db {
         self.ready()?;
         let session = self.shared.session(Lane::Own, ("blotter_app", username.as_str()), Plans::Kept).await?;
         Ok(UserTx::new(session, username, self.shared.clock.now()))
+    }
+
+    /// As [`Db::engine_tx`], with the statements that come first, as in [`Db::user_tx_with`].
+    ///
+    /// # Errors
+    /// As [`Db::user_tx`].
+    pub async fn engine_tx_with<E, T>(
+        &self,
+        username: &Username,
+        first: First<'_, E, T>,
+    ) -> Result<(UserTx, T), DbError> {
+        self.ready()?;
+        self.tx_with(Lane::Own, username, Plans::Kept, first).await
     }
 
     /// Begins a transaction of the daemon itself, on the same connections as [`Db::engine_tx`].

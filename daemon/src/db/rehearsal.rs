@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use super::audit::AuditEntry;
-use super::changes::{Changed, change_append};
+use super::changes::{Changed, change_append, feed_since};
 use super::commands::{Answer, Begin, Command, command_begin, command_finish};
 use super::connect::Tasks;
 use super::engine::{
@@ -121,7 +121,7 @@ struct Part {
 }
 
 impl Part {
-    /// What a device may ask for.
+    /// What a device may ask for, and what it is told of the outcome.
     async fn command(&self, tx: &UserTx) -> Result<(), DbError> {
         let command = Command { key: "rehearsal", kind: "rehearsal", body_hash: [0; 32], device: "rehearsal" };
         let begun = command_begin(tx, command).await?;
@@ -147,6 +147,7 @@ impl Part {
         if let Begin::New(id) = begun {
             command_finish(tx, id, &Answer { status: 200, body: "{}".to_owned() }).await?;
         }
+        feed_since(tx, 0, 1).await?;
         Ok(())
     }
 

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::Object;
-use futures_util::future::{join, try_join, try_join_all};
+use futures_util::future::{try_join, try_join_all, try_join3};
 use futures_util::{FutureExt, TryStreamExt};
 use tokio::sync::Notify;
 use tokio_postgres::types::{ToSql, Type};
@@ -73,12 +73,14 @@ impl Session {
             Plans::Fitting => "",
             Plans::Kept => "; SET LOCAL plan_cache_mode = force_generic_plan",
         };
-        // Sent together, answered together. The role's name is one of two constants.
-        let begin = format!("RESET ALL; BEGIN; SET LOCAL ROLE {role}{plans}");
+        // Sent together, answered together. The role's name is one of two constants. It begins also where the cleaning
+        // fails, so that what was sent with it is taken back. (Where nothing begins, nobody is identified, and nobody sees
+        // or writes a row.)
+        let begin = format!("BEGIN; SET LOCAL ROLE {role}{plans}");
         let identify = "SELECT set_config('app.username', $1, true)";
         let name: (&(dyn ToSql + Sync), Type) = (&user, Type::TEXT);
-        let both = try_join(client.batch_execute(&begin), client.query_typed(identify, std::slice::from_ref(&name)));
-        self.answered(both).await?;
+        let identified = client.query_typed(identify, std::slice::from_ref(&name));
+        self.answered(try_join3(client.batch_execute("RESET ALL"), client.batch_execute(&begin), identified)).await?;
         Ok(())
     }
 
@@ -90,9 +92,7 @@ impl Session {
     /// Prepares what this connection has not seen yet, all of it in one trip: what is sent together after this goes
     /// out in the order in which it is asked for.
     pub(super) async fn ready(&self, statements: &[&str]) -> Result<(), DbError> {
-        let client = self.client()?;
-        let prepared = try_join_all(statements.iter().map(|sql| client.prepare_cached(sql)));
-        self.answered(prepared).await.map(|_| ())
+        self.prepared_all(statements).await.map(|_| ())
     }
 
     /// By the plan that is made once for all parameters. To be used where each page would be planned again, because the
@@ -165,18 +165,18 @@ impl Session {
         self.committed(outcome)
     }
 
-    /// A last statement and the commit, on one trip. Where the statement fails the server takes everything back, and
-    /// answers the commit as if nothing were the matter: its error counts. How many rows it changed is told when they
-    /// are stored.
-    pub(super) async fn commit_with(mut self, sql: &str, params: Params<'_>) -> Result<u64, DbError> {
+    /// The last statements, in this order, and the commit, on one trip. Where one of them fails the server takes
+    /// everything back, and answers the commit as if nothing were the matter: its error counts.
+    pub(super) async fn commit_with(mut self, last: &[(&str, Params<'_>)]) -> Result<(), DbError> {
         self.may_commit()?;
-        let statement = self.prepared(sql).await?;
+        let names: Vec<&str> = last.iter().map(|(sql, _)| *sql).collect();
+        // All are known to the server before the first is sent: the commit must not overtake any.
+        let statements = self.prepared_all(&names).await?;
         let client = self.client()?;
-        let last = self.answered(client.execute(&statement, params));
-        let outcome = match join(last, self.answered(client.batch_execute("COMMIT"))).await {
-            (Ok(rows), outcome) => outcome.map(|()| rows),
-            (Err(error), _) => Err(error),
-        };
+        let said = statements.iter().zip(last).map(|(statement, (_, params))| client.execute(statement, params));
+        // One that cannot even be sent keeps the commit from being sent.
+        let all = try_join(try_join_all(said), client.batch_execute("COMMIT"));
+        let outcome = self.answered(all).await.map(|_| ());
         self.committed(outcome)
     }
 
@@ -211,6 +211,11 @@ impl Session {
 
     async fn prepared(&self, sql: &str) -> Result<Statement, DbError> {
         self.answered(self.client()?.prepare_cached(sql)).await
+    }
+
+    async fn prepared_all(&self, statements: &[&str]) -> Result<Vec<Statement>, DbError> {
+        let client = self.client()?;
+        self.answered(try_join_all(statements.iter().map(|sql| client.prepare_cached(sql)))).await
     }
 
     /// Waits for an answer, but not for ever, and remembers what it means for this session.

@@ -59,6 +59,14 @@ const OPEN: &str = concat!(
 
 const ONE: &str = concat!("SELECT ", columns!(), " FROM paper_trades WHERE username = $1 AND id = $2");
 const SOME: &str = concat!("SELECT ", columns!(), " FROM paper_trades WHERE username = $1 AND id = ANY($2)");
+pub(super) const TRADES_SINCE: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM paper_trades WHERE username = $1 AND id = ANY(ARRAY(
+        SELECT entity_id FROM (
+            SELECT entity, entity_id FROM change_feed WHERE username = $1 AND seq > $2 ORDER BY seq LIMIT $3) AS feed
+         WHERE entity = 'TRADE'))"
+);
 
 const MANAGED: &str = "
     SELECT count(*) FROM paper_trades
@@ -166,6 +174,15 @@ pub(super) async fn trades_by_id(tx: &UserTx, ids: &[Uuid]) -> Result<Vec<Trade>
         return Ok(Vec::new());
     }
     let rows = tx.session().query(SOME, &[&tx.user(), &ids]).await?;
+    rows.iter().map(trade_of).collect()
+}
+
+/// The trades that as many rows of the feed are about, from `after` on.
+///
+/// # Errors
+/// When the database does not answer.
+pub(super) async fn trades_since(tx: &UserTx, after: i64, limit: u32) -> Result<Vec<Trade>, DbError> {
+    let rows = tx.session().query(TRADES_SINCE, &[&tx.user(), &after, &i64::from(limit)]).await?;
     rows.iter().map(trade_of).collect()
 }
 

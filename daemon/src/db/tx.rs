@@ -61,9 +61,9 @@ impl UserTx {
         self.session.commit().await
     }
 
-    /// As [`UserTx::commit`], with a last statement on the same trip; tells how many rows it changed.
-    pub(super) async fn commit_with(self, sql: &str, params: Params<'_>) -> Result<u64, DbError> {
-        self.session.commit_with(sql, params).await
+    /// As [`UserTx::commit`], with the last statements on the same trip.
+    pub(super) async fn commit_with(self, last: &[(&str, Params<'_>)]) -> Result<(), DbError> {
+        self.session.commit_with(last).await
     }
 
     pub(super) fn session(&self) -> &Session {

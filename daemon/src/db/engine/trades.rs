@@ -4,9 +4,11 @@ use blotter_shared::domain::{TradeId, TradeStatus};
 use chrono::{DateTime, NaiveDate, Utc};
 use rust_decimal::Decimal;
 use serde_json::Value;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::super::cells::Cells;
+use super::super::session::Params;
 use super::super::{DbError, UserTx, both};
 use super::AccountKey;
 
@@ -126,7 +128,7 @@ const LATE: &str = "
 /// [`DbError::Refused`] with `paper_trades_one_live` when the symbol is taken.
 pub async fn trade_put(tx: &UserTx, account: &AccountKey, row: &NewTradeRow) -> Result<(), DbError> {
     let wish = &row.wish;
-    let params: super::super::session::Params<'_> = &[
+    let params: Params<'_> = &[
         &tx.user(),
         &row.id,
         &account.mode.as_str(),
@@ -225,7 +227,7 @@ const STORY: &str = "
 /// # Errors
 /// [`DbError::Refused`] when it was told before.
 pub async fn story_put(tx: &UserTx, trade: Uuid, row: &StoryRow) -> Result<(), DbError> {
-    let params: super::super::session::Params<'_> = &[
+    let params: Params<'_> = &[
         &tx.user(),
         &trade,
         &row.strategy,
@@ -268,7 +270,7 @@ pub(in crate::db) async fn wish_facts_put(tx: &UserTx, trade: Uuid, wish: &Value
 /// [`DbError::Refused`] when a rule of the table says no.
 pub async fn wish_put(tx: &UserTx, trade: Uuid, was: (i64, &str), row: &WishRow) -> Result<bool, DbError> {
     let (version, desired) = was;
-    let params: super::super::session::Params<'_> = &[
+    let params: Params<'_> = &[
         &tx.user(),
         &trade,
         &row.version,
@@ -304,9 +306,15 @@ pub async fn marks_put(tx: &UserTx, was: TradeStatus, row: &MarksRow) -> Result<
         let sql = "SELECT trade_reopen($1, $2, $3)";
         tx.session().query_one(sql, &[&row.trade, &row.held, &tx.now()]).await?;
     }
+    let (user, now) = (tx.user(), tx.now());
+    both(facts, tx.session().execute(MARKS, &marks_params(&user, row, &now))).await.map(|_| ())
+}
+
+/// What [`MARKS`] is told.
+fn marks_params<'r>(user: &'r &'r str, row: &'r MarksRow, now: &'r DateTime<Utc>) -> [&'r (dyn ToSql + Sync); 28] {
     let figures = &row.figures;
-    let params: super::super::session::Params<'_> = &[
-        &tx.user(),
+    [
+        user,
         &row.trade,
         &row.status,
         &row.held,
@@ -333,9 +341,8 @@ pub async fn marks_put(tx: &UserTx, was: TradeStatus, row: &MarksRow) -> Result<
         &figures.entry_order,
         &figures.stop_order,
         &figures.target_order,
-        &tx.now(),
-    ];
-    both(facts, tx.session().execute(MARKS, params)).await.map(|_| ())
+        now,
+    ]
 }
 
 /// Prices that came after the end, and what follows from them.
@@ -343,7 +350,7 @@ pub async fn marks_put(tx: &UserTx, was: TradeStatus, row: &MarksRow) -> Result<
 /// # Errors
 /// [`DbError::Refused`] when a rule of the table says no.
 pub async fn figures_put(tx: &UserTx, trade: Uuid, figures: &FiguresRow) -> Result<(), DbError> {
-    let params: super::super::session::Params<'_> = &[
+    let params: Params<'_> = &[
         &tx.user(),
         &trade,
         &figures.entry_price,
@@ -395,13 +402,27 @@ pub async fn step_tell(tx: &UserTx, trade: TradeId, step: Option<&str>) -> Resul
     Ok(())
 }
 
-/// As [`step_tell`], and makes everything last, on the same trip.
+/// As [`step_tell`], after what was found out about a trade that is not at its end, and makes everything last: all of it
+/// on one trip.
 ///
 /// # Errors
-/// [`DbError::CommitUnknown`] when the answer was lost; any other when nothing was stored.
-pub async fn commit_with_step(tx: UserTx, trade: TradeId, step: Option<&str>) -> Result<(), DbError> {
+/// As [`marks_put`]; [`DbError::CommitUnknown`] when the answer was lost; any other when nothing was stored.
+pub async fn commit_with_step(
+    tx: UserTx,
+    trade: TradeId,
+    step: Option<&str>,
+    marks: Option<&MarksRow>,
+) -> Result<(), DbError> {
     let (user, now) = (tx.user().to_owned(), tx.now());
-    tx.commit_with(STEP_TELL, &[&user, &trade.0, &step, &now]).await.map(|_| ())
+    let user = user.as_str();
+    let told: (&str, Params<'_>) = (STEP_TELL, &[&user, &trade.0, &step, &now]);
+    match marks {
+        None => tx.commit_with(&[told]).await,
+        Some(row) => {
+            let facts: Params<'_> = &[&user, &row.trade, &row.facts];
+            tx.commit_with(&[(MARKS_FACTS, facts), (MARKS, &marks_params(&user, row, &now)), told]).await
+        }
+    }
 }
 
 const MARKS_FACTS: &str = "UPDATE trade_facts SET marks = $3 WHERE username = $1 AND trade_id = $2";

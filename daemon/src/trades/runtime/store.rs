@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use blotter_shared::domain::{AlarmId, BrokerMode, Cash, IntentId, Step, TradeId};
+use blotter_shared::domain::{AlarmId, BrokerMode, Cash, IntentId, Step, TradeId, TradeStatus};
 use blotter_shared::protocol;
 use chrono::TimeDelta;
-use futures_util::future::join;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, join};
 use rust_decimal::Decimal;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -24,7 +25,7 @@ use crate::auth::Username;
 use crate::db::alarms::{Subject, alarm_clear, alarm_raise};
 use crate::db::audit::AuditEntry;
 use crate::db::engine::{
-    AccountKey, LeaseHolder, LeaseRow, OpenAlarm, StoredTrade, TradePlace, account_facts, account_facts_put,
+    AccountKey, LeaseHolder, LeaseRow, MarksRow, OpenAlarm, StoredTrade, TradePlace, account_facts, account_facts_put,
     commit_with_step, fill_put, intent_gate, intent_put, intent_reported, lease_ready, lease_release, lease_renew,
     lease_take, marks_put, open_alarms, restored_put, step_put, step_tell, tags_known, trade_put, trade_stored,
     trade_take, trades_watched, wish_put,
@@ -32,7 +33,7 @@ use crate::db::engine::{
 use crate::db::installation::{epoch_base, epochs_begin_above};
 use crate::db::settings::entries_stopped;
 use crate::db::trades::{Overrides, WishSaid, wish_say};
-use crate::db::{Db, DbError, UserTx, both};
+use crate::db::{Db, DbError, First, UserTx, both};
 use crate::events::Hub;
 
 /// Ended trades are watched for so long: a fill may be reported late.
@@ -125,16 +126,11 @@ impl Store for Ledger {
     }
 
     async fn commit(&self, fence: &Fence, changes: &[Change]) -> Result<(), CommitError> {
-        let tx = self.db.engine_tx(&self.user).await.map_err(|error| not_committed(Stop::Db(error)))?;
-        lease_ready(&tx).await.map_err(|error| not_committed(Stop::Db(error)))?;
-        // On one trip with what is written under it, and before it: without the lease nothing of that is kept.
-        let renewed = lease_renew(&tx, &self.account, fence.holder.process, fence.epoch.0, fence.ttl);
-        let (ours, written) = join(renewed, Box::pin(self.write_all(&tx, changes))).await;
-        if !ours.map_err(|error| not_committed(Stop::Db(error)))? {
-            return Err(CommitError::LeaseLost);
-        }
-        let told = written.map_err(not_committed)?;
-        told.commit(tx).await.map_err(|error| not_committed(Stop::Db(error)))?;
+        let db = |error| not_committed(Stop::Db(error));
+        let fenced = Fenced { ledger: self, fence, changes };
+        let first = First { about: &fenced, ask: Fenced::written };
+        let (tx, written) = Box::pin(self.db.engine_tx_with(&self.user, first)).await.map_err(db)?;
+        Box::pin(written?.commit(tx)).await.map_err(db)?;
         self.tell();
         Ok(())
     }
@@ -178,7 +174,7 @@ impl Ledger {
     /// What was overtaken, or why the database did not take it.
     pub async fn write(&self, tx: &UserTx, changes: &[Change]) -> Result<(), CommitError> {
         let told = Box::pin(self.write_all(tx, changes)).await.map_err(unwritten)?;
-        told.tell(tx).await.map_err(|error| unwritten(Stop::Db(error)))
+        Box::pin(told.tell(tx)).await.map_err(|error| unwritten(Stop::Db(error)))
     }
 
     /// Writes what a device wants of a trade that this transaction has locked, with everything that goes with it. The
@@ -248,15 +244,16 @@ impl Ledger {
         Ok(book)
     }
 
-    /// Writes the changes; what is left is to tell of them.
+    /// Writes the changes, but for what can go out with the commit; tells what is left to be done.
     async fn write_all(&self, tx: &UserTx, changes: &[Change]) -> Result<Untold, Stop> {
         let again = again::write(tx, changes).await?;
         let is_written = |change: &Change| {
             matches!(change, Change::Marks { .. }) && change.trade().is_some_and(|trade| again.contains(&trade))
         };
         let mut touched = BTreeSet::new();
-        // Trades as this transaction has left them, as far as it knows that without another look.
+        // How far trades are as this transaction has left them, as far as it knows that without another look.
         let mut known = BTreeMap::new();
+        let mut found: Option<Found> = None;
         let left: Vec<&Change> = changes.iter().filter(|change| !is_written(change)).collect();
         let mut rest = left.as_slice();
         while let Some((change, after)) = rest.split_first() {
@@ -264,29 +261,41 @@ impl Ledger {
             if let Some(trade) = trade {
                 known.remove(&trade);
             }
-            let (whole, after) = match Report::of(rest) {
-                Some((report, after)) => (Some(Box::pin(self.report(tx, &report)).await?), after),
-                None => (self.write_one(tx, change).await?, after),
+            if let Some(found) = found.take() {
+                found.write(tx).await?;
+            }
+            let after = match Report::of(rest) {
+                Some((report, after)) => {
+                    found = Some(Box::pin(self.report(tx, &report)).await?);
+                    after
+                }
+                None => {
+                    found = self.write_one(tx, change).await?;
+                    after
+                }
             };
-            known.extend(whole.map(|whole| (whole.id(), whole)));
+            known.extend(found.as_ref().map(|found| (TradeId(found.row.trade), found.step)));
             touched.extend(trade);
             rest = after;
         }
         let last = touched.pop_last();
+        if let Some(found) = found.take_if(|_| !touched.is_empty()) {
+            found.write(tx).await?;
+        }
         for trade in &touched {
             let step = step_of(tx, *trade, &known).await?;
             step_put(tx, trade.0, step.map(Step::as_str)).await?;
         }
         let last = match last {
-            Some(trade) => Some((trade, step_of(tx, trade, &known).await?)),
+            Some(trade) => Some(Last { trade, step: step_of(tx, trade, &known).await?, found }),
             None => None,
         };
         touched.extend(again);
         Ok(Untold { last, others: touched })
     }
 
-    /// Writes one change; tells what has become of the trade where that had to be found out.
-    async fn write_one(&self, tx: &UserTx, change: &Change) -> Result<Option<Trade>, Stop> {
+    /// Writes one change; of marks it tells what there is to write.
+    async fn write_one(&self, tx: &UserTx, change: &Change) -> Result<Option<Found>, Stop> {
         match change {
             Change::Begin(trade) => trade_put(tx, &self.account, &rows::begun(trade)?).await?,
             Change::Wish { trade, expect, becomes } => {
@@ -296,7 +305,7 @@ impl Ledger {
             }
             Change::Marks { trade, becomes } => {
                 let taken = trade_taken(tx, *trade).await?;
-                return Ok(Some(marks_write(tx, taken, becomes).await?));
+                return Ok(Some(Found::of(tx, taken, becomes).await?));
             }
             Change::Intent(intent) => intent_put(tx, &self.account, &rows::intent(intent, tx.now())?).await?,
             Change::Gate { intent, expect } => self.gate(tx, intent, *expect).await?,
@@ -312,13 +321,13 @@ impl Ledger {
         Ok(None)
     }
 
-    /// Writes an order, what it executed and what has become of its trade: the order and the look at the trade on one trip.
-    async fn report(&self, tx: &UserTx, report: &Report<'_>) -> Result<Trade, Stop> {
+    /// Writes an order and what it executed, and looks at its trade, on one trip; tells what has become of that.
+    async fn report(&self, tx: &UserTx, report: &Report<'_>) -> Result<Found, Stop> {
         let intent = rows::intent(report.intent, tx.now())?;
         let fills = report.fills.iter().map(|fill| rows::fill(fill)).collect::<Result<Vec<_>, _>>()?;
         let (place, stored) = intent_reported(tx, &self.account, &intent, &fills).await?;
         let known = stored.map(whole).transpose()?;
-        Ok(marks_write(tx, (place, known), report.marks).await?)
+        Ok(Found::of(tx, (place, known), report.marks).await?)
     }
 
     async fn gate(&self, tx: &UserTx, intent: &Intent, expect: WishStamp) -> Result<(), Stop> {
@@ -340,18 +349,52 @@ impl Ledger {
     }
 }
 
-/// What a transaction has written and still has to tell in the change feed, whose lock comes last: who holds it waits for
-/// no trade.
+/// What is written under a lease.
+struct Fenced<'a> {
+    ledger: &'a Ledger,
+    fence: &'a Fence,
+    changes: &'a [Change],
+}
+
+impl Fenced<'_> {
+    /// The lease goes out on one trip with what is written under it, and before it: without it nothing of that is kept.
+    fn written<'t>(tx: &'t UserTx, fenced: &'t Self) -> BoxFuture<'t, Result<Untold, CommitError>> {
+        let Fenced { ledger, fence, changes } = fenced;
+        let db = |error| not_committed(Stop::Db(error));
+        async move {
+            lease_ready(tx).await.map_err(db)?;
+            let renewed = lease_renew(tx, &ledger.account, fence.holder.process, fence.epoch.0, fence.ttl);
+            let (ours, written) = join(renewed, ledger.write_all(tx, changes)).await;
+            if ours.map_err(db)? { written.map_err(not_committed) } else { Err(CommitError::LeaseLost) }
+        }
+        .boxed()
+    }
+}
+
+/// What is left of a transaction: what was found out about its last trade, and to tell of it all in the change feed, whose lock
+/// comes last, because who holds it waits for no trade.
+#[must_use]
 struct Untold {
-    /// With how far the engine has got with it.
-    last: Option<(TradeId, Option<Step>)>,
+    last: Option<Last>,
     others: BTreeSet<TradeId>,
+}
+
+/// The trade that a transaction tells of last.
+struct Last {
+    trade: TradeId,
+    /// How far the engine has got with it.
+    step: Option<Step>,
+    /// What was found out about it last, where it goes out with the commit.
+    found: Option<Found>,
 }
 
 impl Untold {
     /// Tells it, in a transaction that goes on.
     async fn tell(self, tx: &UserTx) -> Result<(), DbError> {
-        if let Some((trade, step)) = self.last {
+        if let Some(Last { trade, step, found }) = self.last {
+            if let Some(found) = found {
+                found.write(tx).await?;
+            }
             step_tell(tx, trade, step.map(Step::as_str)).await?;
         }
         again::tell(tx, &self.others).await
@@ -360,7 +403,17 @@ impl Untold {
     /// Tells it and makes everything last, on one trip where it is one trade.
     async fn commit(self, tx: UserTx) -> Result<(), DbError> {
         match self.last {
-            Some((trade, step)) if self.others.is_empty() => commit_with_step(tx, trade, step.map(Step::as_str)).await,
+            Some(Last { trade, step, found }) if self.others.is_empty() => {
+                let marks = match found {
+                    // What a trade at its end allows is found out by asking.
+                    Some(found) if found.was.is_terminal() => {
+                        found.write(&tx).await?;
+                        None
+                    }
+                    goes_on => goes_on.map(|found| found.row),
+                };
+                Box::pin(commit_with_step(tx, trade, step.map(Step::as_str), marks.as_ref())).await
+            }
             Some(_) | None => {
                 self.tell(&tx).await?;
                 tx.commit().await
@@ -393,24 +446,39 @@ impl<'a> Report<'a> {
     }
 }
 
-/// Writes what was found out about a trade that is kept for this transaction; tells what it is then.
-async fn marks_write(tx: &UserTx, taken: (TradePlace, Option<Trade>), becomes: &Marks) -> Result<Trade, DbError> {
-    let (place, whole) = taken;
-    let mut whole = whole.ok_or(DbError::NotFound)?;
-    let trade = whole.id();
-    let taken_up = becomes.restored.as_ref().filter(|now| whole.marks.restored.as_ref() != Some(*now));
-    if let Some(restored) = taken_up {
-        restored_put(tx, trade.0, &json(restored)?).await?;
+/// What was found out about a trade that is kept for this transaction, to be written before anything else of it.
+struct Found {
+    was: TradeStatus,
+    row: MarksRow,
+    /// How far the engine has got with the trade then.
+    step: Option<Step>,
+}
+
+impl Found {
+    async fn of(tx: &UserTx, taken: (TradePlace, Option<Trade>), becomes: &Marks) -> Result<Self, DbError> {
+        let (place, whole) = taken;
+        let mut whole = whole.ok_or(DbError::NotFound)?;
+        let taken_up = becomes.restored.as_ref().filter(|now| whole.marks.restored.as_ref() != Some(*now));
+        if let Some(restored) = taken_up {
+            restored_put(tx, whole.id().0, &json(restored)?).await?;
+        }
+        whole.marks = becomes.clone();
+        Ok(Self { was: place.status, row: rows::marks(&whole)?, step: progress::step(&whole) })
     }
-    whole.marks = becomes.clone();
-    marks_put(tx, place.status, &rows::marks(&whole)?).await?;
-    Ok(whole)
+
+    async fn write(&self, tx: &UserTx) -> Result<(), DbError> {
+        marks_put(tx, self.was, &self.row).await
+    }
 }
 
 /// How far the engine has got with a trade of this transaction.
-async fn step_of(tx: &UserTx, trade: TradeId, known: &BTreeMap<TradeId, Trade>) -> Result<Option<Step>, DbError> {
+async fn step_of(
+    tx: &UserTx,
+    trade: TradeId,
+    known: &BTreeMap<TradeId, Option<Step>>,
+) -> Result<Option<Step>, DbError> {
     match known.get(&trade) {
-        Some(whole) => Ok(progress::step(whole)),
+        Some(step) => Ok(*step),
         None => Ok(progress::step(&trade_whole(tx, trade).await?)),
     }
 }
