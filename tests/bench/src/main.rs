@@ -10,6 +10,7 @@ mod readers;
 mod report;
 mod stats;
 mod suites;
+mod wire;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -22,6 +22,7 @@ use super::simulator::{Line, Program};
 use crate::readers::{Readers, Wanted};
 use crate::report::Report;
 use crate::stats::Sample;
+use crate::wire::{Heard, Wire};
 
 const LATENCY: Duration = Duration::from_millis(100);
 /// Half of them are closed with a key, half by a request.
@@ -80,6 +81,7 @@ impl Measured {
 
 struct Desk {
     broker: Line,
+    wire: Wire,
     daemon: Daemon,
     screen: Terminal,
     clients: Readers,
@@ -112,7 +114,6 @@ struct Entry {
     at: i64,
     fact: String,
     side: Option<String>,
-    path: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -126,9 +127,10 @@ impl Desk {
         let args = ["--clock", "real", "--start", "2026-09-10T10:30", "--lifeline"];
         let simulator = Program::start(programs::path("tradier-sim")?, &args)?;
         let mut broker = simulator.connect()?;
+        let wire = Wire::to(simulator.address.parse()?)?;
         let config = format!(
             "[broker]\nsim_url = \"http://{}/v1\"\nsim_time = true\n[limits]\nconnections_per_user = 200\n",
-            simulator.address
+            wire.address
         );
         let key = Command::new(programs::path("blotterd")?).args(["vault", "keygen"]).output()?.stdout;
         let environment = vec![("ENCRYPTION_KEY".to_owned(), String::from_utf8(key)?.trim().to_owned())];
@@ -149,7 +151,7 @@ impl Desk {
         let latency = json!({ "kind": "latency", "ms": LATENCY.as_millis() });
         broker.ask("POST", "/__sim/faults", &latency.to_string())?;
         let contract = Contract::at_the_money(&daemon)?;
-        Ok(Self { broker, daemon, screen, clients, database, insert, contract, _simulator: simulator })
+        Ok(Self { broker, wire, daemon, screen, clients, database, insert, contract, _simulator: simulator })
     }
 
     /// Buys the contract and waits for its bracket.
@@ -191,13 +193,11 @@ impl Desk {
         if wish == Wish::Key {
             measured.key_to_flat.push(time.instant(sold)?.saturating_duration_since(began).as_secs_f64());
         }
-        let ledger = self.ledger(since)?;
-        let reads: Vec<&Entry> =
-            ledger.entries.iter().filter(|entry| entry.at >= sold && entry.is_of_a_pass()).collect();
-        let answered = |entry: &Entry| Some(time.instant(entry.at).ok()? + LATENCY);
+        let reads = self.wire.heard(time.instant(sold)?);
+        let reads: Vec<&Heard> = reads.iter().filter(|heard| is_of_a_pass(heard)).collect();
         // A cut that was under way when it sold may have shown it as well, and then its last answer counts.
-        let whole = first_cut(&reads).and_then(answered).filter(|at| *at <= painted);
-        let newest = || reads.iter().filter_map(|entry| answered(entry)).filter(|at| *at <= painted).max();
+        let whole = first_cut(&reads).and_then(|heard| heard.answered).filter(|at| *at <= painted);
+        let newest = || reads.iter().filter_map(|heard| heard.answered).filter(|at| *at <= painted).max();
         let read = whole.or_else(newest).context("the screen knew of the sale before the daemon could")?;
         measured.painted.push(milliseconds(painted.saturating_duration_since(read)));
         measured.last_client.push(milliseconds(last.saturating_duration_since(read)));
@@ -294,18 +294,20 @@ fn said(daemon: &Daemon, arguments: &[&str], input: &str) -> Result<String> {
 
 /// The last read of the first cut that is whole: orders, positions, orders again, and quotes where they follow. The pass
 /// asks for those when it has the answer before; somebody else may ask at any time.
-fn first_cut<'a>(reads: &[&'a Entry]) -> Option<&'a Entry> {
-    let is = |entry: Option<&&Entry>, part: &str| {
-        entry.is_some_and(|entry| entry.path.as_deref().is_some_and(|path| path.ends_with(part)))
-    };
+fn first_cut<'a>(reads: &[&'a Heard]) -> Option<&'a Heard> {
+    let is = |heard: Option<&&Heard>, part: &str| heard.is_some_and(|heard| heard.path.ends_with(part));
     let cut = (0..reads.len()).find(|at| {
         let parts = ["/orders", "/positions", "/orders"];
         (*at..).zip(parts).all(|(at, part)| is(reads.get(at), part))
     })?;
     let last = reads.get(cut + 2)?;
-    let answered = last.at + i64::try_from(LATENCY.as_millis()).ok()?;
-    let mut quotes = reads.iter().skip(cut + 3).take_while(|entry| is(Some(entry), "/quotes"));
-    quotes.find(|entry| entry.at >= answered).or(Some(last)).copied()
+    let mut quotes = reads.iter().skip(cut + 3).take_while(|heard| is(Some(heard), "/quotes"));
+    quotes.find(|heard| Some(heard.asked) >= last.answered).or(Some(last)).copied()
+}
+
+/// A part of what a pass reads: orders, positions, and quotes at the last.
+fn is_of_a_pass(heard: &Heard) -> bool {
+    ["/orders", "/positions", "/quotes"].iter().any(|part| heard.path.ends_with(part))
 }
 
 /// How a trade is closed.
@@ -347,12 +349,5 @@ impl BrokerTime {
 impl Entry {
     fn is_sale(&self) -> bool {
         self.fact == "fill" && self.side.as_deref() == Some("sell_to_close")
-    }
-
-    /// A part of what a pass reads: orders, positions, and quotes at the last.
-    fn is_of_a_pass(&self) -> bool {
-        let parts = ["/orders", "/positions", "/quotes"];
-        let is_part = |path: &str| parts.iter().any(|part| path.ends_with(part));
-        self.path.as_deref().is_some_and(is_part)
     }
 }
