@@ -174,22 +174,20 @@ pub struct Bar {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn quote(kind: InstrumentKind, bid_at: Option<i64>, ask_at: Option<i64>) -> Quote {
-        let at = |seconds: i64| DateTime::from_timestamp(seconds, 0).unwrap();
-        Quote {
-            symbol: "X".to_owned(),
-            kind: Some(kind),
+impl Quote {
+    /// An option's of which nothing was told.
+    pub(crate) fn nothing(symbol: &str) -> Self {
+        Self {
+            symbol: symbol.to_owned(),
+            kind: Some(InstrumentKind::Option),
             bid: None,
             ask: None,
             last: None,
             bid_size: None,
             ask_size: None,
-            bid_at: bid_at.map(at),
-            ask_at: ask_at.map(at),
-            trade_at: Some(at(7)),
+            bid_at: None,
+            ask_at: None,
+            trade_at: None,
             open: None,
             high: None,
             low: None,
@@ -199,6 +197,17 @@ mod tests {
             terms: None,
             greeks: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn quote(kind: InstrumentKind, bid_at: Option<i64>, ask_at: Option<i64>) -> Quote {
+        let at = |seconds: i64| DateTime::from_timestamp(seconds, 0).unwrap();
+        let nothing = Quote::nothing("X");
+        Quote { kind: Some(kind), bid_at: bid_at.map(at), ask_at: ask_at.map(at), trade_at: Some(at(7)), ..nothing }
     }
 
     #[test]

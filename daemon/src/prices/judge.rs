@@ -143,7 +143,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::market::InstrumentKind;
 
     const NOW: i64 = 1_789_052_400;
 
@@ -165,26 +164,8 @@ mod tests {
     }
 
     fn quote(bid: &str, ask: &str, age: i64) -> Quote {
-        Quote {
-            symbol: "X".to_owned(),
-            kind: Some(InstrumentKind::Option),
-            bid: decimal(bid),
-            ask: decimal(ask),
-            last: None,
-            bid_size: None,
-            ask_size: None,
-            bid_at: at(age),
-            ask_at: at(age),
-            trade_at: None,
-            open: None,
-            high: None,
-            low: None,
-            close: None,
-            previous_close: None,
-            volume: None,
-            terms: None,
-            greeks: None,
-        }
+        let nothing = Quote::nothing("X");
+        Quote { bid: decimal(bid), ask: decimal(ask), bid_at: at(age), ask_at: at(age), ..nothing }
     }
 
     #[test]

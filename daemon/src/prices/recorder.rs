@@ -217,11 +217,12 @@ impl Recorder {
         // A look that nobody asked for is left out rather than turned down: nothing is wrong with the account then.
         let left = account.tradier.limiter().left(BucketKind::MarketData, priority);
         let leaves_off = priority == Priority::Read && left < LOOK;
-        if leaves_off && mode == BrokerMode::Sim {
+        if leaves_off && self.has_its_own_time(mode) {
             return Err(Silence::Held);
         }
         let options: BTreeSet<String> = positions.iter().map(|position| position.symbol.clone()).collect();
-        let mut answers = Answers { moment: self.moment(mode, &account).await, quotes: HashMap::new() };
+        let moment = self.moment(mode, &account).await;
+        let mut answers = Answers { moment, quotes: HashMap::new(), told_at: None };
         if let Some(orats) = self.orats.of(who, mode).await {
             let wanted: Vec<String> = options.iter().cloned().collect();
             match orats.quotes(&wanted, priority).await {
@@ -230,12 +231,22 @@ impl Recorder {
             }
         }
         let mut wanted: BTreeSet<String> = positions.iter().map(|position| position.ticker.clone()).collect();
-        wanted.extend(options.into_iter().filter(|symbol| !answers.quotes.contains_key(symbol)));
+        wanted.extend(options.iter().filter(|symbol| !answers.quotes.contains_key(*symbol)).cloned());
+        let source = if mode == BrokerMode::Sim { QuoteSource::Sim } else { QuoteSource::Tradier };
         if leaves_off {
-            return if answers.quotes.is_empty() { Err(Silence::Held) } else { Ok(answers) };
+            // What the engine was told meanwhile is as good, and costs nothing.
+            let from_orats = !answers.quotes.is_empty();
+            for (at, quote) in wanted.iter().filter_map(|symbol| account.tradier.last_quote(symbol)) {
+                // An underlying's is there for the look of it, and may be older.
+                if options.contains(&quote.symbol) {
+                    answers.told_at = Some(answers.told_at.map_or(at, |before| before.min(at)));
+                }
+                answers.take([quote], source);
+            }
+            let whole = options.iter().all(|symbol| answers.quotes.contains_key(symbol));
+            return if whole || from_orats { Ok(answers) } else { Err(Silence::Held) };
         }
         let wanted: Vec<String> = wanted.into_iter().collect();
-        let source = if mode == BrokerMode::Sim { QuoteSource::Sim } else { QuoteSource::Tradier };
         match account.market.quotes(&wanted, priority).await {
             Ok(found) => answers.take(found.quotes, source),
             // Prices of ORATS are not lost because the broker is silent.
@@ -248,15 +259,18 @@ impl Recorder {
         Ok(answers)
     }
 
-    /// The moment by which this world's quotes are judged. The simulator has a time of its own, unless the
-    /// daemon lives in it.
+    /// Whether it has to be asked what time it is there: the simulator has its own, unless the daemon lives in it.
+    fn has_its_own_time(&self, mode: BrokerMode) -> bool {
+        mode == BrokerMode::Sim && self.accounts.time() == TradingTime::Real
+    }
+
+    /// The moment by which this world's quotes are judged.
     pub async fn moment(&self, mode: BrokerMode, account: &Account) -> Moment {
         let ours = self.clock.now();
-        let now = match mode {
-            BrokerMode::Sim if self.accounts.time() == TradingTime::Real => {
-                simulated(account.broker.clock(Priority::Read).await).unwrap_or(ours)
-            }
-            BrokerMode::Sim | BrokerMode::Sandbox | BrokerMode::Live => ours,
+        let now = if self.has_its_own_time(mode) {
+            simulated(account.broker.clock(Priority::Read).await).unwrap_or(ours)
+        } else {
+            ours
         };
         let since = self.session_before(now).map_or(now - TimeDelta::days(1), |session| session.traded_from());
         let delay = if mode == BrokerMode::Sandbox { SANDBOX_DELAY } else { TimeDelta::zero() };
@@ -271,7 +285,7 @@ impl Recorder {
     }
 
     fn rows(&self, positions: &[&Watched], answers: &Answers, round: Round) -> Vec<PriceRow> {
-        let now = self.clock.now().trunc_subsecs(3);
+        let now = answers.told_at.unwrap_or_else(|| self.clock.now()).trunc_subsecs(3);
         let stamp = Stamp {
             ts: now,
             session_date: now.with_timezone(&New_York).date_naive(),
@@ -308,10 +322,12 @@ struct Stamp {
 struct Answers {
     moment: Moment,
     quotes: HashMap<String, (QuoteSource, Quote)>,
+    /// Since when all of it is known, where that is not now.
+    told_at: Option<DateTime<Utc>>,
 }
 
 impl Answers {
-    fn take(&mut self, quotes: Vec<Quote>, source: QuoteSource) {
+    fn take(&mut self, quotes: impl IntoIterator<Item = Quote>, source: QuoteSource) {
         for quote in quotes {
             self.quotes.insert(quote.symbol.clone(), (source, quote));
         }

@@ -161,7 +161,12 @@ impl MarketData for Tradier {
     }
 
     fn quotes<'a>(&'a self, symbols: &'a [String], priority: Priority) -> MarketRead<'a, Quotes> {
-        async move { self.note(quotes(&self.http, symbols, priority).await) }.boxed()
+        async move {
+            let told = self.note(quotes(&self.http, symbols, priority).await)?;
+            self.heard.note(&told.quotes, self.http.clock().now());
+            Ok(told)
+        }
+        .boxed()
     }
 
     fn chain<'a>(&'a self, underlying: &'a Ticker, expiry: NaiveDate, priority: Priority) -> MarketRead<'a, Chain> {

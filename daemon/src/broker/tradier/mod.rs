@@ -1,7 +1,7 @@
 //! The Tradier adapter.
 //!
 //! Layers, from the outside in: `mod` (the traits), `read` and `market` (one function per
-//! question), `http` (two clients, permits, deadlines), `gate` (the last look before a write
+//! question), `heard` (the newest quotes), `http` (two clients, permits, deadlines), `gate` (the last look before a write
 //! leaves), `answer` (what an answer proves, pure), `form` (orders as forms, pure), `convert` and
 //! `convert_market` (wire to vocabulary, pure), `wire`, `shape`, `num` (the JSON), `quick` (the
 //! JSON of chains, in a hurry), `stream` (the wake-up hint).
@@ -11,6 +11,7 @@ mod convert;
 mod convert_market;
 mod form;
 mod gate;
+mod heard;
 pub(crate) mod http;
 mod market;
 pub(crate) mod num;
@@ -27,13 +28,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ::http::Method;
 use blotter_shared::domain::BrokerMode;
+use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 use rust_decimal::Decimal;
 use rustls::ClientConfig;
 use tokio::sync::watch;
 
 use self::answer::Deed;
+use self::heard::Heard;
 use self::http::{Act, Http};
+use super::market_data::Quote;
 use super::tls::{self, TlsError};
 use super::world::{BaseUrl, Token, World};
 use super::{
@@ -63,6 +67,7 @@ pub struct Tradier {
     status: watch::Sender<AccountStatus>,
     /// What the account was worth when the broker last said it.
     equity: Mutex<Option<Decimal>>,
+    heard: Heard,
 }
 
 impl Tradier {
@@ -71,7 +76,8 @@ impl Tradier {
     pub fn new<W: World>(base: &BaseUrl<W>, token: &Token<W>, setup: Setup) -> Result<Self, ClientError> {
         let http = Http::new(base, token, setup.limiter, setup.clock, (&setup.tls, setup.patience))?;
         let status = watch::Sender::new(AccountStatus::Untried);
-        Ok(Self { http: Arc::new(http), mode: W::MODE, account: setup.account, status, equity: Mutex::default() })
+        let (equity, heard) = (Mutex::default(), Heard::default());
+        Ok(Self { http: Arc::new(http), mode: W::MODE, account: setup.account, status, equity, heard })
     }
 
     /// The limits that this account's token shares with everybody who uses it.
@@ -92,6 +98,12 @@ impl Tradier {
     #[must_use]
     pub fn last_equity(&self) -> Option<Decimal> {
         *self.equity.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The newest quote of a symbol that the broker has told whoever asked within minutes, and when that was.
+    #[must_use]
+    pub fn last_quote(&self, symbol: &str) -> Option<(DateTime<Utc>, Quote)> {
+        self.heard.of(symbol)
     }
 
     /// Asks what the account is worth, for screens alone: an account whose balances cannot be read can be traded in

@@ -1,11 +1,17 @@
 //! What is stored: prices in one transaction with the trade's own, bookends, packed days.
 
-use blotter_daemon::broker::AccountStatus;
+use std::pin::Pin;
+
+use blotter_daemon::broker::{AccountStatus, Priority};
 use blotter_daemon::calendar::{Force, Hours};
 use blotter_daemon::prices::Round;
 use blotter_daemon::prices::retention::{Keep, Retention, Tidied, history};
 use blotter_shared::domain::BrokerMode;
+use blotter_shared::protocol::prices::LivePrices;
+use bytes::Bytes;
+use futures_util::StreamExt;
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use super::rig::{CALL, Orats, PUT, Rig, Says};
 use crate::support::user;
@@ -54,6 +60,38 @@ async fn looks_that_nobody_asked_for_leave_off_before_the_account_counts_as_thro
     rig.set("2026-11-20T17:01:01Z");
     rig.recorder.show(&user("ann")).await.unwrap();
     assert!(rig.asked("quotes").len() > looks, "a minute later there is room again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn screens_are_shown_what_the_engine_was_told_while_they_may_not_ask() {
+    let rig = Rig::in_its_time(NOON).await;
+    rig.hold(1, CALL).await;
+    rig.say(CALL, Says::new(6.00, 6.10));
+    let (stop, kill) = (CancellationToken::new(), CancellationToken::new());
+    let mut screen = Box::pin(rig.recorder.board.subscribe(&user("ann"), stop, kill));
+    for _ in 0..60 {
+        rig.recorder.show(&user("ann")).await.unwrap();
+    }
+    let told = async |screen: &mut Pin<Box<_>>| {
+        let event: Bytes = StreamExt::next(screen).await.unwrap();
+        let event = String::from_utf8(event.to_vec()).unwrap();
+        let data = event.lines().find_map(|line| line.strip_prefix("data: ")).unwrap();
+        let LivePrices { prices, .. } = serde_json::from_str(data).unwrap();
+        let [mark, underlying] =
+            [prices[0].mark, prices[0].underlying].map(|price| price.unwrap().normalize().to_string());
+        format!("{mark} at {}, {underlying}", prices[0].at.format("%T"))
+    };
+    assert_eq!(told(&mut screen).await, "6.05 at 17:00:00, 600.5");
+
+    rig.set("2026-11-20T17:00:20Z");
+    rig.say(CALL, Says::new(7.00, 7.10));
+    let account = rig.recorder.accounts.open(&user("ann"), BrokerMode::Sim).await.unwrap();
+    account.market.quotes(&[CALL.to_owned()], Priority::Bracket).await.unwrap();
+    rig.set("2026-11-20T17:00:22Z");
+    let asked = rig.asked("quotes").len();
+    rig.recorder.show(&user("ann")).await.unwrap();
+    assert_eq!(rig.asked("quotes").len(), asked, "the share of the screens is used up");
+    assert_eq!(told(&mut screen).await, "7.05 at 17:00:20, 600.5", "as old as it is");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -76,6 +76,15 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) async fn start(now: &str) -> Self {
+        Self::begin(now, false).await
+    }
+
+    /// The same, whose daemon lives in the broker's time.
+    pub(crate) async fn in_its_time(now: &str) -> Self {
+        Self::begin(now, true).await
+    }
+
+    async fn begin(now: &str, sim_time: bool) -> Self {
         let world = Arc::new(Mutex::new(World {
             now: now.parse().unwrap(),
             quotes: HashMap::from([("SPY".to_owned(), Says { last: json!(600.5), ..Says::new(600.4, 600.6) })]),
@@ -94,6 +103,7 @@ impl Rig {
         let admin = Raw::connect(&cluster.url()).await;
         let mut settings = Config::defaults();
         settings.broker.sim_url = Some(server.url());
+        settings.broker.sim_time = sim_time;
         settings.vault.encryption_key = Some(blotter_daemon::vault::keygen().unwrap());
         let accounts = app::accounts(&settings, &db, &clock).unwrap();
         let tx = db.user_tx(&user("ann")).await.unwrap();
