@@ -113,8 +113,11 @@ pub fn check(world: &mut World) {
 fn position(world: &mut World, at: usize) {
     let (now, race) = (world.second(), race(world));
     let on_sale = i64::from(world.broker.own_on_sale(at));
+    // Reads that show a copy from before it end no race: nobody can have seen it.
+    let copy = world.broker.spell.as_ref().map_or(0..0, |spell| spell.of..spell.until);
+    let shown = |touched: u64| if copy.contains(&touched) { copy.end } else { touched };
     let Some(contract) = world.broker.contracts.get_mut(at) else { return };
-    let raced = contract.touched_outside.is_some_and(|touched| now <= touched + race);
+    let raced = contract.touched_outside.is_some_and(|touched| now <= shown(touched) + race);
     let position = contract.position;
     let (short, over) = (position < 0, on_sale > position.max(0));
     // What somebody left on sale above the position fires without anybody's doing.
