@@ -58,7 +58,7 @@ fn take(model: &mut Model, call: &Call, answer: Answer) -> Vec<Effect> {
         Answer::History(list) => {
             if let Call::History(query) = call {
                 model.data.recent = Recent::of(query, &list).or(model.data.recent.take());
-                model.history.take(query, list);
+                return model.history.take(query, list);
             }
         }
         Answer::Totals(totals) => {
@@ -279,6 +279,11 @@ pub(super) fn streamed(model: &mut Model, item: StreamItem) -> Vec<Effect> {
             vec![]
         }
         StreamItem::Event { id, event } => {
+            if let (Some(id), Event::Trade(trade)) = (id, &*event)
+                && trade.status.is_terminal()
+            {
+                model.history.ended_seq = id;
+            }
             let effects = event_came(model, *event);
             note_id(model, id);
             effects
@@ -315,6 +320,7 @@ fn event_came(model: &mut Model, event: Event) -> Vec<Effect> {
         Event::Reload(_) => {
             // What is held may be from a time that is no more.
             model.data.seq = None;
+            model.history.ended_seq = 0;
             let orders = model.session.step(model.now, Input::MustReload);
             carry_out(model, orders)
         }

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use blotter_shared::domain::TradeStatus;
+use blotter_shared::protocol::events::Event;
 use blotter_shared::protocol::health::ComponentState;
 use blotter_shared::protocol::problem::{Problem, ProblemCode};
 use blotter_tui::client::calls::{Call, CallError};
@@ -139,6 +141,25 @@ fn a_history_that_does_not_come_is_asked_for_again_and_the_rest_goes_on() {
     until_asked(&mut desk, |call| matches!(call, Call::History(_)));
     let screen = desk.screen();
     assert!(screen.contains("TP_HIT") && screen.contains("History 3"), "{screen}");
+}
+
+#[test]
+fn a_trade_that_ends_while_the_history_is_on_its_way_is_not_lost_from_it() {
+    let mut desk = desk(World::busy(), is_slow);
+    desk.keys("2");
+    let mut ended = desk.world.open.remove(0);
+    ended.status = TradeStatus::Closed;
+    ended.close.clone_from(&desk.world.closed[0].close);
+    let before: Vec<_> = desk.held.iter().map(|call| desk.world.answer(call)).collect();
+    desk.push(Event::Trade(Box::new(ended.clone())));
+    desk.world.closed.insert(0, ended.clone());
+    desk.holds = |_| false;
+    for answer in before {
+        desk.answer_held(Ok(answer));
+    }
+    let shown: Vec<_> = desk.model.history.trades().iter().map(|trade| trade.id).collect();
+    assert!(shown.contains(&ended.id), "{}", desk.screen());
+    assert!(desk.screen().contains("History 4"), "{}", desk.screen());
 }
 
 #[test]

@@ -11,12 +11,24 @@ use crate::effect::Effect;
 const AHEAD: usize = 40;
 
 impl HistoryPane {
-    /// Takes a page: another list's first, one that is held already, or one at either edge.
-    pub fn take(&mut self, query: &HistoryQuery, page: TradeList) {
+    /// Takes a page: another list's first, one that is held already, or one at either edge. One that was read before a trade
+    /// ended whose end is known by now is asked for again: it would take the trade off the list.
+    pub fn take(&mut self, query: &HistoryQuery, page: TradeList) -> Vec<Effect> {
         let wanted = HistoryQuery { cursor: None, ..query.clone() };
         if wanted != self.query() {
-            return;
+            return vec![];
         }
+        let is_overtaken = page.as_of < self.ended_seq;
+        self.place(query, wanted, page);
+        if !is_overtaken {
+            return vec![];
+        }
+        // Once for each end, whatever the daemon says then.
+        self.ended_seq = 0;
+        vec![Effect::Call(Call::History(query.clone())), self.add_up()]
+    }
+
+    fn place(&mut self, query: &HistoryQuery, wanted: HistoryQuery, page: TradeList) {
         let is_new = self.items.is_none() || self.loaded != wanted;
         let place = self.pages.starts.iter().position(|(cursor, _)| *cursor == query.cursor);
         match place {
