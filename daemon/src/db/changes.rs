@@ -205,7 +205,7 @@ fn change_of(row: &Row) -> Result<(i64, Changed), DbError> {
     Ok((seq, changed))
 }
 
-/// Reads each thing as it is now, and puts the events in the order of their last change.
+/// Reads each thing that is not `known` as it is now, and puts the events in the order of their last change.
 async fn events_of(
     tx: &UserTx,
     latest: &HashMap<Changed, i64>,
