@@ -52,6 +52,7 @@ fn take(model: &mut Model, call: &Call, answer: Answer) -> Vec<Effect> {
         Answer::Settings(settings) => return settings_came(model, *settings),
         Answer::OpenTrades(list) => {
             note_seq(model, list.as_of);
+            model.history.ended_seq = list.as_of;
             *model.data.open.get_or_insert_default().change() = list.items;
             looks::freshen_all(model);
         }

@@ -7,7 +7,8 @@ use blotter_shared::domain::TradeStatus;
 use blotter_shared::protocol::events::Event;
 use blotter_shared::protocol::health::ComponentState;
 use blotter_shared::protocol::problem::{Problem, ProblemCode};
-use blotter_tui::client::calls::{Call, CallError};
+use blotter_shared::protocol::trades::TradeList;
+use blotter_tui::client::calls::{Answer, Call, CallError};
 use blotter_tui::client::events::StreamItem;
 use blotter_tui::client::session::Link;
 use blotter_tui::effect::Effect;
@@ -159,6 +160,25 @@ fn a_trade_that_ends_while_the_history_is_on_its_way_is_not_lost_from_it() {
     }
     let shown: Vec<_> = desk.model.history.trades().iter().map(|trade| trade.id).collect();
     assert!(shown.contains(&ended.id), "{}", desk.screen());
+    assert!(desk.screen().contains("History 4"), "{}", desk.screen());
+}
+
+#[test]
+fn a_trade_that_is_open_no_more_is_in_a_history_that_was_asked_for_before() {
+    let mut desk = desk(World::busy(), is_slow);
+    desk.keys("2");
+    let old: Vec<_> = desk.held.iter().map(|call| desk.world.answer(call)).collect();
+    let mut ended = desk.world.open.remove(0);
+    ended.status = TradeStatus::Closed;
+    ended.close.clone_from(&desk.world.closed[0].close);
+    desk.world.closed.insert(0, ended.clone());
+    let now = TradeList { items: desk.world.open.clone(), next_cursor: None, as_of: 42 };
+    desk.tell(Msg::Answered { call: Call::OpenTrades, result: Box::new(Ok(Answer::OpenTrades(now))) });
+    desk.holds = |_| false;
+    for answer in old {
+        desk.answer_held(Ok(answer));
+    }
+    assert!(desk.model.history.trades().iter().any(|trade| trade.id == ended.id), "{}", desk.screen());
     assert!(desk.screen().contains("History 4"), "{}", desk.screen());
 }
 

@@ -23,7 +23,8 @@ pub struct HistoryPane {
     /// What the whole list adds up to, with the query it was asked for.
     pub totals: Option<(TotalsQuery, TradeTotals)>,
     pub is_loading_more: bool,
-    /// Where the feed stood when the newest end of a trade was pushed: a page from before does not have it.
+    /// Where the feed stood when the newest end of a trade was pushed, or the open trades were listed without it: a page from
+    /// before does not have it.
     pub ended_seq: i64,
     pub(super) pages: Pages,
 }
