@@ -90,6 +90,9 @@ impl Ground {
 struct Index<'a> {
     by_tag: BTreeMap<&'a str, &'a BrokerOrder>,
     by_id: BTreeMap<OrderId, &'a BrokerOrder>,
+    /// Orders that only the first list of the cut shows. No list takes an order back on its day, so what it says of them is
+    /// taken in; and they are missed as if nothing had shown them.
+    left_out: BTreeSet<OrderId>,
 }
 
 impl<'a> Index<'a> {
@@ -98,10 +101,18 @@ impl<'a> Index<'a> {
             Lookup::Found(order) => Some(order),
             Lookup::NotFound => None,
         });
-        let past = snapshot.history.values().flatten();
-        let all: Vec<_> = past.chain(found).chain(&snapshot.orders).collect();
+        let rest: Vec<_> = snapshot.history.values().flatten().chain(found).chain(&snapshot.orders).collect();
+        let known: BTreeSet<OrderId> = rest.iter().map(|order| order.id).collect();
+        let first: Vec<_> = snapshot.before.iter().filter(|order| !known.contains(&order.id)).collect();
+        let left_out = first.iter().map(|order| order.id).collect();
+        let all: Vec<_> = first.into_iter().chain(rest).collect();
         let by_tag = all.iter().filter_map(|order| order.tag.as_deref().map(|tag| (tag, *order))).collect();
-        Self { by_tag, by_id: all.iter().map(|order| (order.id, *order)).collect() }
+        Self { by_tag, by_id: all.iter().map(|order| (order.id, *order)).collect(), left_out }
+    }
+
+    /// Whether it is in no list that counts.
+    fn misses(&self, intent: &Intent) -> bool {
+        self.find(intent).is_none_or(|order| self.left_out.contains(&order.id))
     }
 
     fn find(&self, intent: &Intent) -> Option<&'a BrokerOrder> {
@@ -216,7 +227,7 @@ fn fold_trade(trade: &mut Trade, snapshot: &Snapshot, looked: Looked<'_>, contex
     let waits = halt::waits_for_its_orders(trade, cut.books);
     let holds_nothing = derive::held(trade) == 0;
     for intent in trade.intents.iter_mut().filter(|intent| intent.order().is_some()) {
-        if !seen.contains_key(&intent.id) && cut.index.find(intent).is_none() {
+        if !seen.contains_key(&intent.id) && cut.index.misses(intent) {
             let in_disguise = working.iter().any(|order| absence::could_be(intent, order, &known));
             if waits && halt::is_missed_in_vain(intent) {
                 // Missed, so that nothing counts as verified; and as far from being lost as ever.

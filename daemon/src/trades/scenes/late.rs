@@ -103,3 +103,16 @@ fn an_entry_that_was_given_up_is_told_of_while_nobody_can_see_whether_it_has_com
     stage.passes(1, 80);
     assert_eq!(stage.book.alarms, [], "the account was read, and nothing has come");
 }
+
+#[test]
+fn an_entry_that_came_after_all_is_seen_in_the_first_list_when_the_second_leaves_it_out() {
+    let mut stage = Stage::holding(2);
+    let came = stage.orders.clone();
+    stage.book = given_up(30).book;
+    (stage.orders, stage.second_is_empty) = (came, true);
+    stage.pass();
+    assert_eq!((stage.trade().marks.status, stage.trade().marks.held), (TradeStatus::Filled, 2));
+    stage.second_is_empty = false;
+    stage.passes(4, 2);
+    assert!(matches!(stage.done.as_slice(), [Action::Place(_)]), "{:?}", stage.done);
+}

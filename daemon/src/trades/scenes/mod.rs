@@ -43,6 +43,8 @@ pub(super) struct Stage {
     pub(super) session: Session,
     /// What the list shows.
     pub(super) orders: Vec<BrokerOrder>,
+    /// Whether the second list of a cut is empty by mistake.
+    pub(super) second_is_empty: bool,
     /// What the account holds.
     pub(super) positions: BTreeMap<Symbol, i64>,
     pub(super) bid: Option<Price>,
@@ -73,6 +75,7 @@ impl Stage {
             now: at(600),
             session: Session { open: true, date: at(0).date_naive(), opens: at(-3600), closes: at(20_000) },
             orders,
+            second_is_empty: false,
             positions: BTreeMap::from([(Symbol::new(SYMBOL), i64::from(contracts))]),
             bid: Some(price("5.00")),
             equity: None,
@@ -225,7 +228,7 @@ impl Stage {
             at: self.now,
             session: self.session,
             before: self.orders.clone(),
-            orders: self.orders.clone(),
+            orders: if self.second_is_empty { Vec::new() } else { self.orders.clone() },
             positions: self.positions.iter().filter(|(_, quantity)| **quantity != 0).map(position).collect(),
             quotes: BTreeMap::from([(Symbol::new(SYMBOL), quote)]),
             lookups: self.lookups(),

@@ -7,8 +7,8 @@ mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use blotter_daemon::trades::facts::{AlarmState, FlatCause, Trade};
-use blotter_daemon::trades::ports::{OrderState, Placement};
+use blotter_daemon::trades::facts::{AlarmState, FlatCause, Intent, Order, Trade};
+use blotter_daemon::trades::ports::{OrderId, OrderState, Placement};
 use blotter_shared::domain::{AlarmKind, CloseReason, IntentRole, IntentState, TradeId, TradeStatus};
 
 pub use self::live::lease_moved;
@@ -352,6 +352,17 @@ fn in_vain(world: &mut World, order: &SimOrder) {
     if let Some(stop) = stop.filter(|stop| kept && cents(*stop) >= best) {
         if !covers(order, Some(u64::MAX), |leg| !leg.state.is_final()) {
             world.oracle.count("hollow-cancelled");
+            return;
+        }
+        // It is cancelled because another does it all already, as far as anybody could read.
+        let is_enough = |sent: &Order, executed: u32| {
+            let left = sent.quantity.get().saturating_sub(executed);
+            sent.shape.stop() == Some(stop) && i64::from(left) >= trade.marks.held
+        };
+        let stays = |exit: &Intent| exit.state == IntentState::Working && trade.cancel_of(exit.id).is_none();
+        let mut others = trade.exits().filter(|exit| exit.broker_id != Some(OrderId(order.id)));
+        if others.any(|exit| stays(exit) && exit.order().is_some_and(|sent| is_enough(sent, exit.executed))) {
+            world.oracle.count("second-cancelled");
             return;
         }
         let id = order.id;
