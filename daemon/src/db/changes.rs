@@ -14,12 +14,16 @@ use uuid::Uuid;
 
 use super::alarms::alarms_by_id;
 use super::cells::{Cells, unreadable};
+use super::session::Params;
 use super::settings::settings_get;
-use super::trades::{TRADES_SINCE, trades_by_id, trades_since};
+use super::trades::{TRADES_SINCE, trade_of, trades_by_id, trades_since};
 use super::{DbError, SystemTx, UserTx, both};
 
 /// How long a reader may be away and still be told what it missed.
 const KEPT_DAYS: i64 = 7;
+
+/// Rows of the feed that are read with a commit: those of one transaction, and of what came a moment before it.
+const BESIDE_A_COMMIT: i64 = 8;
 
 /// What changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -139,6 +143,44 @@ impl Feed {
     pub fn after(&self) -> i64 {
         self.after
     }
+
+    /// Its events, and how far they go: where it is about trades alone and nothing is left out. Else more has to be asked.
+    #[must_use]
+    pub fn events(self) -> Option<(Vec<(i64, Event)>, i64)> {
+        let (first, upto) = (self.rows.first()?.0, self.rows.last()?.0);
+        if (first, upto) != (self.after + 1, self.head) {
+            return None;
+        }
+        let latest: HashMap<Changed, i64> = self.rows.into_iter().map(|(seq, changed)| (changed, seq)).collect();
+        let event = |trade: Trade| Some((*latest.get(&Changed::Trade(trade.id))?, Event::Trade(Box::new(trade))));
+        let mut events: Vec<(i64, Event)> = self.trades.into_iter().filter_map(event).collect();
+        events.sort_by_key(|(seq, _)| *seq);
+        (events.len() == latest.len()).then_some((events, upto))
+    }
+
+    fn of_answers(after: i64, answers: &[Vec<Row>]) -> Result<Self, DbError> {
+        let [head, rows, trades] = answers else { return Err(unreadable("change_feed", "three answers")) };
+        let head = head.first().map_or(Ok(0), |row| row.try_get("change_seq"))?;
+        let rows = rows.iter().map(change_of).collect::<Result<_, _>>()?;
+        Ok(Self { after, head, rows, trades: trades.iter().map(trade_of).collect::<Result<_, _>>()? })
+    }
+}
+
+/// Makes everything last, with the last statements of a transaction that has appended to the feed, and asks on the same trip
+/// what is new in it since `after`: what this one wrote is in it, and nobody else can append before the commit.
+///
+/// # Errors
+/// As [`UserTx::commit`]. What was made last and cannot be read is not told here.
+pub(super) async fn commit_and_read(
+    tx: UserTx,
+    last: &[(&str, Params<'_>)],
+    after: i64,
+) -> Result<Option<Feed>, DbError> {
+    let user = tx.user().to_owned();
+    let user = user.as_str();
+    let feed: Params<'_> = &[&user, &after, &BESIDE_A_COMMIT];
+    let answers = tx.commit_with(last, &[(HEAD, &[&user]), (SINCE, feed), (TRADES_SINCE, feed)]).await?;
+    Ok(Feed::of_answers(after, &answers).ok())
 }
 
 /// Up to `limit` rows of the feed after `after`.

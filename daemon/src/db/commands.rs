@@ -120,7 +120,8 @@ pub async fn command_finish(tx: &UserTx, id: CommandId, answer: &Answer) -> Resu
 pub async fn command_commit(tx: UserTx, id: CommandId, answer: &Answer) -> Result<(), DbError> {
     let (user, status) = (tx.username().clone(), i32::from(answer.status));
     // A command that it does not find is without an answer, and then the database refuses the commit.
-    tx.commit_with(&[(FINISH, &[&user.as_str(), &id.0, &status, &answer.body])]).await
+    tx.commit_with(&[(FINISH, &[&user.as_str(), &id.0, &status, &answer.body])], &[]).await?;
+    Ok(())
 }
 
 /// Prepares the claim of a key, so that it goes out first of what is joined to it.

@@ -170,7 +170,9 @@ impl Part {
         trade_take(tx, self.trade).await?;
         step_put(tx, self.trade, None).await?;
         change_append(tx, Changed::Trade(TradeId(self.trade))).await?;
-        step_tell(tx, TradeId(self.trade), None).await
+        step_tell(tx, TradeId(self.trade), None).await?;
+        feed_since(tx, 0, 1).await?;
+        Ok(())
     }
 
     async fn book(&self, tx: &UserTx) -> Result<(), DbError> {

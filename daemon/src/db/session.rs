@@ -165,18 +165,25 @@ impl Session {
         self.committed(outcome)
     }
 
-    /// The last statements, in this order, and the commit, on one trip. Where one of them fails the server takes
-    /// everything back, and answers the commit as if nothing were the matter: its error counts.
-    pub(super) async fn commit_with(mut self, last: &[(&str, Params<'_>)]) -> Result<(), DbError> {
+    /// The last statements, what is asked after them, in this order, and the commit, on one trip; tells the answers. Where
+    /// one of them fails the server takes everything back, and answers the commit as if nothing were the matter: its error
+    /// counts.
+    pub(super) async fn commit_with(
+        mut self,
+        last: &[(&str, Params<'_>)],
+        asked: &[(&str, Params<'_>)],
+    ) -> Result<Vec<Vec<Row>>, DbError> {
         self.may_commit()?;
-        let names: Vec<&str> = last.iter().map(|(sql, _)| *sql).collect();
+        let names: Vec<&str> = last.iter().chain(asked).map(|(sql, _)| *sql).collect();
         // All are known to the server before the first is sent: the commit must not overtake any.
         let statements = self.prepared_all(&names).await?;
+        let (saying, asking) = statements.split_at(last.len());
         let client = self.client()?;
-        let said = statements.iter().zip(last).map(|(statement, (_, params))| client.execute(statement, params));
+        let said = saying.iter().zip(last).map(|(statement, (_, params))| client.execute(statement, params));
+        let answers = asking.iter().zip(asked).map(|(statement, (_, params))| client.query(statement, params));
         // One that cannot even be sent keeps the commit from being sent.
-        let all = try_join(try_join_all(said), client.batch_execute("COMMIT"));
-        let outcome = self.answered(all).await.map(|_| ());
+        let all = try_join3(try_join_all(said), try_join_all(answers), client.batch_execute("COMMIT"));
+        let outcome = self.answered(all).await.map(|(_, answers, ())| answers);
         self.committed(outcome)
     }
 

@@ -246,7 +246,7 @@ fn limit_of(query: &TradeQuery) -> Result<Option<u32>, DbError> {
     }
 }
 
-fn trade_of(row: &Row) -> Result<Trade, DbError> {
+pub(super) fn trade_of(row: &Row) -> Result<Trade, DbError> {
     let mut cells = Cells::of(row);
     let trade = open_of(&mut cells)?;
     Ok(Trade { close: close_of(&mut cells)?, ..trade })

@@ -3,6 +3,7 @@
 
 use chrono::{DateTime, Utc};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::DbError;
@@ -61,9 +62,13 @@ impl UserTx {
         self.session.commit().await
     }
 
-    /// As [`UserTx::commit`], with the last statements on the same trip.
-    pub(super) async fn commit_with(self, last: &[(&str, Params<'_>)]) -> Result<(), DbError> {
-        self.session.commit_with(last).await
+    /// As [`UserTx::commit`], with the last statements, and with what is asked after them, on the same trip.
+    pub(super) async fn commit_with(
+        self,
+        last: &[(&str, Params<'_>)],
+        asked: &[(&str, Params<'_>)],
+    ) -> Result<Vec<Vec<Row>>, DbError> {
+        self.session.commit_with(last, asked).await
     }
 
     pub(super) fn session(&self) -> &Session {

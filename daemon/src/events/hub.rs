@@ -19,7 +19,7 @@ use crate::auth::{self, Username};
 use crate::calendar::MarketClock;
 use crate::clock::Clock;
 use crate::config::EventsConfig;
-use crate::db::{ChangeHint, ChangeListener, Db};
+use crate::db::{ChangeHint, ChangeListener, Db, changes};
 use crate::health::{self, HealthBoard};
 use crate::telemetry::Metrics;
 
@@ -117,6 +117,23 @@ impl Hub {
         first.extend(replay.frames);
         first.extend(self.present(username));
         EventStream::new(self.clone(), feed, reader, first, replay.seq)
+    }
+
+    /// How far this user's streams have been told of the change feed; absent where none is open, or nobody knows.
+    #[must_use]
+    pub fn told(&self, username: &Username) -> Option<i64> {
+        self.feeds().get(username)?.lock().head
+    }
+
+    /// Hands on what was read of the feed with a commit. Where that is not what comes next for every stream, the feed is
+    /// looked at.
+    pub fn tell(&self, username: &Username, news: Option<changes::Feed>) {
+        let feed = self.feeds().get(username).cloned();
+        if let Some(feed) = feed
+            && !news.is_some_and(|news| pump::hand_on(self, &feed, news))
+        {
+            pump::wake(self, &feed);
+        }
     }
 
     /// Something of this user's has changed: look now instead of waiting for the hint.

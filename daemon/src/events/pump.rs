@@ -79,18 +79,33 @@ async fn look(hub: &Hub, feed: &Feed) -> Result<(), DbError> {
             Changes::TimeTravel => (vec![Frame::reload(ReloadReason::TimeTravel)], change_head(&tx).await?),
         };
         drop(tx);
-        let mut state = feed.lock();
-        if state.head != Some(after) {
-            // A new stream stands further back: read again from there.
-            continue;
-        }
-        open_eyes(&state);
-        hub.fan_out(&state, &frames);
-        state.head = Some(upto);
-        if upto.saturating_sub(after) < i64::from(BATCH) {
+        let is_all = upto.saturating_sub(after) < i64::from(BATCH);
+        go_on(hub, feed, after, (&frames, upto));
+        let state = feed.lock();
+        // A commit may have handed on the same meanwhile. Where a new stream stands further back: read again from there.
+        if is_all && state.head.is_some_and(|head| head >= upto) {
+            open_eyes(&state);
             return Ok(());
         }
     }
+}
+
+/// Tells every stream of the user what a commit has read; whether it was what comes next for them.
+pub(super) fn hand_on(hub: &Hub, feed: &Feed, part: FeedPart) -> bool {
+    let after = part.after();
+    part.events().is_some_and(|(events, upto)| go_on(hub, feed, after, (&encode(&events), upto)))
+}
+
+/// Tells every stream what comes next, if they stand at `after`.
+fn go_on(hub: &Hub, feed: &Feed, after: i64, (frames, upto): (&[Frame], i64)) -> bool {
+    let mut state = feed.lock();
+    let is_next = state.head == Some(after);
+    if is_next {
+        open_eyes(&state);
+        hub.fan_out(&state, frames);
+        state.head = Some(upto);
+    }
+    is_next
 }
 
 /// What is new in the feed since it was last told, on the trip that begins the transaction.

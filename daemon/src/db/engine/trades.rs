@@ -8,6 +8,7 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::super::cells::Cells;
+use super::super::changes::{Feed, commit_and_read};
 use super::super::session::Params;
 use super::super::{DbError, UserTx, both};
 use super::AccountKey;
@@ -403,7 +404,7 @@ pub async fn step_tell(tx: &UserTx, trade: TradeId, step: Option<&str>) -> Resul
 }
 
 /// As [`step_tell`], after what was found out about a trade that is not at its end, and makes everything last: all of it
-/// on one trip.
+/// on one trip. Tells what is new in the change feed since `after`, if that can be told as well.
 ///
 /// # Errors
 /// As [`marks_put`]; [`DbError::CommitUnknown`] when the answer was lost; any other when nothing was stored.
@@ -412,16 +413,24 @@ pub async fn commit_with_step(
     trade: TradeId,
     step: Option<&str>,
     marks: Option<&MarksRow>,
-) -> Result<(), DbError> {
+    after: Option<i64>,
+) -> Result<Option<Feed>, DbError> {
     let (user, now) = (tx.user().to_owned(), tx.now());
     let user = user.as_str();
     let told: (&str, Params<'_>) = (STEP_TELL, &[&user, &trade.0, &step, &now]);
     match marks {
-        None => tx.commit_with(&[told]).await,
+        None => last(tx, &[told], after).await,
         Some(row) => {
             let facts: Params<'_> = &[&user, &row.trade, &row.facts];
-            tx.commit_with(&[(MARKS_FACTS, facts), (MARKS, &marks_params(&user, row, &now)), told]).await
+            last(tx, &[(MARKS_FACTS, facts), (MARKS, &marks_params(&user, row, &now)), told], after).await
         }
+    }
+}
+
+async fn last(tx: UserTx, last: &[(&str, Params<'_>)], after: Option<i64>) -> Result<Option<Feed>, DbError> {
+    match after {
+        Some(after) => commit_and_read(tx, last, after).await,
+        None => tx.commit_with(last, &[]).await.map(|_| None),
     }
 }
 

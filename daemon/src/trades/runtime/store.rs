@@ -24,6 +24,7 @@ use super::{again, rows};
 use crate::auth::Username;
 use crate::db::alarms::{Subject, alarm_clear, alarm_raise};
 use crate::db::audit::AuditEntry;
+use crate::db::changes::Feed;
 use crate::db::engine::{
     AccountKey, LeaseHolder, LeaseRow, MarksRow, OpenAlarm, StoredTrade, TradePlace, account_facts, account_facts_put,
     commit_with_step, fill_put, intent_gate, intent_put, intent_reported, lease_ready, lease_release, lease_renew,
@@ -130,8 +131,11 @@ impl Store for Ledger {
         let fenced = Fenced { ledger: self, fence, changes };
         let first = First { about: &fenced, ask: Fenced::written };
         let (tx, written) = Box::pin(self.db.engine_tx_with(&self.user, first)).await.map_err(db)?;
-        Box::pin(written?.commit(tx)).await.map_err(db)?;
-        self.tell();
+        let told = self.hub.as_ref().and_then(|hub| hub.told(&self.user));
+        let news = Box::pin(written?.commit(tx, told)).await.map_err(db)?;
+        if let Some(hub) = &self.hub {
+            hub.tell(&self.user, news);
+        }
         Ok(())
     }
 
@@ -400,8 +404,8 @@ impl Untold {
         again::tell(tx, &self.others).await
     }
 
-    /// Tells it and makes everything last, on one trip where it is one trade.
-    async fn commit(self, tx: UserTx) -> Result<(), DbError> {
+    /// Tells it and makes everything last, on one trip where it is one trade: with what is new in the feed since `after`.
+    async fn commit(self, tx: UserTx, after: Option<i64>) -> Result<Option<Feed>, DbError> {
         match self.last {
             Some(Last { trade, step, found }) if self.others.is_empty() => {
                 let marks = match found {
@@ -412,11 +416,11 @@ impl Untold {
                     }
                     goes_on => goes_on.map(|found| found.row),
                 };
-                Box::pin(commit_with_step(tx, trade, step.map(Step::as_str), marks.as_ref())).await
+                Box::pin(commit_with_step(tx, trade, step.map(Step::as_str), marks.as_ref(), after)).await
             }
             Some(_) | None => {
                 self.tell(&tx).await?;
-                tx.commit().await
+                tx.commit().await.map(|()| None)
             }
         }
     }

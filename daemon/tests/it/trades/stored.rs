@@ -4,17 +4,24 @@
 use std::time::{Duration, Instant};
 
 use blotter_daemon::db::engine::trade_lock;
+use blotter_daemon::db::{Db, DbState};
+use blotter_daemon::events::EventStream;
 use blotter_daemon::trades::commands::{Command, RefusalCode};
 use blotter_daemon::trades::facts::apply::apply;
 use blotter_daemon::trades::facts::{AlarmChange, Book, Change, FlatCause, Marks, Wish, WishStamp};
 use blotter_daemon::trades::ports::{CommitError, Fence, Holder, LeaseAnswer, Store};
 use blotter_daemon::trades::rules::Rules;
+use blotter_daemon::trades::runtime::store::Ledger;
 use blotter_shared::domain::{AlarmKind, Severity};
 use chrono::{SubsecRound, TimeDelta};
+use futures_util::StreamExt;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::rig::Rig;
-use crate::support::{DEADLINE, Raw, looks};
+use crate::chores::hub;
+use crate::support::{DEADLINE, Raw, config, looks, reach};
 
 const TTL: Duration = Duration::from_secs(30);
 
@@ -140,6 +147,52 @@ async fn what_was_only_seen_again_is_written_with_the_rest() {
         assert_eq!(rig.count(&last).await, 1, "told once");
     }
     assert_eq!(rig.count("SELECT change_seq FROM user_heads").await, told + 2, "without gaps");
+}
+
+/// The hub's own look at the feed is taken away: what a stream hears then it has from the commits.
+#[tokio::test]
+async fn streams_are_told_what_a_commit_has_read_of_the_feed() {
+    let rig = Rig::start().await;
+    let id = rig.place().await;
+    let fence = own(&rig, 1).await;
+    let eyes = Db::connect(config(&rig.cluster.url()), &rig.clock());
+    reach(&eyes, DbState::Ready).await;
+    let hub = hub(&eyes, &rig.clock());
+    let mut stream = hub.subscribe(&rig.ledger.user, None, CancellationToken::new()).await;
+    let head = rig.count("SELECT change_seq FROM user_heads").await;
+    assert_eq!(hub.told(&rig.ledger.user), Some(head));
+    eyes.close().await;
+
+    let heard = Ledger { hub: Some(hub.clone()), ..rig.ledger.clone() };
+    let marks = rig.trade(id).await.marks;
+    let moved = |breaches| Change::Marks { trade: id, becomes: Box::new(Marks { breaches, ..marks.clone() }) };
+    // Nobody tells of the first one; it comes with the next, and both are one event.
+    rig.ledger.commit(&fence, &[moved(1)]).await.unwrap();
+    for (breaches, seq) in [(2, head + 2), (3, head + 3)] {
+        heard.commit(&fence, &[moved(breaches)]).await.unwrap();
+        assert_eq!(hub.told(&rig.ledger.user), Some(seq));
+        let told = numbered(&mut stream).await;
+        assert!(told.contains("event: trade\n") && told.contains(&format!("id: {seq}\n")), "{told}");
+    }
+    // An alarm has to be looked for, and nothing is told past it.
+    let message = "bare".to_owned();
+    let (kind, severity, at) = (AlarmKind::Naked, Severity::Page, rig.now());
+    let naked = Change::Alarm(AlarmChange::Raise { kind, trade: Some(id), severity, message, at });
+    for changes in [vec![moved(4), naked], vec![moved(5)]] {
+        heard.commit(&fence, &changes).await.unwrap();
+        assert_eq!(hub.told(&rig.ledger.user), Some(head + 3));
+    }
+}
+
+/// The next event of the change feed that a stream is told.
+async fn numbered(stream: &mut EventStream) -> String {
+    loop {
+        let frame = timeout(DEADLINE, stream.next()).await.expect("waited for: an event").expect("the stream goes on");
+        let told = String::from_utf8(frame.to_vec()).unwrap();
+        if told.contains("id: ") {
+            return told;
+        }
+    }
 }
 
 /// A lock proves it. An older program says nothing of its host, and is not taken for the one before it.
