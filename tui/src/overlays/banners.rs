@@ -169,7 +169,12 @@ fn broker_banner(model: &Model) -> Option<Banner> {
     match part.state {
         ComponentState::Ok | ComponentState::NotConfigured => None,
         ComponentState::Starting => Some(banner(Role::BannerInfo, with_detail("Connecting to the broker", part))),
-        ComponentState::Degraded => Some(banner(Role::BannerWarn, with_detail("The broker needs attention", part))),
+        ComponentState::Degraded => {
+            // What is said of it tells itself that it needs attention.
+            let bare = part.detail.as_deref().is_none_or(str::is_empty);
+            let sentence = if bare { "The broker needs attention" } else { "Broker" };
+            Some(banner(Role::BannerWarn, with_detail(sentence, part)))
+        }
         ComponentState::Unavailable => {
             let since = format::clock_s(part.since);
             let mut sentence = format!("Broker unavailable since {since}. Your brackets stay at the broker.");
