@@ -7,6 +7,7 @@ use blotter_daemon::trades::ports::LeaseAnswer;
 use blotter_daemon::trades::timing::Timing;
 use blotter_shared::domain::{AlarmKind, IntentState};
 
+use crate::broker::SimOrder;
 use crate::store::LeaseRow;
 use crate::world::{Millis, World};
 
@@ -108,10 +109,19 @@ fn unsettled(world: &mut World) {
         let what = super::rest::unsettled(world, trade);
         // A stop that is breached while it could not be placed asks for something new.
         let breached = trade.wish.flat == Some(FlatCause::StopBreached);
-        let seconds = world.oracle.unsettled.entry((trade.id(), breached)).or_insert(0);
-        *seconds = if what.is_some() { *seconds + 1 } else { 0 };
+        // So does each execution: the list of positions may be behind every one of them.
+        let sold = executed(world, trade);
+        let (known, seconds) = world.oracle.unsettled.entry((trade.id(), breached)).or_insert((sold, 0));
+        *seconds = if what.is_some() && *known == sold { *seconds + 1 } else { 0 };
+        *known = sold;
         if let Some(what) = what.filter(|_| *seconds > limit) {
             world.oracle.fail(format!("L2 {what} for {limit} s of calm"));
         }
     }
+}
+
+/// Contracts that orders of a trade have bought and sold.
+fn executed(world: &World, trade: &Trade) -> u32 {
+    let is_its = |order: &&SimOrder| order.own.is_some_and(|tag| tag.trade == trade.id());
+    world.broker.orders.iter().filter(is_its).map(SimOrder::executed).sum()
 }

@@ -28,8 +28,9 @@ pub struct Oracle {
     /// Seconds of market time that each contract was held without cover while somebody could have
     /// told it and nobody did.
     bare: BTreeMap<usize, u64>,
-    /// Seconds that each trade has not been as it is wished, before and after its stop was breached, with the faults off.
-    unsettled: BTreeMap<(TradeId, bool), u64>,
+    /// What each trade had executed, and seconds since then that it has not been as it is wished, before and after its stop
+    /// was breached, with the faults off.
+    unsettled: BTreeMap<(TradeId, bool), (u32, u64)>,
     /// Seconds since the lease ended and somebody could have taken it.
     vacant: u64,
     /// Faults are off since then.
