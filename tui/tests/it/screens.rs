@@ -275,6 +275,22 @@ fn accounts_in_trouble() {
     at_every_size("account_not_opened", &world(vec![sealed]), |_| {});
 }
 
+/// Before it is known which account it is, the health's own words stand there, and nothing is said twice.
+#[test]
+fn a_broker_in_trouble_is_told_in_the_words_of_the_health() {
+    for (detail, told) in [
+        (Some("1 of 2 accounts needs attention"), "Broker: 1 of 2 accounts needs attention"),
+        (Some(""), "The broker needs attention."),
+        (None, "The broker needs attention."),
+    ] {
+        let mut health = health(ComponentState::Degraded);
+        health.broker.detail = detail.map(str::to_owned);
+        let desk = Desk::live(Look::sized(80, 24), World { health, ..World::busy() });
+        assert!(desk.screen().contains(told), "{}", desk.screen());
+        assert_eq!(desk.screen().matches("attention").count(), 1, "{}", desk.screen());
+    }
+}
+
 #[test]
 fn too_small() {
     for (width, height) in [(39, 20), (60, 11), (20, 3), (6, 1), (3, 1)] {
