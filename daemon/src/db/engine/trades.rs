@@ -419,15 +419,15 @@ pub async fn commit_with_step(
     let user = user.as_str();
     let told: (&str, Params<'_>) = (STEP_TELL, &[&user, &trade.0, &step, &now]);
     match marks {
-        None => last(tx, &[told], after).await,
+        None => commit_last(tx, &[told], after).await,
         Some(row) => {
             let facts: Params<'_> = &[&user, &row.trade, &row.facts];
-            last(tx, &[(MARKS_FACTS, facts), (MARKS, &marks_params(&user, row, &now)), told], after).await
+            commit_last(tx, &[(MARKS_FACTS, facts), (MARKS, &marks_params(&user, row, &now)), told], after).await
         }
     }
 }
 
-async fn last(tx: UserTx, last: &[(&str, Params<'_>)], after: Option<i64>) -> Result<Option<Feed>, DbError> {
+async fn commit_last(tx: UserTx, last: &[(&str, Params<'_>)], after: Option<i64>) -> Result<Option<Feed>, DbError> {
     match after {
         Some(after) => commit_and_read(tx, last, after).await,
         None => tx.commit_with(last, &[]).await.map(|_| None),
